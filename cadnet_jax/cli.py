@@ -1,0 +1,80 @@
+"""How a script starts and ends: quiet, with one clear line when something is wrong."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from absl import app, flags, logging
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Parses the flags, calls `main` with what is left of `sys.argv`, and exits.
+
+    The exit status is 0 where `main` returns, 130 where it is interrupted from the
+    keyboard, and 1 after a ValueError, an OSError or a flag that cannot be: then
+    the message is one line on stderr. With --verbosity=1 the traceback comes too.
+
+    Compiled programs are kept between runs in the user's cache folder, or where
+    JAX_COMPILATION_CACHE_DIR says.
+    """
+
+    def guarded(argv: list[str]) -> int:
+        try:
+            main(argv)
+        except KeyboardInterrupt:
+            print('interrupted', file=sys.stderr)
+            return 130
+        except (ValueError, OSError) as error:
+            if logging.level_debug():
+                raise
+            return _fail(_describe(error))
+        return 0
+
+    _keep_compiled_programs()
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    """Parses `argv`; exits with one line where a flag or an argument is not known."""
+    try:
+        rest = flags.FLAGS(argv)
+    except flags.Error as error:
+        sys.exit(_fail(f'{_describe(error)} (--help lists the flags.)'))
+    if len(rest) > 1:
+        sys.exit(
+            _fail(
+                f'unexpected argument {rest[1]!r}: values are given as --flag=value, '
+                'and a switch is turned off by --noflag.'
+            )
+        )
+    # absl would raise the level to INFO, at which Orbax reports each step of a save.
+    if flags.FLAGS['verbosity'].using_default_value:
+        logging.set_verbosity(logging.WARNING)
+    return rest
+
+
+def _describe(error: Exception) -> str:
+    """The message of `error` on one line."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f'{error.filename}: {error.strerror}'
+    return ' '.join(str(error).removeprefix('ERROR:: ').split()) or repr(error)
+
+
+def _fail(message: str) -> int:
+    print(f'error: {message}', file=sys.stderr)
+    return 1
+
+
+def _keep_compiled_programs() -> None:
+    """Turns JAX's persistent compilation cache on, whether JAX is imported or not."""
+    user_cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+    settings = {
+        'JAX_COMPILATION_CACHE_DIR': (f'{user_cache}/cadnet_jax/xla', str),
+        'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': ('0.3', float),
+    }
+    for variable, (default, kind) in settings.items():
+        value = os.environ.setdefault(variable, default)
+        if jax := sys.modules.get('jax'):  # It read the environment when imported.
+            jax.config.update(variable.lower(), kind(value))
+    # XLA's warnings concern its authors; its errors still show.
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')

@@ -1,0 +1,301 @@
+"""Settings of a run: frozen dataclasses, the flags made from them, and their JSON.
+
+A field stands once, with its default, its unit and its source; flags, `--help` and
+the `config.json` beside the checkpoints are made from it. Field names are unique over
+all sections, so that a flag is simply the field's name.
+"""
+
+import dataclasses
+import json
+import pathlib
+import types
+from collections.abc import Mapping
+from typing import Any
+
+from absl import flags
+
+HEADS = ('cad', 'plain', 'ooc', 'segformer')
+VARIANTS = ('b0', 'b1', 'b2', 'b3', 'b4', 'b5')
+
+
+def _field(default: Any, help: str, choices: tuple[str, ...] | None = None) -> Any:
+    return dataclasses.field(
+        default=default, metadata={'help': help, 'choices': choices}
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """What network is built. The number of classes comes with the data."""
+
+    head: str = _field(
+        'cad',
+        'Decoder: cad (change-aware, intra-class), plain (CADNet without the '
+        'change-aware decoder), ooc (out-of-class: one change score) or segformer '
+        '(appearance only, the reference is not looked at).',
+        HEADS,
+    )
+    variant: str = _field(
+        'b0', 'Mix Transformer, b0 (the paper) to b5 (the largest).', VARIANTS
+    )
+    drop_path: float = _field(
+        0.1,
+        'Largest probability of dropping a residual branch; it rises linearly from 0 '
+        'over the blocks (SegFormer: 0.1).',
+    )
+    share_drop_path: bool = _field(
+        False,
+        'Draw drop path once for the two images of a pair, so that an identical pair '
+        'stays identical in training. The published code draws for each image.',
+    )
+    dropout: float = _field(
+        0.1, 'Probability of dropping a channel ahead of the classifier (SegFormer: 0.1).'
+    )
+    dtype: str = _field(
+        'float32',
+        'Number format that the network computes in; parameters and losses are '
+        'float32 always.',
+        ('float32', 'bfloat16'),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """What is read, and how the training pairs are augmented."""
+
+    data_dir: str = _field(
+        '', 'Prepared data set, as experiments/prepare_data.py wrote it.'
+    )
+    train_split: str = _field(
+        'train', "Split to learn from; slices such as 'train[:10%]' work."
+    )
+    eval_split: str = _field('val', 'Split that is evaluated during training.')
+    batch_size: int = _field(4, 'Pairs in a training step, over all devices.')
+    eval_batch_size: int = _field(4, 'Pairs in an evaluation step, over all devices.')
+    crop_size: int = _field(512, 'Side of the square training crop, in pixels.')
+    scale_min: float = _field(
+        0.5, 'Smallest factor of the random resize ahead of the crop (SegFormer: 0.5).'
+    )
+    scale_max: float = _field(
+        2.0, 'Largest factor of the random resize ahead of the crop (SegFormer: 2.0).'
+    )
+    defect_crop_fraction: float = _field(
+        0.8,
+        'Share of the training crops that are placed around a random labelled defect, '
+        'where the pair has one; the others are placed uniformly.',
+    )
+    flip: bool = _field(True, 'Flip left-right and up-down, each with probability 1/2.')
+    rotate: bool = _field(True, 'Turn by a random multiple of 90 degrees.')
+    brightness: float = _field(
+        0.125,
+        'Largest change of brightness, as a share of the full range; drawn '
+        'separately for image and reference.',
+    )
+    contrast: float = _field(
+        0.5,
+        'Largest relative change of contrast (0.5: factors 0.5 to 1.5); drawn '
+        'separately for image and reference.',
+    )
+    saturation: float = _field(
+        0.5,
+        'Largest relative change of saturation; drawn separately for image and '
+        'reference.',
+    )
+    photometric_probability: float = _field(
+        0.5, 'Probability of each photometric change (mmsegmentation: 0.5).'
+    )
+    reader_threads: int = _field(
+        4, 'Threads that decode and augment pairs ahead of the training step.'
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """Eqs. 8 to 10, 15 and 16 of the paper."""
+
+    ce_weight: float = _field(
+        1.0, 'lambda_1, the weight of the cross entropy (paper: 1). Not used by ooc.'
+    )
+    contrastive_weight: float = _field(
+        1.0, 'lambda_2, the weight of the contrastive loss (paper: 1).'
+    )
+    tau_ok: float = _field(
+        0.3, 'Feature distance below which background costs nothing (paper: 0.3).'
+    )
+    tau_ng: float = _field(
+        2.2, 'Feature distance above which a defect costs nothing (paper: 2.2).'
+    )
+    balance: str = _field(
+        'train',
+        'Class shares for the balance factor of eq. 9: those of the training split '
+        '(train), of the global batch (batch), or none (the plain contrastive loss).',
+        ('train', 'batch', 'none'),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimConfig:
+    """AdamW with SegFormer's recipe."""
+
+    learning_rate: float = _field(
+        6e-5, 'Peak learning rate of the encoder (SegFormer: 6e-5).'
+    )
+    decoder_rate_factor: float = _field(
+        10.0, 'Learning rate of the decoder over that of the encoder (SegFormer: 10).'
+    )
+    weight_decay: float = _field(
+        0.01, 'Decoupled weight decay; none on norms and biases (SegFormer: 0.01).'
+    )
+    warmup_steps: int = _field(
+        1500, 'Steps of linear warm-up from 1e-6 of the peak (SegFormer: 1500).'
+    )
+    schedule: str = _field(
+        'linear',
+        'Decay to 0 after the warm-up: linear (polynomial of power 1, SegFormer) or '
+        'cosine.',
+        ('linear', 'cosine'),
+    )
+    clip_norm: float = _field(
+        0.0, 'Global gradient norm above which gradients are scaled down; 0: never.'
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """The schedule of a run."""
+
+    steps: int = _field(126_000, 'Training steps (paper: 126,000).')
+    seed: int = _field(
+        0, 'Seed of the initial weights, the data order and all random draws.'
+    )
+    log_every: int = _field(50, 'Steps between two lines of metrics.jsonl.')
+    eval_every: int = _field(2000, 'Steps between two evaluations.')
+    checkpoint_every: int = _field(1000, 'Steps between two checkpoints.')
+    keep_checkpoints: int = _field(
+        2, 'How many of the latest checkpoints are kept, beside the best one.'
+    )
+    init_from: str = _field(
+        '',
+        'Checkpoint to start from, as experiments/import_weights.py or a training run '
+        'wrote it; the encoder alone is enough.',
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """All settings of a run, as saved in its work directory."""
+
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    loss: LossConfig = LossConfig()
+    optim: OptimConfig = OptimConfig()
+    train: TrainConfig = TrainConfig()
+
+    def __post_init__(self) -> None:
+        for section in dataclasses.fields(self):
+            values = getattr(self, section.name)
+            for field in dataclasses.fields(values):
+                choices = field.metadata['choices']
+                value = getattr(values, field.name)
+                if choices and value not in choices:
+                    raise ValueError(
+                        f'{field.name} is {value!r}; it can be: {", ".join(choices)}.'
+                    )
+
+
+_DEFINE = types.MappingProxyType(
+    {
+        bool: flags.DEFINE_bool,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
+)
+
+
+def define_flags(*sections: str) -> None:
+    """Defines a flag for each field of the named sections (all, if none is named)."""
+    for section in dataclasses.fields(Config):
+        if sections and section.name not in sections:
+            continue
+        for field in dataclasses.fields(section.type):  # type: ignore[arg-type]
+            choices = field.metadata['choices']
+            if choices:
+                flags.DEFINE_enum(
+                    field.name, field.default, choices, field.metadata['help']
+                )
+            else:
+                define = _DEFINE[field.type]  # type: ignore[index]
+                define(field.name, field.default, field.metadata['help'])
+
+
+def from_flags(values: flags.FlagValues = flags.FLAGS) -> Config:
+    """The configuration that the parsed flags say; what has no flag keeps its default."""
+    sections = {}
+    for section in dataclasses.fields(Config):
+        default = getattr(Config(), section.name)
+        given = {
+            field.name: values[field.name].value
+            for field in dataclasses.fields(default)
+            if field.name in values
+        }
+        sections[section.name] = dataclasses.replace(default, **given)
+    return Config(**sections)
+
+
+def to_json(config: Config) -> str:
+    """`config` as indented JSON."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + '\n'
+
+
+def from_dict(values: Mapping[str, Any], *, source: str) -> Config:
+    """The inverse of `dataclasses.asdict`; `source` names the origin in errors.
+
+    Raises:
+        ValueError: a section or field is unknown. Missing ones keep their defaults.
+    """
+    sections = {}
+    known = {section.name for section in dataclasses.fields(Config)}
+    if unknown := sorted(set(values) - known):
+        raise ValueError(f'{source}: unknown sections {unknown}; known: {sorted(known)}.')
+    for name, fields in values.items():
+        default = getattr(Config(), name)
+        names = {field.name for field in dataclasses.fields(default)}
+        if unknown := sorted(set(fields) - names):
+            raise ValueError(
+                f'{source}: section {name!r} has unknown fields {unknown}: it was '
+                'written by another version of cadnet_jax.'
+            )
+        sections[name] = dataclasses.replace(default, **fields)
+    return Config(**sections)
+
+
+def load(path: str | pathlib.Path) -> Config:
+    """Reads a `config.json`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is not JSON, or has unknown fields.
+    """
+    path = pathlib.Path(path)
+    try:
+        values = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f'{path}: no such file. Is this a work directory that train.py wrote?'
+        ) from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f'{path}: not valid JSON ({error}).') from None
+    return from_dict(values, source=str(path))
+
+
+def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+    """Fields in which two configurations differ: name -> (old, new)."""
+    changed = {}
+    for section in dataclasses.fields(Config):
+        before, after = getattr(old, section.name), getattr(new, section.name)
+        for field in dataclasses.fields(before):
+            pair = getattr(before, field.name), getattr(after, field.name)
+            if pair[0] != pair[1]:
+                changed[field.name] = pair
+    return changed

@@ -1,0 +1,132 @@
+"""A script ends with one clear line, also when something is wrong."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+from absl import flags
+from cadnet_jax import cli
+
+flags.DEFINE_string('raises', '', 'What main raises.')
+flags.DEFINE_integer('steps', 1, 'Steps.')
+flags.DEFINE_bool('flip', True, 'Flip.')
+
+def main(argv: list[str]) -> None:
+    print('main ran', flags.FLAGS.steps, argv[1:])
+    if flags.FLAGS.raises:
+        raise eval(flags.FLAGS.raises)
+
+cli.run(main)
+"""
+
+
+def _run(
+    *arguments: str, script: str = SCRIPT, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, '-c', script, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_main_runs_and_the_status_is_0() -> None:
+    done = _run('--steps=3')
+    assert (done.returncode, done.stdout, done.stderr) == (0, 'main ran 3 []\n', '')
+
+
+@pytest.mark.parametrize(
+    ('raised', 'line'),
+    [
+        ("ValueError('crop_size is 0')", 'error: crop_size is 0'),
+        ("ValueError('two\\n  lines')", 'error: two lines'),
+        ('ValueError()', 'error: ValueError()'),
+        ("FileNotFoundError('a.png: no such file')", 'error: a.png: no such file'),
+        ("OSError(28, 'No space left', 'b.png')", 'error: b.png: No space left'),
+    ],
+)
+def test_an_error_is_one_line_without_a_traceback(raised: str, line: str) -> None:
+    done = _run(f'--raises={raised}')
+    assert done.returncode == 1
+    assert done.stderr == line + '\n'
+
+
+def test_verbosity_1_shows_the_traceback() -> None:
+    done = _run("--raises=ValueError('crop_size is 0')", '--verbosity=1')
+    assert done.returncode == 1
+    assert 'Traceback' in done.stderr
+    assert 'ValueError: crop_size is 0' in done.stderr
+
+
+def test_a_mistake_of_ours_keeps_its_traceback() -> None:
+    """Only what a user can mend is shortened."""
+    done = _run("--raises=KeyError('encoder')")
+    assert done.returncode == 1
+    assert 'Traceback' in done.stderr
+
+
+def test_an_interrupt_exits_130() -> None:
+    done = _run('--raises=KeyboardInterrupt()')
+    assert (done.returncode, done.stderr) == (130, 'interrupted\n')
+
+
+@pytest.mark.parametrize(
+    ('argument', 'parts'),
+    [
+        ('--stepz=3', ['stepz', 'steps']),
+        ('--steps=many', ['--steps=many', 'many']),
+        ('--flagfile=missing.cfg', ['missing.cfg', 'No such file']),
+        ('stray', ["'stray'", '--flag=value']),
+    ],
+)
+def test_a_wrong_argument_is_one_line_and_main_does_not_run(
+    argument: str, parts: list[str]
+) -> None:
+    """`--flip False` would otherwise leave flip on and `False` unread."""
+    done = _run(argument)
+    assert done.returncode != 0
+    assert done.stdout == ''
+    assert done.stderr.startswith('error: ')
+    assert done.stderr.count('\n') == 1
+    for part in parts:
+        assert part in done.stderr
+
+
+SHOW_CACHE = """
+{import_at_top}
+from cadnet_jax import cli
+
+def main(argv):
+    import jax
+    print(jax.config.jax_compilation_cache_dir)
+
+cli.run(main)
+"""
+
+
+@pytest.mark.parametrize('import_at_top', ['import jax', ''])
+@pytest.mark.parametrize('named', [True, False], ids=['named', 'default'])
+def test_compiled_programs_are_kept(
+    tmp_path: pathlib.Path, import_at_top: str, named: bool
+) -> None:
+    """In the user's cache folder, unless the environment names another place."""
+    environment = {**os.environ, 'XDG_CACHE_HOME': str(tmp_path / 'user')}
+    del environment['JAX_COMPILATION_CACHE_DIR']
+    expected = tmp_path / 'user' / 'cadnet_jax' / 'xla'
+    if named:
+        expected = tmp_path / 'named'
+        environment['JAX_COMPILATION_CACHE_DIR'] = str(expected)
+    script = SHOW_CACHE.format(import_at_top=import_at_top)
+    done = _run(script=script, environment=environment)
+    assert done.stdout == f'{expected}\n'
+
+
+def test_importing_it_does_not_import_jax() -> None:
+    """So that --help and a mistyped flag answer at once."""
+    done = _run(script="import sys, cadnet_jax.cli; print('jax' in sys.modules)")
+    assert done.stdout == 'False\n'

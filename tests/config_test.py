@@ -1,0 +1,167 @@
+"""Settings: their JSON, the flags made from them, and what is refused."""
+
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from cadnet_jax import config
+from cadnet_jax.config import Config
+
+SECTIONS = [section.name for section in dataclasses.fields(Config)]
+FIELDS = [
+    (section, field)
+    for section in SECTIONS
+    for field in dataclasses.fields(getattr(Config(), section))
+]
+
+FLAGS_SCRIPT = """
+from cadnet_jax import cli, config
+config.define_flags({sections})
+cli.run(lambda argv: print(config.to_json(config.from_flags()), end=''))
+"""
+
+
+def _flags(*arguments: str, sections: str = '') -> subprocess.CompletedProcess[str]:
+    """A script that prints the configuration which its command line says."""
+    return subprocess.run(
+        [sys.executable, '-c', FLAGS_SCRIPT.format(sections=sections), *arguments],
+        capture_output=True,
+        text=True,
+    )
+
+
+def _another(field: dataclasses.Field[Any]) -> Any:
+    """A value of the field's type that is not its default."""
+    default: Any = field.default
+    if choices := field.metadata['choices']:
+        return next(choice for choice in choices if choice != default)
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, str):
+        return default + 'x'
+    return default + 1
+
+
+def _all_changed() -> Config:
+    return Config(
+        **{
+            section: type(getattr(Config(), section))(
+                **{
+                    field.name: _another(field)
+                    for owner, field in FIELDS
+                    if owner == section
+                }
+            )
+            for section in SECTIONS
+        }
+    )
+
+
+def test_json_gives_every_field_back(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / 'config.json'
+    path.write_text(config.to_json(_all_changed()))
+    assert config.load(path) == _all_changed()
+
+
+def test_what_is_missing_from_json_keeps_its_default() -> None:
+    """A work directory of an earlier version can still be read."""
+    loaded = config.from_dict({'train': {'steps': 7}}, source='here')
+    assert config.differences(Config(), loaded) == {'steps': (126_000, 7)}
+
+
+@pytest.mark.parametrize(
+    ('values', 'name'),
+    [({'optimizer': {}}, 'optimizer'), ({'train': {'step': 1}}, 'step')],
+)
+def test_an_unknown_name_in_json_is_refused(values: dict[str, Any], name: str) -> None:
+    with pytest.raises(ValueError, match=rf'^config\.json: .*{name}'):
+        config.from_dict(values, source='config.json')
+
+
+def test_a_file_that_is_absent_or_broken_is_named(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / 'config.json'
+    with pytest.raises(FileNotFoundError, match=r'config\.json'):
+        config.load(path)
+    path.write_text('{')
+    with pytest.raises(ValueError, match=r'config\.json: not valid JSON'):
+        config.load(path)
+
+
+def test_field_names_are_unique_over_all_sections() -> None:
+    """A flag is simply the field's name."""
+    names = [field.name for _, field in FIELDS]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize('field', [f for _, f in FIELDS], ids=lambda field: field.name)
+def test_every_field_is_explained(field: dataclasses.Field[Any]) -> None:
+    help = field.metadata['help']
+    assert help[0].isupper() or help.startswith('lambda')
+    assert help.endswith('.')
+
+
+@pytest.mark.parametrize(
+    ('section', 'field'),
+    [(s, f) for s, f in FIELDS if f.metadata['choices']],
+    ids=lambda value: getattr(value, 'name', value),
+)
+def test_a_value_outside_the_choices_is_refused(
+    section: str, field: dataclasses.Field[Any]
+) -> None:
+    """The message names the field, the value and what it can be."""
+    assert field.default in field.metadata['choices']
+    with pytest.raises(ValueError, match=f"{field.name} is 'other'.*{field.default}"):
+        config.from_dict({section: {field.name: 'other'}}, source='here')
+
+
+def test_differences_name_what_changed_and_nothing_else() -> None:
+    assert config.differences(Config(), Config()) == {}
+    changed = config.differences(Config(), _all_changed())
+    assert set(changed) == {field.name for _, field in FIELDS}
+    assert changed['steps'] == (126_000, 126_001)
+
+
+def test_flags_say_every_field() -> None:
+    arguments = [
+        f'--{field.name}={json.dumps(_another(field)).strip(chr(34))}'
+        for _, field in FIELDS
+    ]
+    done = _flags(*arguments)
+    assert done.stdout == config.to_json(_all_changed()), done.stderr
+
+
+def test_a_later_flag_overrides_the_flagfile(tmp_path: pathlib.Path) -> None:
+    flagfile = tmp_path / 'experiment.cfg'
+    flagfile.write_text('# The command.\n--steps=10\n--head=plain\n--noflip\n')
+    done = _flags(f'--flagfile={flagfile}', '--steps=20')
+    loaded = config.from_dict(json.loads(done.stdout), source='stdout')
+    assert config.differences(Config(), loaded) == {
+        'steps': (126_000, 20),
+        'head': ('cad', 'plain'),
+        'flip': (True, False),
+    }
+
+
+def test_a_choice_is_enforced_on_the_command_line() -> None:
+    done = _flags('--head=resnet')
+    assert done.returncode != 0
+    assert done.stderr.count('\n') == 1
+    assert 'resnet' in done.stderr
+    assert all(head in done.stderr for head in config.HEADS)
+
+
+def test_only_the_named_sections_get_flags() -> None:
+    assert _flags('--crop_size=64', sections="'data'").returncode == 0
+    assert 'steps' in _flags('--steps=1', sections="'data'").stderr
+
+
+def test_help_lists_every_flag_of_the_script() -> None:
+    """With --help, not only with --helpfull, which lists other packages' flags too."""
+    shown = _flags('--help').stdout
+    missing = [field.name for _, field in FIELDS if field.name not in shown]
+    assert missing == []

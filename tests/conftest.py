@@ -1,0 +1,58 @@
+"""What all tests share. The environment is set here, before JAX is imported."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+# Tolerances are stated for the CPU; JAX_PLATFORMS=cuda runs the tests elsewhere.
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.jax_cache'))
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.3')
+# Arrays of different rank never meet by accident.
+os.environ.setdefault('JAX_NUMPY_RANK_PROMOTION', 'raise')
+
+
+@pytest.fixture(scope='session')
+def shared() -> pathlib.Path:
+    """The folder of lent data and reference arrays, beside the repository.
+
+    CADNET_SHARED names another place. Where it is absent the test is skipped.
+    """
+    path = pathlib.Path(os.environ.get('CADNET_SHARED', ROOT.parent / 'shared'))
+    if not path.is_dir():
+        pytest.skip(f'{path} is absent: it holds lent data and reference arrays.')
+    return path
+
+
+@pytest.fixture(scope='session')
+def run_with_devices() -> Callable[[str, int], str]:
+    """A function that runs Python code on a number of virtual CPU devices.
+
+    The number is fixed when JAX starts, so the code runs in a process of its own;
+    what it prints on stdout is returned, and a failure shows its stderr.
+    """
+
+    def run(code: str, devices: int) -> str:
+        environment = {
+            **os.environ,
+            'JAX_PLATFORMS': 'cpu',
+            'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
+        }
+        done = subprocess.run(
+            [sys.executable, '-c', textwrap.dedent(code)],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

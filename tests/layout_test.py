@@ -1,0 +1,178 @@
+"""The layout: which way imports point, what is installed, how long a script is."""
+
+import ast
+import configparser
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+# A module imports only modules that stand before it.
+ORDER = (
+    'config',
+    'cli',
+    'image_files',
+    'stop_signal',
+    'transforms',
+    'input_pipeline',
+    'models.layers',
+    'models.mix_transformer',
+    'models.change',
+    'models.decoder',
+    'models.cadnet',
+    'models.initialize',
+    'losses',
+    'metrics',
+    'optim',
+    'train_step',
+    'checkpoint',
+    'foreign_names',
+    'pretrained',
+    'tiling',
+    'pixel_maps',
+    'defects',
+    'predict',
+    'visualize',
+    'predict_files',
+    'evaluate',
+    'training_log',
+    'train_loop',
+)
+# Builders share one thing with the library: how a bad image file is reported.
+OPEN_TO_BUILDERS = {'image_files'}
+MAX_SCRIPT_LINES = 70
+
+
+def _sources(*folders: str) -> list[pathlib.Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob('*.py'))
+
+
+def _module(path: pathlib.Path) -> str:
+    """`cadnet_jax/models/layers.py` -> `models.layers`."""
+    return '.'.join(path.relative_to(ROOT / 'cadnet_jax').with_suffix('').parts)
+
+
+def _imports(node: ast.AST) -> Iterator[str]:
+    """Dotted names that `node` imports, at any depth.
+
+    `from a.b import c` gives `a.b.c`, since c may be a module.
+    """
+    for child in ast.walk(node):
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert not child.level, f'line {child.lineno}: imports here are absolute'
+            yield from (f'{child.module}.{alias.name}' for alias in child.names)
+
+
+def _imported_modules(path: pathlib.Path) -> set[str]:
+    """The library's modules that a file imports, without `cadnet_jax.`."""
+    found = set()
+    for name in _imports(ast.parse(path.read_text())):
+        package, *parts = name.split('.')
+        if package != 'cadnet_jax':
+            continue
+        for length in (2, 1):
+            candidate = ROOT.joinpath('cadnet_jax', *parts[:length])
+            if len(parts) >= length and candidate.with_suffix('.py').is_file():
+                found.add('.'.join(parts[:length]))
+                break
+        else:
+            found.add('.'.join(parts))
+    return found
+
+
+def _packages_on_disk() -> dict[str, str]:
+    """Package name -> its folder, relative to the repository."""
+    folders = {path.parent for path in _sources('cadnet_jax', 'datasets')}
+    names = {}
+    for folder in folders:
+        relative = folder.relative_to(ROOT).as_posix()
+        name = relative.replace('/', '.')
+        if relative.startswith('datasets'):
+            name = f'cadnet_jax.{name}'
+        names[name] = relative
+    return names
+
+
+LIBRARY = [path for path in _sources('cadnet_jax') if path.name != '__init__.py']
+
+
+def test_the_order_names_the_modules_that_exist() -> None:
+    """A new module is given its place in ORDER; one that went leaves it."""
+    assert {_module(path) for path in LIBRARY} == set(ORDER)
+
+
+@pytest.mark.parametrize('path', LIBRARY, ids=_module)
+def test_imports_point_one_way(path: pathlib.Path) -> None:
+    earlier = set(ORDER[: ORDER.index(_module(path))])
+    assert _imported_modules(path) <= earlier
+
+
+def test_an_import_against_the_order_would_be_seen(tmp_path: pathlib.Path) -> None:
+    """The three ways of writing an import, also inside a function."""
+    file = tmp_path / 'example.py'
+    file.write_text(
+        'import cadnet_jax.evaluate\n'
+        'from cadnet_jax import config\n'
+        'def f():\n'
+        '    from cadnet_jax.models.layers import Conv\n'
+        '    from cadnet_jax.datasets import deep_pcb\n'
+    )
+    assert _imported_modules(file) == {
+        'evaluate',
+        'config',
+        'models.layers',
+        'datasets.deep_pcb',
+    }
+
+
+@pytest.mark.parametrize('path', _sources('cadnet_jax'), ids=_module)
+def test_the_library_never_imports_a_builder(path: pathlib.Path) -> None:
+    """Prepared directories are the only thing that passes between the two."""
+    assert not {m for m in _imported_modules(path) if m.startswith('datasets')}
+
+
+@pytest.mark.parametrize('path', _sources('datasets'), ids=lambda path: path.stem)
+def test_builders_do_not_depend_on_the_library(path: pathlib.Path) -> None:
+    library = {m for m in _imported_modules(path) if not m.startswith('datasets')}
+    assert library <= OPEN_TO_BUILDERS
+
+
+def test_neither_tensorflow_nor_torch_is_needed() -> None:
+    """TensorFlow is imported nowhere; torch in one function, which reads .pth files."""
+    found = set()
+    for path in _sources('cadnet_jax', 'datasets', 'experiments'):
+        tree = ast.parse(path.read_text())
+        functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+        lazy = {name for function in functions for name in _imports(function)}
+        for name in _imports(tree):
+            root = name.split('.')[0]
+            if root in ('tensorflow', 'torch'):
+                found.add((path.name, root, name in lazy))
+    assert found <= {('pretrained.py', 'torch', True)}
+
+
+def test_setup_cfg_lists_the_packages_on_disk() -> None:
+    """What is not listed would be missing from an installation, silently."""
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / 'setup.cfg')
+    options = parser['options']
+    folders = dict(
+        line.split(' = ') for line in options['package_dir'].strip().splitlines()
+    )
+    assert folders == _packages_on_disk()
+    assert sorted(options['packages'].split()) == sorted(folders)
+
+
+@pytest.mark.parametrize('package', _packages_on_disk().items(), ids=lambda p: p[0])
+def test_every_package_has_an_init(package: tuple[str, str]) -> None:
+    assert (ROOT / package[1] / '__init__.py').is_file()
+
+
+@pytest.mark.parametrize('path', _sources('experiments'), ids=lambda path: path.stem)
+def test_scripts_are_thin(path: pathlib.Path) -> None:
+    """Flags, a configuration, one call of the library."""
+    assert len(path.read_text().splitlines()) <= MAX_SCRIPT_LINES
