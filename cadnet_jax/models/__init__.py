@@ -1,0 +1,1 @@
+"""The network, bottom up: layers, mix_transformer, change, decoder, cadnet."""

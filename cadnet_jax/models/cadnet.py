@@ -1,0 +1,109 @@
+"""CADNet: a shared encoder, multi-stage subtraction and a change-aware decoder."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from cadnet_jax.config import ModelConfig
+from cadnet_jax.models.change import distance_map
+from cadnet_jax.models.decoder import Decoder
+from cadnet_jax.models.mix_transformer import MixTransformer
+
+
+class Outputs(NamedTuple):
+    """What the network says of a batch of pairs.
+
+    Attributes:
+        logits: float32 `[B, H/4, W/4, K]`, K classes, or 1 change score for 'ooc'.
+        distance: DistMap, float32 `[B, H/4, W/4]`; None for 'segformer'.
+        differences: image minus reference after each stage, `[B, H_i, W_i, C_i]`;
+            empty for 'segformer'.
+    """
+
+    logits: jax.Array
+    distance: jax.Array | None
+    differences: tuple[jax.Array, ...]
+
+
+class CADNet(nn.Module):
+    """The network of the paper, and its appearance-only counterpart, SegFormer.
+
+    Attributes:
+        config: head, variant and rates.
+        num_classes: with the background.
+        axis_name: device axis over which BatchNorm takes its statistics.
+    """
+
+    config: ModelConfig
+    num_classes: int
+    axis_name: str | None = None
+
+    def setup(self) -> None:
+        config = self.config
+        dtype = jnp.dtype(config.dtype)
+        self.encoder = MixTransformer(
+            config.variant,
+            config.drop_path,
+            shared_draws=2
+            if config.share_drop_path and config.head != 'segformer'
+            else 1,
+            dtype=dtype,
+        )
+        self.decoder = Decoder(
+            'plain' if config.head == 'segformer' else config.head,
+            1 if config.head == 'ooc' else self.num_classes,
+            config.dropout,
+            self.axis_name,
+            dtype,
+        )
+
+    def __call__(
+        self,
+        image: jax.Array,
+        reference: jax.Array,
+        *,
+        train: bool = False,
+        distance_limits: jax.Array | None = None,
+    ) -> Outputs:
+        """Compares normalised images `[B, H, W, 3]`; sides of 32 pixels or more.
+
+        Args:
+            image: the inspected ones, see `transforms.normalize`.
+            reference: their defect-free references; 'segformer' does not look at them.
+            train: batch statistics, dropout and drop path (streams 'dropout',
+                'drop_path').
+            distance_limits: `[B, 2]`, smallest and largest DistMap of the whole image
+                where `image` is a tile of it; used by 'ooc' alone.
+        """
+        if self.config.head == 'segformer':
+            return Outputs(
+                self.decoder(self.encoder(image, train=train), None, train=train),
+                None,
+                (),
+            )
+        stacked = self.encoder(jnp.concatenate([image, reference]), train=train)
+        pyramids = [jnp.split(x, 2) for x in stacked]
+        differences = tuple(inspected - clean for inspected, clean in pyramids)
+        distance = distance_map(differences)
+        logits = self.decoder(
+            differences, distance, train=train, distance_limits=distance_limits
+        )
+        return Outputs(logits, distance[..., 0], differences)
+
+
+def build_model(
+    config: ModelConfig, num_classes: int, *, axis_name: str | None = None
+) -> CADNet:
+    """The network of a configuration for `num_classes` classes, background included.
+
+    Raises:
+        ValueError: there is no class beside the background.
+    """
+    if num_classes < 2:
+        raise ValueError(
+            f'num_classes is {num_classes}: the background and one defect class are '
+            'the least.'
+        )
+    return CADNet(config, num_classes, axis_name)
