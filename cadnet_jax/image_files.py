@@ -1,0 +1,135 @@
+"""Image and JSON files: whole or not at all, in both directions.
+
+Reading refuses what a decoder would quietly complete (a truncated JPEG has a grey
+lower half); writing goes to a temporary name that is renamed once it is complete.
+"""
+
+import json
+import os
+import pathlib
+import re
+import zlib
+from typing import Any
+
+import cv2
+import numpy as np
+
+_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+_JPEG_SIGNATURE = b'\xff\xd8\xff'
+_JPEG_END = 0xD9
+# In a JPEG's entropy-coded data, 0xFF stands for itself when a 0 follows and for a
+# restart marker (0xD0 to 0xD7); 0xFF may be repeated ahead of a marker.
+_JPEG_MARKER = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]', re.DOTALL)
+
+SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
+
+
+def _png_fault(data: bytes) -> str | None:
+    """Why `data` is no whole PNG file, or None: every chunk with its checksum."""
+    position = len(_PNG_SIGNATURE)
+    while position + 12 <= len(data):
+        end = position + 12 + int.from_bytes(data[position : position + 4])
+        if end > len(data):
+            break
+        kind = data[position + 4 : position + 8]
+        checksum = int.from_bytes(data[end - 4 : end])
+        if zlib.crc32(data[position + 4 : end - 4]) != checksum:
+            return f'a damaged PNG (the checksum of its {kind!r} chunk is wrong)'
+        if kind == b'IEND':
+            return None
+        position = end
+    return 'a truncated PNG'
+
+
+def _jpeg_fault(data: bytes) -> str | None:
+    """Why `data` is no whole JPEG file, or None: every segment up to the end marker."""
+    position = 2
+    while marker := _JPEG_MARKER.search(data, position):
+        kind = data[marker.start() + 1]
+        if kind == _JPEG_END:
+            return None
+        length = int.from_bytes(data[marker.end() : marker.end() + 2])
+        position = marker.end() + max(length, 2)
+    return 'a truncated JPEG'
+
+
+def _decode(data: bytes) -> np.ndarray | None:
+    """Pixels of an image file's bytes, or None; OpenCV's own messages are held back."""
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        return None
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+
+
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads a colour or grey image file.
+
+    Args:
+        path: a PNG, JPEG, BMP, TIFF or WebP file. 16-bit values are divided by 256,
+            transparency is dropped, the EXIF orientation is applied.
+
+    Returns:
+        uint8 [H, W, 3], RGB.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is empty, truncated, damaged or not an image.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such image file; check the path.')
+    data = path.read_bytes()
+    fault = None
+    if not data:
+        fault = 'an empty file'
+    elif data.startswith(_PNG_SIGNATURE):
+        fault = _png_fault(data)
+    elif data.startswith(_JPEG_SIGNATURE):
+        fault = _jpeg_fault(data)
+    if fault:
+        raise ValueError(f'{path}: {fault}; copy or export the file again.')
+    image = _decode(data)
+    if image is None:
+        raise ValueError(
+            f'{path}: not an image that can be read (damaged, or of another format); '
+            'give a PNG, JPEG, BMP, TIFF or WebP file.'
+        )
+    return image
+
+
+def _write(path: pathlib.Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
+    """Writes uint8 [H, W] (grey, class ids) or [H, W, 3] (RGB) as a PNG, atomically.
+
+    Raises:
+        ValueError: `image` is not uint8 of such a shape.
+    """
+    if image.dtype != np.uint8 or not (image.ndim == 2 or image.shape[2:] == (3,)):
+        raise ValueError(
+            f'{path}: image must be uint8 [H, W] or [H, W, 3], '
+            f'not {image.dtype} {list(image.shape)}.'
+        )
+    pixels = image if image.ndim == 2 else image[:, :, ::-1]
+    _write(pathlib.Path(path), cv2.imencode('.png', pixels)[1].tobytes())
+
+
+def write_json(path: str | os.PathLike[str], values: Any) -> None:
+    """Writes `values` as indented JSON, atomically.
+
+    Raises:
+        ValueError: a number is infinite or not a number: JSON has none of these.
+    """
+    text = json.dumps(values, indent=2, allow_nan=False)
+    _write(pathlib.Path(path), (text + '\n').encode())

@@ -1,0 +1,286 @@
+"""Prepared directory -> batches.
+
+A prepared directory is what `experiments/prepare_data.py` writes: array_record files
+with `image`, `reference`, `mask`, `id` and `group`, and beside them the class names and
+the pixels of each class (`metadata.json`).
+
+Every batch is a function of (data, settings, seed, index): the number of reader threads
+changes the speed alone, and an iterator's state is the index of the next batch.
+"""
+
+import pathlib
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import cv2
+import grain
+import numpy as np
+import tensorflow_datasets as tfds
+
+from cadnet_jax import transforms
+from cadnet_jax.config import DataConfig
+
+# Pairs are decoded in parallel; OpenCV's own threads would only get in their way.
+cv2.setNumThreads(0)
+
+_EVALUATION_THREADS = 4
+_IMAGES = transforms.Pair._fields
+_DAMAGED = 'The data are damaged: prepare them again with experiments/prepare_data.py.'
+
+
+class DatasetInfo(NamedTuple):
+    """What a prepared data set says about itself."""
+
+    name: str
+    class_names: tuple[str, ...]  # index = id in the masks; 0 is the background
+    num_examples: dict[str, int]  # split -> pairs
+    class_pixels: dict[str, tuple[int, ...]]  # split -> pixels of each class
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+
+def read_info(data_dir: str | pathlib.Path) -> DatasetInfo:
+    """Reads the description of a prepared data set; no image is touched.
+
+    Raises:
+        FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
+        ValueError: it was written by something else than our builders.
+    """
+    info = _open(data_dir).info
+    metadata = info.metadata or {}
+    names, pixels = metadata.get('class_names'), metadata.get('class_pixels')
+    if not names or not pixels:
+        raise ValueError(
+            f'{data_dir}: metadata.json names no class_names and class_pixels. '
+            'Prepare the data again with experiments/prepare_data.py.'
+        )
+    return DatasetInfo(
+        name='/'.join(filter(None, (info.name, info.config_name))),
+        class_names=tuple(names),
+        num_examples={name: split.num_examples for name, split in info.splits.items()},
+        class_pixels={split: tuple(counts) for split, counts in pixels.items()},
+    )
+
+
+def training_batches(
+    config: DataConfig, *, seed: int, process_index: int = 0, process_count: int = 1
+) -> grain.DatasetIterator[dict[str, np.ndarray]]:
+    """An endless stream of augmented, shuffled batches.
+
+    Each epoch has an order of its own. Global batch k is the same for any number of
+    processes: process p gets its pairs p, p + process_count, ...
+
+    Args:
+        config: what is read, and how it is augmented.
+        seed: of the order and of all random draws.
+        process_index: this process among the `process_count` that train together.
+        process_count: how many processes share a global batch.
+
+    Returns:
+        An iterator over 'image' and 'reference' uint8 [B, S, S, 3], 'mask' uint8
+        [B, S, S], with B = batch_size / process_count and S = crop_size. Its
+        `get_state()` is a small JSON dictionary, after `set_state` of which it goes on
+        exactly there; `grain.checkpoint.CheckpointSave` takes it as it is.
+
+    Raises:
+        FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
+        ValueError: no such split, fewer pairs than a batch, a batch size that the
+            processes cannot share, or an impossible crop.
+    """
+    _check_training_config(config, process_count)
+    source = _PairSource(config.data_dir, config.train_split)
+    if len(source) < config.batch_size:
+        raise ValueError(
+            f'train_split {config.train_split!r} of {config.data_dir} has '
+            f'{len(source)} pairs, fewer than batch_size = {config.batch_size}. '
+            'Set a smaller batch_size, or a larger split.'
+        )
+
+    def augment(example: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        pair = transforms.Pair(*(example[name] for name in _IMAGES))
+        return transforms.augment(pair, config, rng)._asdict()
+
+    dataset = (
+        grain.MapDataset.source(source)
+        .seed(seed)
+        .shuffle()
+        .repeat()
+        .random_map(augment)[process_index::process_count]
+        .batch(config.batch_size // process_count)
+    )
+    # Whole batches are prefetched, so the buffer is the memory that this takes.
+    options = grain.ReadOptions(
+        num_threads=config.reader_threads,
+        prefetch_buffer_size=config.reader_threads + 2,
+    )
+    return iter(dataset.to_iter_dataset(options))
+
+
+def evaluation_batches(
+    data_dir: str | pathlib.Path,
+    split: str,
+    *,
+    batch_size: int,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Iterator[dict[str, Any]]:
+    """Each pair of a split once, as it is; a batch holds pairs of one size.
+
+    Process p gets the pairs p, p + process_count, ...; their number of batches can
+    differ between processes.
+
+    Yields:
+        'image' and 'reference' uint8 [B, H, W, 3], 'mask' uint8 [B, H, W], 'id' and
+        'group' lists of B strings, 'valid' bool [B]. The last batch of a size is filled
+        up with zeros and empty strings where 'valid' is False.
+
+    Raises (at the call, not at the first batch):
+        FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
+        ValueError: no such split, an empty split, or a batch size below 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f'batch_size is {batch_size}; it must be at least 1.')
+    source = _PairSource(data_dir, split)
+    dataset = grain.MapDataset.source(source)[process_index::process_count]
+    options = grain.ReadOptions(
+        num_threads=_EVALUATION_THREADS, prefetch_buffer_size=2 * _EVALUATION_THREADS
+    )
+    return _group_by_size(iter(dataset.to_iter_dataset(options)), batch_size)
+
+
+def _group_by_size(
+    examples: Iterator[dict[str, Any]], batch_size: int
+) -> Iterator[dict[str, Any]]:
+    waiting: dict[tuple[int, ...], list[dict[str, Any]]] = defaultdict(list)
+    for example in examples:
+        same_size = waiting[example['mask'].shape]
+        same_size.append(example)
+        if len(same_size) == batch_size:
+            yield _padded_batch(same_size, batch_size)
+            same_size.clear()
+    for same_size in waiting.values():
+        if same_size:
+            yield _padded_batch(same_size, batch_size)
+
+
+def _padded_batch(examples: list[dict[str, Any]], batch_size: int) -> dict[str, Any]:
+    missing = batch_size - len(examples)
+    batch: dict[str, Any] = {'valid': np.arange(batch_size) < len(examples)}
+    for name in _IMAGES:
+        values = np.stack([example[name] for example in examples])
+        batch[name] = np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
+    for name in ('id', 'group'):
+        batch[name] = [example[name] for example in examples] + [''] * missing
+    return batch
+
+
+def _open(data_dir: str | pathlib.Path) -> tfds.core.DatasetBuilder:
+    """A reader of a prepared directory, of which all files are there."""
+    path = pathlib.Path(data_dir)
+    if not str(data_dir) or not path.is_dir():
+        raise FileNotFoundError(
+            f'data_dir {str(data_dir)!r}: no such directory. '
+            'Prepare a data set with experiments/prepare_data.py and name it here.'
+        )
+    if not (path / 'dataset_info.json').is_file():
+        patterns = ['*/' * depth + 'dataset_info.json' for depth in (1, 2, 3)]
+        inside = [str(file.parent) for glob in patterns for file in path.glob(glob)]
+        remedy = (
+            f'Did you mean {" or ".join(sorted(inside))}?'
+            if inside
+            else 'Prepare it with experiments/prepare_data.py.'
+        )
+        raise FileNotFoundError(f'{data_dir}: not a prepared data set. {remedy}')
+    builder = tfds.builder_from_directory(str(path))
+    for split in builder.info.splits.values():
+        for file in split.filepaths:
+            if not file.exists():
+                raise FileNotFoundError(
+                    f'{data_dir}: incomplete, {file.name} is missing. Delete it and '
+                    'prepare it again with experiments/prepare_data.py.'
+                )
+    return builder
+
+
+def _check_split(
+    builder: tfds.core.DatasetBuilder, data_dir: str | pathlib.Path, split: str
+) -> None:
+    splits = builder.info.splits
+    known = ', '.join(f'{name} ({splits[name].num_examples})' for name in splits)
+    try:
+        num_examples = splits[split].num_examples
+    except ValueError as error:
+        reason = str(error).splitlines()[0].rstrip('.')
+        raise ValueError(
+            f'{data_dir}: cannot read split {split!r} ({reason}). There are: {known}; '
+            "a part is written as 'train[:10%]'."
+        ) from None
+    if not num_examples:
+        raise ValueError(
+            f'{data_dir}: split {split!r} is empty. There are: {known}; choose another '
+            'split or a larger part.'
+        )
+
+
+class _PairSource:
+    """Random access to the decoded examples of a split."""
+
+    def __init__(self, data_dir: str | pathlib.Path, split: str) -> None:
+        builder = _open(data_dir)
+        _check_split(builder, data_dir, split)
+        self._name = f'{data_dir}, split {split}'
+        # The images are left encoded: decoding them here, straight to RGB, is faster.
+        self._records = builder.as_data_source(
+            split, decoders=dict.fromkeys(_IMAGES, tfds.decode.SkipDecoding())
+        )
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __repr__(self) -> str:
+        return f'PairSource({self._name})'
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """'image', 'reference' [H, W, 3], 'mask' [H, W], 'id', 'group'.
+
+        Raises:
+            ValueError: a file is cut short, or damaged.
+        """
+        try:
+            record = self._records[index]
+        except (TypeError, RuntimeError):
+            message = f'{self._name}: cannot read pair {index}. {_DAMAGED}'
+            raise ValueError(message) from None
+        example: dict[str, Any] = {key: record[key].decode() for key in ('id', 'group')}
+        for name in _IMAGES:
+            mode = cv2.IMREAD_GRAYSCALE if name == 'mask' else cv2.IMREAD_COLOR_RGB
+            image = cv2.imdecode(np.frombuffer(record[name], np.uint8), mode)
+            if image is None:
+                raise ValueError(
+                    f'{self._name}: the {name} of {example["id"]!r} is no image. '
+                    f'{_DAMAGED}'
+                )
+            example[name] = image
+        return example
+
+
+def _check_training_config(config: DataConfig, process_count: int) -> None:
+    if config.batch_size < 1 or config.batch_size % process_count:
+        raise ValueError(
+            f'batch_size is {config.batch_size}; it must be a positive multiple of the '
+            f'number of processes, {process_count}.'
+        )
+    if config.crop_size < 1:
+        raise ValueError(f'crop_size is {config.crop_size}; it must be at least 1.')
+    if not 0 < config.scale_min <= config.scale_max:
+        raise ValueError(
+            f'scale_min is {config.scale_min} and scale_max {config.scale_max}; it '
+            'must be 0 < scale_min <= scale_max.'
+        )
+    if config.reader_threads < 1:
+        raise ValueError(
+            f'reader_threads is {config.reader_threads}; it must be at least 1.'
+        )

@@ -1,0 +1,161 @@
+"""Paired augmentation: one geometry for image, reference and mask.
+
+The random resize and the crop are done as one step, in the other order: a window of
+`crop_size / factor` pixels is cut out of the source and resized to the crop. The
+geometry is the same, and only the pixels that are used are touched.
+"""
+
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from cadnet_jax.config import DataConfig
+
+# ImageNet statistics in RGB order, on the scale 0 to 255 (mmsegmentation, SegFormer).
+MEAN = (123.675, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)
+IGNORED = 255  # the mask's value where nothing is known
+_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
+_TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
+
+
+class Pair(NamedTuple):
+    """An inspected image, its reference and its label."""
+
+    image: np.ndarray  # uint8 [H, W, 3], RGB
+    reference: np.ndarray  # uint8 [H, W, 3], RGB
+    mask: np.ndarray  # uint8 [H, W]: 0 background, 1..K defects, 255 ignored
+
+
+class _Window(NamedTuple):
+    """A part of the source, in source pixels, and its size [h, w] in the crop."""
+
+    rows: slice
+    columns: slice
+    size: tuple[int, int]
+
+
+def normalize(image: Any) -> Any:
+    """uint8 [..., 3] RGB (NumPy or JAX) -> float32, zero mean and unit deviation."""
+    shape = (1,) * (image.ndim - 1) + (3,)
+    mean = np.array(MEAN, np.float32).reshape(shape)
+    std = np.array(STD, np.float32).reshape(shape)
+    return (image.astype(np.float32) - mean) / std
+
+
+def augment(pair: Pair, config: DataConfig, rng: np.random.Generator) -> Pair:
+    """Resizes, crops, flips and turns a pair, and changes its lighting, at random.
+
+    Args:
+        pair: arrays of one height and width.
+        config: the ranges and probabilities.
+        rng: source of all random draws.
+
+    Returns:
+        A pair of [crop_size, crop_size]. Where the resized image is smaller than the
+        crop, the crop is filled up at the bottom and at the right: image and reference
+        with ImageNet's mean colour, the mask with 255.
+    """
+    window = _draw_window(pair.mask, config, rng)
+    image = _cut(pair.image, window, cv2.INTER_LINEAR)
+    reference = _cut(pair.reference, window, cv2.INTER_LINEAR)
+    # Not INTER_NEAREST, whose samples lie up to half a step off the pixel centres.
+    mask = _cut(pair.mask, window, cv2.INTER_NEAREST_EXACT)
+    side = config.crop_size
+    mean = tuple(round(value) for value in MEAN)
+    cropped = Pair(
+        image=_pad(_change_lighting(image, config, rng), side, mean),
+        reference=_pad(_change_lighting(reference, config, rng), side, mean),
+        mask=_pad(mask, side, (IGNORED,)),
+    )
+    return _flip_and_turn(cropped, config, rng)
+
+
+def _draw_window(
+    mask: np.ndarray, config: DataConfig, rng: np.random.Generator
+) -> _Window:
+    side = config.crop_size
+    factor = rng.uniform(config.scale_min, config.scale_max)
+    span = max(1, round(side / factor))
+    around_defect = rng.random() < config.defect_crop_fraction
+    pixel = _draw_defect_pixel(mask, rng) if around_defect else None
+    slices, size = [], []
+    for axis, length in enumerate(mask.shape):
+        last_start = max(0, length - span)
+        if pixel is None:
+            start = int(rng.integers(last_start + 1))
+        else:
+            start = int(np.clip(pixel[axis] - rng.integers(span), 0, last_start))
+        stop = min(start + span, length)
+        slices.append(slice(start, stop))
+        size.append(max(1, round((stop - start) * side / span)))
+    return _Window(rows=slices[0], columns=slices[1], size=(size[0], size[1]))
+
+
+def _draw_defect_pixel(
+    mask: np.ndarray, rng: np.random.Generator
+) -> tuple[int, int] | None:
+    """(row, column) in a class drawn uniformly from those present; None without any.
+
+    A class comes first so that a rare or small kind is seen as often as a large one.
+    """
+    counts = cv2.calcHist([mask], [0], None, [256], [0, 256]).ravel()
+    classes = np.flatnonzero(counts[1:IGNORED]) + 1
+    if not classes.size:
+        return None
+    row, column = divmod(
+        int(rng.choice(np.flatnonzero(mask == rng.choice(classes)))), mask.shape[1]
+    )
+    return row, column
+
+
+def _cut(image: np.ndarray, window: _Window, interpolation: int) -> np.ndarray:
+    part = image[window.rows, window.columns]
+    if part.shape[:2] == window.size:
+        return part
+    height, width = window.size
+    return cv2.resize(part, (width, height), interpolation=interpolation)
+
+
+def _pad(image: np.ndarray, side: int, colour: tuple[int, ...]) -> np.ndarray:
+    height, width = image.shape[:2]
+    if height == width == side:
+        return image
+    return cv2.copyMakeBorder(
+        image, 0, side - height, 0, side - width, cv2.BORDER_CONSTANT, value=colour
+    )
+
+
+def _change_lighting(
+    image: np.ndarray, config: DataConfig, rng: np.random.Generator
+) -> np.ndarray:
+    """Saturation, contrast and brightness, each with `photometric_probability`.
+
+    All three are linear in the colour, and so are done as one matrix: saturation
+    blends each pixel with its grey value, contrast multiplies all values (as in
+    mmsegmentation's PhotoMetricDistortion), brightness is added. Grey images have no
+    saturation to change.
+    """
+    drawn = rng.random(3) < config.photometric_probability
+    if not drawn.any():
+        return image
+    limits = np.array([config.saturation, config.contrast, config.brightness])
+    saturation, contrast, brightness = drawn * rng.uniform(-limits, limits)
+    matrix = (1 + saturation) * np.eye(3) - saturation * np.tile(_GREY, (3, 1))
+    offset = np.full((3, 1), 255 * brightness)
+    return cv2.transform(image, np.hstack([(1 + contrast) * matrix, offset]))
+
+
+def _flip_and_turn(pair: Pair, config: DataConfig, rng: np.random.Generator) -> Pair:
+    up_down, left_right = rng.random(2) < (0.5 if config.flip else 0)
+    turns = rng.integers(4) if config.rotate else 0
+
+    # OpenCV copies reversed and transposed images ten times as fast as NumPy.
+    def move(image: np.ndarray) -> np.ndarray:
+        image = cv2.flip(image, 0) if up_down else image
+        image = cv2.flip(image, 1) if left_right else image
+        image = cv2.rotate(image, _TURNS[turns - 1]) if turns else image
+        return np.ascontiguousarray(image)
+
+    return Pair(*(move(image) for image in pair))

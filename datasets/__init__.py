@@ -1,0 +1,1 @@
+"""Builders that describe data sets and write prepared directories."""

@@ -1,0 +1,349 @@
+"""Claims about the batches that are made of a prepared directory."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+from collections import Counter
+from typing import Any
+
+import grain
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+import tensorflow_datasets as tfds
+
+from cadnet_jax.config import DataConfig
+from cadnet_jax.input_pipeline import (
+    DatasetInfo,
+    evaluation_batches,
+    read_info,
+    training_batches,
+)
+from tests import tiny_data
+from tests.tiny_data import CLASS_NAMES, SPLITS, prepare_tiny
+
+IMAGES = ('image', 'reference', 'mask')
+
+
+@pytest.fixture(scope='module')
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """12 training pairs of 64x64; 5 and 7 pairs for validation and testing."""
+    return prepare_tiny(tmp_path_factory.mktemp('tiny'))
+
+
+@pytest.fixture(scope='module')
+def mixed_sizes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """7 test pairs, alternating between 32x48 (4 of them) and 40x24 (3)."""
+    directory = tmp_path_factory.mktemp('mixed')
+    return prepare_tiny(directory, sizes=((32, 48), (40, 24)))
+
+
+@pytest.fixture
+def config(prepared: pathlib.Path) -> DataConfig:
+    return DataConfig(
+        data_dir=str(prepared), batch_size=4, crop_size=32, reader_threads=2
+    )
+
+
+def unchanged(config: DataConfig) -> DataConfig:
+    """Settings under which augmentation does nothing, so that pairs are recognised."""
+    return dataclasses.replace(
+        config,
+        crop_size=64,
+        scale_min=1.0,
+        scale_max=1.0,
+        flip=False,
+        rotate=False,
+        photometric_probability=0.0,
+    )
+
+
+def take(batches: Any, count: int) -> list[dict[str, np.ndarray]]:
+    return [next(batches) for _ in range(count)]
+
+
+def assert_same(
+    first: list[dict[str, np.ndarray]], second: list[dict[str, np.ndarray]]
+) -> None:
+    for a, b in zip(first, second, strict=True):
+        assert a.keys() == b.keys() == set(IMAGES)
+        for name in IMAGES:
+            np.testing.assert_array_equal(a[name], b[name])
+
+
+def test_info_says_what_was_prepared(prepared: pathlib.Path) -> None:
+    info = read_info(prepared)
+    assert isinstance(info, DatasetInfo)
+    assert info.name == 'tiny_pairs'
+    assert info.class_names == CLASS_NAMES
+    assert info.num_classes == 3
+    assert info.num_examples == SPLITS
+
+
+def test_class_pixels_are_those_of_the_masks(prepared: pathlib.Path) -> None:
+    """Counted anew from the decoded masks, without the ignored pixels."""
+    (batch,) = evaluation_batches(prepared, 'test', batch_size=7)
+    counts = np.bincount(batch['mask'].ravel(), minlength=256)
+    assert counts[255] == 7 * 64
+    assert read_info(prepared).class_pixels['test'] == tuple(counts[:3])
+
+
+# --- Training -----------------------------------------------------------------------
+
+
+def test_training_batches_are_cropped_uint8_pairs(config: DataConfig) -> None:
+    batch = next(training_batches(config, seed=0))
+    assert {name: (batch[name].shape, batch[name].dtype) for name in batch} == {
+        'image': ((4, 32, 32, 3), np.uint8),
+        'reference': ((4, 32, 32, 3), np.uint8),
+        'mask': ((4, 32, 32), np.uint8),
+    }
+
+
+def test_same_seed_gives_same_batches_for_any_number_of_threads(
+    config: DataConfig,
+) -> None:
+    first = take(training_batches(config, seed=3), 7)
+    for threads in (1, 2, 5):
+        same = dataclasses.replace(config, reader_threads=threads)
+        assert_same(first, take(training_batches(same, seed=3), 7))
+    other = take(training_batches(config, seed=4), 7)
+    assert (first[0]['image'] != other[0]['image']).any()
+
+
+def test_each_epoch_shows_each_pair_once_in_an_order_of_its_own(
+    config: DataConfig,
+) -> None:
+    batches = training_batches(unchanged(config), seed=0)
+    epochs = [
+        [image.tobytes() for batch in take(batches, 3) for image in batch['image']]
+        for _ in range(3)
+    ]
+    assert all(len(set(epoch)) == SPLITS['train'] for epoch in epochs)
+    assert set(epochs[0]) == set(epochs[1]) == set(epochs[2])
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_a_pair_is_augmented_anew_in_each_epoch(config: DataConfig) -> None:
+    batches = training_batches(config, seed=0)
+    crops = [image.tobytes() for b in take(batches, 9) for image in b['image']]
+    assert len(set(crops)) == 36
+
+
+@pytest.mark.parametrize('processes', [2, 4])
+def test_processes_together_see_what_one_process_sees(
+    config: DataConfig, processes: int
+) -> None:
+    """Process p has the pairs p, p + processes, ... of each global batch."""
+    whole = take(training_batches(config, seed=1), 5)
+    for index in range(processes):
+        part = training_batches(
+            config, seed=1, process_index=index, process_count=processes
+        )
+        expected = [{k: v[index::processes] for k, v in b.items()} for b in whole]
+        assert_same(take(part, 5), expected)
+
+
+@pytest.mark.parametrize('steps', [0, 1, 4])
+def test_resuming_equals_continuing(config: DataConfig, steps: int) -> None:
+    """Across an epoch's end, through JSON, and with another number of threads."""
+    batches = training_batches(config, seed=2)
+    take(batches, steps)
+    state = json.loads(json.dumps(batches.get_state()))
+    expected = take(batches, 5)
+    other = dataclasses.replace(config, reader_threads=3)
+    resumed = training_batches(other, seed=2)
+    next(resumed)  # a state can be set at any time
+    resumed.set_state(state)
+    assert_same(take(resumed, 5), expected)
+
+
+def test_state_goes_through_an_orbax_checkpoint(
+    config: DataConfig, tmp_path: pathlib.Path
+) -> None:
+    batches = training_batches(config, seed=2)
+    take(batches, 3)
+    with ocp.CheckpointManager(tmp_path / 'checkpoints') as manager:
+        save = grain.checkpoint.CheckpointSave(batches)
+        manager.save(3, args=ocp.args.Composite(data=save))
+        expected = take(batches, 2)
+        manager.wait_until_finished()
+        resumed = training_batches(config, seed=2)
+        restore = grain.checkpoint.CheckpointRestore(resumed)
+        manager.restore(3, args=ocp.args.Composite(data=restore))
+    assert_same(take(resumed, 2), expected)
+
+
+def test_a_sliced_split_trains_on_that_part_alone(config: DataConfig) -> None:
+    part = dataclasses.replace(unchanged(config), train_split='train[:50%]')
+    batches = take(training_batches(part, seed=0), 6)
+    images = {image.tobytes() for batch in batches for image in batch['image']}
+    assert len(images) == 6
+
+
+# --- Evaluation ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('batch_size', [1, 2, 3, 10])
+def test_evaluation_yields_each_pair_once_bit_for_bit(
+    mixed_sizes: pathlib.Path, batch_size: int
+) -> None:
+    """Held against TFDS's own decoding of the same records."""
+    builder = tfds.builder_from_directory(str(mixed_sizes))
+    records = {r['id'].decode(): r for r in builder.as_data_source('test')}
+    seen: Counter[str] = Counter()
+    for batch in evaluation_batches(mixed_sizes, 'test', batch_size=batch_size):
+        assert batch['valid'].shape == (batch_size,)
+        for row in np.flatnonzero(batch['valid']):
+            record = records[batch['id'][row]]
+            seen[batch['id'][row]] += 1
+            assert batch['group'][row] == record['group'].decode()
+            np.testing.assert_array_equal(batch['image'][row], record['image'])
+            np.testing.assert_array_equal(batch['reference'][row], record['reference'])
+            np.testing.assert_array_equal(batch['mask'][row], record['mask'][..., 0])
+    assert seen == Counter(records.keys())
+
+
+def test_evaluation_pads_the_last_batch_of_each_size(
+    mixed_sizes: pathlib.Path,
+) -> None:
+    batches = list(evaluation_batches(mixed_sizes, 'test', batch_size=3))
+    valid: dict[tuple[int, ...], list[int]] = {(32, 48): [], (40, 24): []}
+    for batch in batches:
+        valid[batch['mask'].shape[1:]].append(int(batch['valid'].sum()))
+        padding = ~batch['valid']
+        for name in IMAGES:
+            assert batch[name].shape[0] == 3 and batch[name].dtype == np.uint8
+            assert not batch[name][padding].any()
+        for name in ('id', 'group'):
+            assert len(batch[name]) == 3
+            assert [bool(text) for text in batch[name]] == batch['valid'].tolist()
+    assert valid == {(32, 48): [3, 1], (40, 24): [3]}
+
+
+@pytest.mark.parametrize('processes', [2, 3, 9])
+def test_evaluation_is_shared_by_processes(
+    prepared: pathlib.Path, processes: int
+) -> None:
+    """Also by more processes than pairs, of which some then have nothing to do."""
+    ids = [
+        name
+        for index in range(processes)
+        for batch in evaluation_batches(
+            prepared,
+            'test',
+            batch_size=2,
+            process_index=index,
+            process_count=processes,
+        )
+        for name in batch['id']
+        if name
+    ]
+    assert sorted(ids) == [f'test_{index:03}' for index in range(7)]
+
+
+def test_slices_of_a_split_are_disjoint_and_complete(prepared: pathlib.Path) -> None:
+    def ids(split: str) -> set[str]:
+        batches = evaluation_batches(prepared, split, batch_size=1)
+        return {batch['id'][0] for batch in batches}
+
+    first, second = ids('train[:25%]'), ids('train[25%:]')
+    assert (len(first), len(second)) == (3, 9)
+    assert first | second == ids('train')
+
+
+# --- Errors -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'train_split': 'training'}, r"'training'.*train \(12\), val \(5\)"),
+        ({'train_split': 'train['}, r"'train\['.*train \(12\)"),
+        ({'train_split': 'train[:0]'}, r"'train\[:0\]' is empty.*train \(12\)"),
+        ({'train_split': 'train[5:99]'}, r"'train\[5:99\]'.*12 examples"),
+        ({'batch_size': 14}, r'12 pairs.*batch_size = 14'),
+        ({'batch_size': 3}, r'batch_size is 3.*processes, 2'),
+        ({'batch_size': 0}, r'batch_size is 0'),
+        ({'crop_size': 0}, r'crop_size is 0'),
+        ({'scale_min': 0.0}, r'scale_min is 0.0'),
+        ({'scale_min': 2.0, 'scale_max': 1.0}, r'scale_min is 2.0 and scale_max 1.0'),
+        ({'reader_threads': 0}, r'reader_threads is 0'),
+    ],
+)
+def test_bad_training_settings_are_one_clear_line(
+    config: DataConfig, changes: dict[str, Any], message: str
+) -> None:
+    bad = dataclasses.replace(config, **changes)
+    with pytest.raises(ValueError, match=message) as error:
+        training_batches(bad, seed=0, process_count=2)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('split', ['training', 'test[:0]', ''])
+def test_bad_evaluation_split_is_an_error_at_the_call(
+    prepared: pathlib.Path, split: str
+) -> None:
+    with pytest.raises(ValueError, match=r'test \(7\)') as error:
+        evaluation_batches(prepared, split, batch_size=2)
+    assert f"'{split}'" in str(error.value) and '\n' not in str(error.value)
+
+
+def test_evaluation_batch_size_must_be_positive(prepared: pathlib.Path) -> None:
+    with pytest.raises(ValueError, match='batch_size is 0'):
+        evaluation_batches(prepared, 'test', batch_size=0)
+
+
+def test_missing_and_unprepared_directories_name_the_remedy(
+    prepared: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    with pytest.raises(FileNotFoundError, match=r'nowhere.*prepare_data\.py'):
+        read_info(tmp_path / 'nowhere')
+    with pytest.raises(FileNotFoundError, match=r'data_dir.*prepare_data\.py'):
+        read_info('')
+    with pytest.raises(FileNotFoundError, match=r'not a prepared.*prepare_data\.py'):
+        read_info(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r'Did you mean .*1\.0\.0\?'):
+        read_info(prepared.parent)
+
+
+@pytest.fixture
+def damaged(prepared: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A copy to be damaged."""
+    return pathlib.Path(shutil.copytree(prepared, tmp_path / 'tiny_pairs' / '1.0.0'))
+
+
+def test_a_missing_shard_is_found_before_anything_is_read(
+    damaged: pathlib.Path,
+) -> None:
+    (shard,) = damaged.glob('*-val*')
+    shard.unlink()
+    with pytest.raises(FileNotFoundError, match=f'{shard.name} is missing'):
+        read_info(damaged)
+
+
+def test_a_shard_cut_short_is_named(damaged: pathlib.Path) -> None:
+    (shard,) = damaged.glob('*-val*')
+    shard.write_bytes(shard.read_bytes()[:50_000])
+    with pytest.raises(
+        ValueError, match=r'split val.*damaged.*prepare_data\.py'
+    ) as error:
+        list(evaluation_batches(damaged, 'val', batch_size=2))
+    assert str(damaged) in str(error.value) and '\n' not in str(error.value)
+
+
+def test_a_record_that_is_no_image_is_named(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny_data, 'encode_png', lambda image: b'no image')
+    directory = prepare_tiny(tmp_path)
+    config = DataConfig(data_dir=str(directory), crop_size=32)
+    with pytest.raises(ValueError, match=r"split train: the image of 'train_0\d\d'"):
+        next(training_batches(config, seed=0))
+
+
+def test_data_of_another_builder_are_refused(damaged: pathlib.Path) -> None:
+    (damaged / 'metadata.json').unlink()
+    with pytest.raises(ValueError, match='class_names'):
+        read_info(damaged)

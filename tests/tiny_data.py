@@ -1,0 +1,131 @@
+"""A tiny prepared data set, written by a real (minimal) TFDS builder."""
+
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import tensorflow_datasets as tfds
+from etils import epath
+
+CLASS_NAMES = ('background', 'missing', 'excess')
+SPLITS: Mapping[str, int] = {'train': 12, 'val': 5, 'test': 7}
+
+
+def tiny_board(
+    rng: np.random.Generator, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One synthetic board of `size` (H, W), both at least 16 pixels.
+
+    Returns:
+        image uint8 [H, W, 3], reference uint8 [H, W, 3], mask uint8 [H, W]: bright
+        rectangles on dark ground as reference; one square defect of each class in the
+        image, 'missing' (1) dark red, 'excess' (2) light blue; the border pixel row at
+        the top is labelled 255 (ignored).
+    """
+    height, width = size
+    reference = np.full((height, width, 3), 40, np.uint8)
+    for _ in range(4):
+        top, left = rng.integers((height // 2, width // 2))
+        h, w = rng.integers(4, (height // 2, width // 2))
+        reference[top : top + h, left : left + w] = (200, 190, 170)
+    image, mask = reference.copy(), np.zeros((height, width), np.uint8)
+    side = max(4, min(height, width) // 8)
+    for label, colour in ((1, (90, 10, 10)), (2, (140, 180, 255))):
+        y = int(rng.integers(1, height - side))
+        x = int(rng.integers(width // 2 - side)) + (label - 1) * (width // 2)
+        image[y : y + side, x : x + side] = colour
+        mask[y : y + side, x : x + side] = label
+    mask[0] = 255
+    return image, reference, mask
+
+
+class TinyPairs(tfds.core.GeneratorBasedBuilder):
+    """The boards of `tiny_board`, in the schema that every prepared set has."""
+
+    VERSION = tfds.core.Version('1.0.0')
+    pkg_dir_path = epath.Path(__file__).parent
+
+    def __init__(
+        self, *, sizes: Sequence[tuple[int, int]], num: Mapping[str, int], **kwargs: Any
+    ) -> None:
+        self._sizes, self._num = sizes, num
+        super().__init__(**kwargs)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        def png(channels: int) -> tfds.features.Image:
+            return tfds.features.Image(
+                shape=(None, None, channels), encoding_format='png'
+            )
+
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(
+                {
+                    'image': png(3),
+                    'reference': png(3),
+                    'mask': png(1),
+                    'id': tfds.features.Text(),
+                    'group': tfds.features.Text(),
+                }
+            ),
+            metadata=tfds.core.MetadataDict(
+                class_names=list(CLASS_NAMES), class_pixels={}
+            ),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        return {split: self._generate_examples(split) for split in self._num}
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[str, Any]]:
+        rng = np.random.default_rng(list(split.encode()))
+        pixels = np.zeros(len(CLASS_NAMES), np.int64)
+        for index in range(self._num[split]):
+            size = self._sizes[index % len(self._sizes)]
+            image, reference, mask = tiny_board(rng, size)
+            pixels += np.bincount(mask.ravel(), minlength=256)[: len(pixels)]
+            key = f'{split}_{index:03}'
+            yield (
+                key,
+                {
+                    'image': encode_png(image),
+                    'reference': encode_png(reference),
+                    'mask': encode_png(mask),
+                    'id': key,
+                    'group': f'group_{index % 2}',
+                },
+            )
+        self.info.metadata['class_pixels'][split] = pixels.tolist()
+
+
+def prepare_tiny(
+    directory: str | pathlib.Path,
+    *,
+    sizes: Sequence[tuple[int, int]] = ((64, 64),),
+    num: Mapping[str, int] = SPLITS,
+) -> pathlib.Path:
+    """Writes a prepared data set and returns its directory (about 0.3 s).
+
+    Args:
+        directory: where to write; the set stands in `directory/tiny_pairs/1.0.0`. What
+            is there already is left as it is.
+        sizes: (H, W) of the pairs, taken in turn within a split.
+        num: number of pairs in each split, at least 1.
+
+    The pairs are those of `tiny_board`, the same in every call; ids are 'train_000',
+    'train_001' and so on (they are not read in this order); groups are 'group_0' and
+    'group_1' in turn.
+    """
+    builder = TinyPairs(
+        sizes=sizes, num=num, data_dir=str(directory), file_format='array_record'
+    )
+    builder.download_and_prepare()
+    return pathlib.Path(builder.data_dir)
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """PNG of uint8 [H, W, 3] RGB or [H, W]."""
+    bgr = image[..., ::-1] if image.ndim == 3 else image
+    # Level 1: OpenCV decodes it two to four times as fast as its default.
+    return cv2.imencode('.png', bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
