@@ -8,8 +8,7 @@ all sections, so that a flag is simply the field's name.
 import dataclasses
 import json
 import pathlib
-import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from absl import flags
@@ -49,7 +48,8 @@ class ModelConfig:
         'stays identical in training. The published code draws for each image.',
     )
     dropout: float = _field(
-        0.1, 'Probability of dropping a channel ahead of the classifier (SegFormer: 0.1).'
+        0.1,
+        'Probability of dropping a channel ahead of the classifier (SegFormer: 0.1).',
     )
     dtype: str = _field(
         'float32',
@@ -115,6 +115,11 @@ class LossConfig:
 
     ce_weight: float = _field(
         1.0, 'lambda_1, the weight of the cross entropy (paper: 1). Not used by ooc.'
+    )
+    defect_weight: float = _field(
+        1.0,
+        'Weight of a defect pixel in the cross entropy, over that of a background '
+        'pixel (paper: 1).',
     )
     contrastive_weight: float = _field(
         1.0, 'lambda_2, the weight of the contrastive loss (paper: 1).'
@@ -203,14 +208,15 @@ class Config:
                     )
 
 
-_DEFINE = types.MappingProxyType(
-    {
-        bool: flags.DEFINE_bool,
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-        str: flags.DEFINE_string,
-    }
-)
+_DEFINE: Mapping[Any, Callable[..., Any]] = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+}
+
+# --help lists a flag under the script that asks for it, not under this module.
+flags.disclaim_key_flags()
 
 
 def define_flags(*sections: str) -> None:
@@ -219,18 +225,16 @@ def define_flags(*sections: str) -> None:
         if sections and section.name not in sections:
             continue
         for field in dataclasses.fields(section.type):  # type: ignore[arg-type]
-            choices = field.metadata['choices']
+            name, default, text = field.name, field.default, field.metadata['help']
+            choices: Any = field.metadata['choices']
             if choices:
-                flags.DEFINE_enum(
-                    field.name, field.default, choices, field.metadata['help']
-                )
+                flags.DEFINE_enum(name, default, choices, text)  # type: ignore[arg-type]
             else:
-                define = _DEFINE[field.type]  # type: ignore[index]
-                define(field.name, field.default, field.metadata['help'])
+                _DEFINE[field.type](name, default, text)
 
 
 def from_flags(values: flags.FlagValues = flags.FLAGS) -> Config:
-    """The configuration that the parsed flags say; what has no flag keeps its default."""
+    """The configuration that the parsed flags say; the rest keeps its defaults."""
     sections = {}
     for section in dataclasses.fields(Config):
         default = getattr(Config(), section.name)
@@ -257,7 +261,9 @@ def from_dict(values: Mapping[str, Any], *, source: str) -> Config:
     sections = {}
     known = {section.name for section in dataclasses.fields(Config)}
     if unknown := sorted(set(values) - known):
-        raise ValueError(f'{source}: unknown sections {unknown}; known: {sorted(known)}.')
+        raise ValueError(
+            f'{source}: unknown sections {unknown}; known: {sorted(known)}.'
+        )
     for name, fields in values.items():
         default = getattr(Config(), name)
         names = {field.name for field in dataclasses.fields(default)}

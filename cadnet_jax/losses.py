@@ -9,22 +9,27 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import lax
 
 from cadnet_jax.config import LossConfig
 from cadnet_jax.models.cadnet import Outputs
-from cadnet_jax.models.layers import resize_bilinear
+from cadnet_jax.models.operations import resize_bilinear
 
 IGNORED = 255
 
 
-def cross_entropy(logits: jax.Array, mask: jax.Array) -> jax.Array:
-    """CEL (eq. 15) of each pixel: `[B, H, W, K]`, `[B, H, W]` -> `[B, H, W]`."""
+def cross_entropy(
+    logits: jax.Array, mask: jax.Array, *, defect_weight: float = 1.0
+) -> jax.Array:
+    """CEL (eq. 15) of each pixel: `[B, H, W, K]`, `[B, H, W]` -> `[B, H, W]`.
+
+    Pixels of defects count `defect_weight` times (paper: 1).
+    """
     valid = mask != IGNORED
     labels = jnp.where(valid, mask, 0)
     terms = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    terms = jnp.where(labels > 0, defect_weight * terms, terms)
     return jnp.where(valid, terms, 0.0)
 
 
@@ -81,7 +86,7 @@ def _class_weights(
     if config.balance == 'none':
         return None
     if config.balance == 'train':
-        return balance_factors(np.asarray(class_pixels, np.float32))
+        return balance_factors(class_pixels)
     pixels = count_pixels(mask, len(class_pixels))
     if axis_name is not None:
         pixels = lax.psum(pixels, axis_name)
@@ -117,7 +122,9 @@ def total_loss(
     logits = resize_bilinear(outputs.logits, size)
     terms = {}
     if head != 'ooc':
-        terms['cross_entropy'] = config.ce_weight * cross_entropy(logits, mask)
+        terms['cross_entropy'] = config.ce_weight * cross_entropy(
+            logits, mask, defect_weight=config.defect_weight
+        )
     if outputs.distance is not None and config.contrastive_weight:
         weights = _class_weights(mask, config, class_pixels, axis_name)
         maps = {'contrastive': resize_bilinear(outputs.distance[..., None], size)}
@@ -134,5 +141,7 @@ def total_loss(
     valid = jnp.sum(mask != IGNORED, dtype=jnp.float32)
     if axis_name is not None:
         valid = lax.pmean(valid, axis_name)
-    means = {name: jnp.sum(term) / jnp.maximum(valid, 1) for name, term in terms.items()}
+    means = {
+        name: jnp.sum(term) / jnp.maximum(valid, 1) for name, term in terms.items()
+    }
     return jnp.sum(jnp.stack(list(means.values()))), means

@@ -1,4 +1,4 @@
-"""What all builders share: one schema, checked reading, and the writing itself.
+"""What all builders share: one schema, and the writing itself.
 
 A prepared directory is a TFDS directory of array_record files, e.g.
 `OUTPUT_DIR/deep_pcb/1.0.0/`, that `tfds.builder_from_directory` reads without
@@ -27,9 +27,6 @@ from numpy.typing import NDArray
 IGNORED = 255
 
 _LISTED_PROBLEMS = 20
-# cv2 fills what is missing of a truncated file with grey and says nothing.
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'
-_PNG_START, _PNG_END = b'\x89PNG', b'IEND\xae\x42\x60\x82'
 
 
 def features() -> tfds.features.FeaturesDict:
@@ -78,32 +75,6 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
         pixels = pixels[..., ::-1]  # cv2 expects BGR
     pixels = np.ascontiguousarray(pixels)
     return cv2.imencode('.png', pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
-
-
-def read_image(path: pathlib.Path) -> NDArray[np.uint8]:
-    """The image in `path` as RGB, uint8 [H, W, 3]; grey ones have three equal channels.
-
-    Raises:
-        ValueError: there is no such file, it is no image, or it is truncated.
-    """
-    if not path.is_file():
-        raise ValueError(f'{path}: no such file')
-    data = path.read_bytes()
-    if _is_truncated(data):
-        raise ValueError(f'{path}: the image is truncated')
-    pixels = (
-        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    )
-    if pixels is None:
-        raise ValueError(f'{path}: not an image')
-    return np.ascontiguousarray(pixels[..., ::-1], np.uint8)
-
-
-def _is_truncated(data: bytes) -> bool:
-    if data.startswith(_JPEG_START):
-        # A thumbnail in the header has an end of its own, ahead of the last scan.
-        return data.rfind(_JPEG_END) <= data.rfind(_JPEG_SCAN)
-    return data.startswith(_PNG_START) and _PNG_END not in data
 
 
 def count_pixels(mask: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 
 from cadnet_jax.datasets import box_masks, deep_pcb, preparation
 from cadnet_jax.datasets.deep_pcb import deep_pcb_dataset_builder
+from cadnet_jax.image_files import read_image
 from tests.tiny_deep_pcb import SIZE, write_tiny_deep_pcb
 
 TEST = 'group00041/00041/00041002_test.jpg'
@@ -120,12 +121,12 @@ def _write(text: str) -> Damage:
 
 
 BROKEN: dict[str, tuple[str, Damage, str]] = {
-    'missing image': (TEST, pathlib.Path.unlink, 'no such file'),
-    'missing template': (TEMPLATE, pathlib.Path.unlink, 'no such file'),
+    'missing image': (TEST, pathlib.Path.unlink, 'no such image file'),
+    'missing template': (TEMPLATE, pathlib.Path.unlink, 'no such image file'),
     'missing boxes': (BOXES, pathlib.Path.unlink, 'no such file'),
-    'truncated': (TEST, _cut, 'the image is truncated'),
+    'truncated': (TEST, _cut, 'a truncated JPEG'),
     'non-image': (TEMPLATE, _write('<html>not found</html>'), 'not an image'),
-    'empty file': (TEMPLATE, _write(''), 'not an image'),
+    'empty file': (TEMPLATE, _write(''), 'an empty file'),
     'other size': (TEMPLATE, _resize, '60x48 pixels, but 00041002_test.jpg has 56x48'),
     'words': (BOXES, _write('one two'), "'one two' is not 'x1 y1 x2 y2 type'"),
     'four numbers': (BOXES, _write('1 2 3 4'), "is not 'x1 y1 x2 y2 type'"),
@@ -175,7 +176,7 @@ def test_of_many_bad_files_twenty_are_listed(tmp_path: pathlib.Path) -> None:
         path.unlink()
     with pytest.raises(ValueError, match=r'bad files \(23\).*; and 3 more\.') as error:
         prepare(tmp_path / 'data', source)
-    assert str(error.value).count('no such file') == 20
+    assert str(error.value).count('no such image file') == 20
 
 
 def test_a_pair_listed_twice_is_an_error(tmp_path: pathlib.Path) -> None:
@@ -275,7 +276,7 @@ def test_colour_images_keep_their_channel_order(tmp_path: pathlib.Path) -> None:
     """File to RGB, and RGB to prepared bytes and back; scikit-image is the oracle."""
     pixels = np.random.default_rng(0).integers(0, 256, (7, 11, 3), np.uint8)
     skimage.io.imsave(tmp_path / 'a.png', pixels, check_contrast=False)
-    np.testing.assert_array_equal(preparation.read_image(tmp_path / 'a.png'), pixels)
+    np.testing.assert_array_equal(read_image(tmp_path / 'a.png'), pixels)
     stored = preparation.encode_png(pixels)
     (tmp_path / 'b.png').write_bytes(stored)
     np.testing.assert_array_equal(skimage.io.imread(tmp_path / 'b.png'), pixels)
@@ -292,10 +293,10 @@ def test_an_image_cut_anywhere_is_refused(suffix: str, tmp_path: pathlib.Path) -
     data = path.read_bytes()
     for length in np.linspace(0, len(data) - 1, 23, dtype=int):
         path.write_bytes(data[:length])
-        with pytest.raises(ValueError, match=r'truncated|not an image'):
-            preparation.read_image(path)
+        with pytest.raises(ValueError, match=r'truncated|not an image|empty'):
+            read_image(path)
     path.write_bytes(data + bytes(16))  # padding after the end does no harm
-    assert preparation.read_image(path).shape == (31, 37, 3)
+    assert read_image(path).shape == (31, 37, 3)
 
 
 def test_pixel_counts_leave_out_what_is_ignored() -> None:

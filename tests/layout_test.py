@@ -17,12 +17,16 @@ ORDER = (
     'stop_signal',
     'transforms',
     'input_pipeline',
+    'models.operations',
+    'models.operations',
     'models.layers',
     'models.mix_transformer',
     'models.change',
     'models.decoder',
     'models.cadnet',
+    'models.complexity',
     'models.initialize',
+    'models.complexity',
     'losses',
     'metrics',
     'optim',
@@ -39,6 +43,7 @@ ORDER = (
     'evaluate',
     'training_log',
     'train_loop',
+    'memory',
 )
 # Builders share one thing with the library: how a bad image file is reported.
 OPEN_TO_BUILDERS = {'image_files'}

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 
-from cadnet_jax.models.layers import BatchNorm, resize_bilinear
+from cadnet_jax.models.layers import BatchNorm
+from cadnet_jax.models.operations import resize_bilinear
 
 # Added to each difference before it is squared, as in the published code (PyTorch's
 # pairwise_distance), so that the gradient at zero difference is finite.
@@ -70,7 +72,7 @@ class ChannelAttention(nn.Module):
     """
 
     reduction: int = 16
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, average: jax.Array, maximum: jax.Array) -> jax.Array:
@@ -92,7 +94,7 @@ class CoordinateAttention(nn.Module):
 
     reduction: int = 4
     axis_name: str | None = None
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

@@ -10,7 +10,8 @@ The published code builds `F` with its 1,024 channels at stride 4 and multiplies
 the fusion convolution W. Resizing and W are both linear and `ca` is constant over the
 map, so that
 
-    W (ca * (F + tile(S, 4))) = sum_i up((W_i diag(ca_i)) f_i) + (sum_i W_i diag(ca_i)) S
+    W (ca * (F + tile(S, 4)))
+        = sum_i up((W_i diag(ca_i)) f_i) + (sum_i W_i diag(ca_i)) S
 
 which is how it is computed here: each product at its own stage's resolution.
 """
@@ -20,13 +21,15 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 
 from cadnet_jax.models.change import (
     ChannelAttention,
     CoordinateAttention,
     min_max_normalize,
 )
-from cadnet_jax.models.layers import BatchNorm, resize_bilinear
+from cadnet_jax.models.layers import BatchNorm
+from cadnet_jax.models.operations import resize_bilinear
 
 CHANNELS = 256
 
@@ -49,7 +52,7 @@ class Decoder(nn.Module):
     outputs: int
     dropout: float = 0.1
     axis_name: str | None = None
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -85,8 +88,14 @@ class Decoder(nn.Module):
         else:
             assert distance is not None
             d = nn.sigmoid(jax.lax.stop_gradient(distance))
-            attend = self._intra_class if self.head == 'cad' else self._out_of_class
-            x = attend(projected, d, kernel, distance_limits, train=train)
+            if self.head == 'cad':
+                x = self._intra_class(projected, d.astype(self.dtype), kernel, train)
+            else:
+                limits = distance_limits
+                norm = min_max_normalize(
+                    d, None if limits is None else nn.sigmoid(limits)
+                )
+                x = self._out_of_class(projected, norm.astype(self.dtype), kernel)
         x = self._norm('fusion_norm')(x, train=train)
         x = nn.relu(x)
         x = nn.Dropout(self.dropout, broadcast_dims=(1, 2))(x, deterministic=not train)
@@ -116,49 +125,36 @@ class Decoder(nn.Module):
         ]
         return sum(products[1:], start=products[0])
 
+    def _attended(
+        self, kernel: jax.Array, maps: Sequence[jax.Array]
+    ) -> list[jax.Array]:
+        """W_i diag(ca_i), with CA on the `maps` at stride 4: `[B, 256, 256]` each."""
+        ca = ChannelAttention(dtype=self.dtype, name='channel_attention')(*_pool(maps))
+        return self._by_stage(kernel[None] * ca[:, :, None])
+
     def _intra_class(
         self,
         projected: Sequence[jax.Array],
         d: jax.Array,
         kernel: jax.Array,
-        _: jax.Array | None,
-        *,
         train: bool,
     ) -> jax.Array:
         """W (CA(F + d) * (F + tile(S, 4))), S = CoordAttention(sum_i up(f_i) + d)."""
         size = projected[0].shape[1:3]
-        d = d.astype(self.dtype)
         upsampled = [resize_bilinear(x, size) for x in projected]
-        ca = ChannelAttention(dtype=self.dtype, name='channel_attention')(
-            *_pool([x + d for x in upsampled])
-        )
+        kernels = self._attended(kernel, [x + d for x in upsampled])
         s = CoordinateAttention(
             axis_name=self.axis_name, dtype=self.dtype, name='coordinate_attention'
         )(sum(upsampled, start=d), train=train)
-        kernels = self._by_stage(kernel[None] * ca[:, :, None])
-        return self._fuse(projected, kernels) + _multiply(
-            s, sum(kernels[1:], start=kernels[0])
-        )
+        shared = sum(kernels[1:], start=kernels[0])
+        return self._fuse(projected, kernels) + _multiply(s, shared)
 
     def _out_of_class(
-        self,
-        projected: Sequence[jax.Array],
-        d: jax.Array,
-        kernel: jax.Array,
-        distance_limits: jax.Array | None,
-        *,
-        train: bool,
+        self, projected: Sequence[jax.Array], norm: jax.Array, kernel: jax.Array
     ) -> jax.Array:
         """W (Norm(d) * CA(F) * F): Norm(d) has one channel, so that it comes last."""
-        del train
         size = projected[0].shape[1:3]
-        ca = ChannelAttention(dtype=self.dtype, name='channel_attention')(
-            *_pool([resize_bilinear(x, size) for x in projected])
-        )
-        kernels = self._by_stage(kernel[None] * ca[:, :, None])
-        if distance_limits is not None:
-            distance_limits = nn.sigmoid(distance_limits)
-        norm = min_max_normalize(d, distance_limits).astype(self.dtype)
+        kernels = self._attended(kernel, [resize_bilinear(x, size) for x in projected])
         return norm * self._fuse(projected, kernels)
 
 

@@ -11,8 +11,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 
-from cadnet_jax.models.layers import Conv, DepthwiseConv, DropPath, gelu
+from cadnet_jax.models.layers import Conv, DepthwiseConv, DropPath
+from cadnet_jax.models.operations import gelu
 
 
 class Variant(NamedTuple):
@@ -48,7 +50,7 @@ class Attention(nn.Module):
 
     heads: int
     reduction: int
-    dtype: jnp.dtype
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -77,7 +79,7 @@ class Attention(nn.Module):
 class MixMLP(nn.Module):
     """Expand, 3x3 depthwise convolution, exact GELU, contract: `[B, H, W, C]`."""
 
-    dtype: jnp.dtype
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -95,7 +97,7 @@ class Block(nn.Module):
     heads: int
     reduction: int
     drop_path: DropPath
-    dtype: jnp.dtype
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -112,7 +114,7 @@ class PatchEmbedding(nn.Module):
     channels: int
     patch: int
     stride: int
-    dtype: jnp.dtype
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -137,7 +139,7 @@ class MixTransformer(nn.Module):
     variant: str = 'b0'
     drop_path: float = 0.1
     shared_draws: int = 1
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> tuple[jax.Array, ...]:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cadnet_jax.datasets import box_masks, preparation
+from cadnet_jax.image_files import read_image
 
 CLASS_NAMES = (
     'background',
@@ -175,7 +176,7 @@ def _pair_files(line: str, path: pathlib.Path) -> PairFiles:
 
 def read_grey(path: pathlib.Path) -> NDArray[np.uint8]:
     """The image in `path`, grey, uint8 [H, W]."""
-    grey = cv2.cvtColor(preparation.read_image(path), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
     return np.asarray(grey, np.uint8)
 
 
@@ -219,7 +220,7 @@ def pair_problems(pair: PairFiles) -> list[str]:
     for path in (pair.image, pair.reference):
         try:
             sizes.append(read_grey(path).shape)
-        except ValueError as error:
+        except (ValueError, FileNotFoundError) as error:
             problems.append(str(error))
     if len(set(sizes)) == 2:
         (h1, w1), (h2, w2) = sizes

@@ -1,0 +1,318 @@
+"""Checkpoints of a run, and what is read from them.
+
+    WORKDIR/dataset.json               name, classes and pixel counts of the data
+    WORKDIR/checkpoints/latest/<step>  variables, optimizer, data, pending: to resume
+    WORKDIR/checkpoints/best/<step>    variables, about: the best evaluated weights
+
+`variables` are the parameters and batch statistics as plain arrays, so that they are
+read on any number of devices and without the optimiser. A checkpoint is written under
+a temporary name and renamed: one that is cut short is not there at all.
+"""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+import grain
+import numpy as np
+import orbax.checkpoint as ocp
+from flax import traverse_util
+
+from cadnet_jax.image_files import write_json
+from cadnet_jax.input_pipeline import DatasetInfo
+from cadnet_jax.train_step import TrainState
+
+Step = int | Literal['best', 'latest']
+
+
+class TrainingData(NamedTuple):
+    """The data set that a run learns from, as dataset.json keeps it."""
+
+    name: str
+    class_names: tuple[str, ...]
+    class_pixels: tuple[int, ...]
+
+
+class Checkpoints:
+    """Writes the checkpoints of a run while it goes on, and resumes from them.
+
+    Keeps the `keep` latest checkpoints, and one more with the best weights.
+    """
+
+    def __init__(self, workdir: pathlib.Path, *, keep: int) -> None:
+        self._latest = _manager(workdir, 'latest', keep=keep)
+        self._best = _manager(workdir, 'best', keep=1)
+
+    @property
+    def latest_step(self) -> int | None:
+        """The step to go on from; None where nothing was saved."""
+        return self._latest.latest_step()
+
+    @property
+    def best_score(self) -> float | None:
+        """The score of the best checkpoint; None where there is none."""
+        step = self._best.latest_step()
+        if step is None:
+            return None
+        items = self._best.restore(
+            step, args=ocp.args.Composite(about=ocp.args.JsonRestore())
+        )
+        return items.about['score']
+
+    def save(
+        self,
+        step: int,
+        state: TrainState,
+        batches: grain.DatasetIterator,
+        pending: list[dict[str, float]],
+    ) -> None:
+        """Starts writing all that is needed to go on exactly after `step`.
+
+        Args:
+            step: number of steps done.
+            state: not replicated, of NumPy arrays that nobody changes.
+            batches: the iterator, as far as it was read.
+            pending: the metrics of the steps since the last line of metrics.jsonl.
+        """
+        self._latest.save(
+            step,
+            args=ocp.args.Composite(
+                variables=ocp.args.StandardSave(_variables(state)),
+                optimizer=ocp.args.StandardSave(state.opt_state),
+                data=grain.checkpoint.CheckpointSave(batches),
+                pending=ocp.args.JsonSave(pending),
+            ),
+        )
+
+    def save_best(self, step: int, state: TrainState, score: float) -> None:
+        """Writes the weights in place of the best so far, and waits for it.
+
+        The latest checkpoint is complete before: the best is never ahead of it.
+        """
+        self._latest.wait_until_finished()
+        self._best.save(
+            step,
+            args=ocp.args.Composite(
+                variables=ocp.args.StandardSave(_variables(state)),
+                about=ocp.args.JsonSave({'score': score}),
+            ),
+        )
+        self._best.wait_until_finished()
+
+    def restore(
+        self, state: TrainState, batches: grain.DatasetIterator
+    ) -> tuple[TrainState, list[dict[str, float]]]:
+        """Reads the latest checkpoint; sets `batches` to where it was.
+
+        Args:
+            state: of the same structure and shapes; its values are not used.
+            batches: an iterator over the same data.
+
+        Returns:
+            The state, of NumPy arrays, and the pending metrics.
+        """
+        items = self._latest.restore(
+            self.latest_step,
+            args=ocp.args.Composite(
+                variables=ocp.args.StandardRestore(_variables(state)),
+                optimizer=ocp.args.StandardRestore(state.opt_state),
+                data=grain.checkpoint.CheckpointRestore(batches),
+                pending=ocp.args.JsonRestore(),
+            ),
+        )
+        state = state.replace(
+            step=np.asarray(self.latest_step, np.int32),
+            opt_state=items.optimizer,
+            **items.variables,
+        )
+        return state, items.pending
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Waits until all is written, also where the run fails."""
+        self._latest.close()
+        self._best.close()
+
+
+def kept_steps(workdir: pathlib.Path) -> dict[str, list[int]]:
+    """The steps of the complete checkpoints: 'best' and 'latest', ascending."""
+    kept: dict[str, list[int]] = {}
+    for kind in ('best', 'latest'):
+        directory = workdir / 'checkpoints' / kind
+        kept[kind] = (
+            sorted(ocp.utils.checkpoint_steps(directory)) if directory.is_dir() else []
+        )
+    return kept
+
+
+def load_variables(
+    workdir: str | pathlib.Path, step: Step = 'best'
+) -> tuple[dict[str, Any], int]:
+    """Reads weights for inference, on any number of devices.
+
+    Args:
+        workdir: work directory of a run, or what `save_variables` wrote.
+        step: 'best', 'latest', or the number of a step that was kept.
+
+    Returns:
+        {'params': ..., 'batch_stats': ...} of NumPy arrays, and the step.
+
+    Raises:
+        FileNotFoundError: there are no checkpoints, or none of that step.
+    """
+    kept = kept_steps(pathlib.Path(workdir))
+    if not any(kept.values()):
+        raise FileNotFoundError(
+            f'{workdir}: no checkpoints. Is this the --workdir of a training run that '
+            'got as far as its first checkpoint?'
+        )
+    for kind, steps in kept.items():
+        number = max(steps, default=None) if step == kind else step
+        if number in steps:
+            with _manager(pathlib.Path(workdir), kind, keep=None) as manager:
+                items = manager.restore(
+                    number,
+                    args=ocp.args.Composite(variables=ocp.args.StandardRestore()),
+                )
+            return items.variables, int(number)
+    there = '; '.join(
+        f'{kind}: {", ".join(map(str, steps)) or "none"}'
+        for kind, steps in kept.items()
+    )
+    raise FileNotFoundError(f'{workdir}: no checkpoint {step!r}. There are: {there}.')
+
+
+def save_variables(
+    directory: str | pathlib.Path,
+    variables: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+) -> None:
+    """Writes weights from elsewhere, for `load_variables` and `train.py --init_from`.
+
+    Args:
+        directory: must not hold checkpoints yet.
+        variables: {'params': ..., 'batch_stats': ...} of arrays; subtrees may be
+            missing.
+        metadata: what JSON can hold: where the weights come from.
+
+    Raises:
+        FileExistsError: there are checkpoints.
+    """
+    directory = pathlib.Path(directory)
+    if any(kept_steps(directory).values()):
+        raise FileExistsError(
+            f'{directory}: there are checkpoints already. Name another directory.'
+        )
+    with _manager(directory, 'best', keep=1) as manager:
+        manager.save(
+            0,
+            args=ocp.args.Composite(
+                variables=ocp.args.StandardSave(
+                    {
+                        'params': variables['params'],
+                        'batch_stats': variables.get('batch_stats', {}),
+                    }
+                ),
+                about=ocp.args.JsonSave(dict(metadata)),
+            ),
+        )
+        manager.wait_until_finished()
+
+
+def init_from(state: TrainState, directory: str | pathlib.Path) -> TrainState:
+    """Puts the weights in `directory` in place of those in a fresh `state`.
+
+    Args:
+        state: of NumPy arrays; what `directory` lacks stays as it is.
+        directory: a work directory (its best weights, or else its latest), or what
+            `save_variables` wrote.
+
+    Raises:
+        FileNotFoundError: there are no checkpoints.
+        ValueError: a name is unknown to the model, or a shape is another: lists them.
+    """
+    kind: Step = 'best' if kept_steps(pathlib.Path(directory))['best'] else 'latest'
+    loaded = traverse_util.flatten_dict(load_variables(directory, kind)[0], sep='/')
+    fresh = traverse_util.flatten_dict(
+        _variables(state), sep='/', keep_empty_nodes=True
+    )
+    unknown = sorted(set(loaded) - set(fresh))
+    misshapen = [
+        f'{name} {loaded[name].shape}, not {fresh[name].shape}'
+        for name in sorted(set(loaded) & set(fresh))
+        if loaded[name].shape != fresh[name].shape
+    ]
+    if unknown:
+        raise ValueError(
+            f'--init_from={directory}: the model has no {", ".join(unknown)}. Is it of '
+            'another --head?'
+        )
+    if misshapen:
+        raise ValueError(
+            f'--init_from={directory}: other shapes than the model: '
+            f'{"; ".join(misshapen)}. Name weights of the same --variant and number '
+            'of classes, or the encoder alone (import_weights.py --num_classes=0).'
+        )
+    return state.replace(**traverse_util.unflatten_dict(fresh | loaded, sep='/'))
+
+
+def write_dataset_info(workdir: pathlib.Path, data: TrainingData) -> None:
+    """Writes dataset.json."""
+    write_json(workdir / 'dataset.json', data._asdict())
+
+
+def read_dataset_info(workdir: str | pathlib.Path) -> TrainingData:
+    """Reads dataset.json.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    path = pathlib.Path(workdir) / 'dataset.json'
+    if not path.exists():
+        raise FileNotFoundError(
+            f'{path}: no such file. Is this a work directory that train.py wrote?'
+        )
+    values = json.loads(path.read_text())
+    return TrainingData(
+        values['name'], tuple(values['class_names']), tuple(values['class_pixels'])
+    )
+
+
+def training_data(info: DatasetInfo, split: str) -> TrainingData:
+    """What dataset.json says of learning from `split`.
+
+    Pixels are known of whole splits: 'train[:10%]' has those of 'train'.
+    """
+    parts = [part.partition('[')[0] for part in split.split('+')]
+    pixels = np.sum([info.class_pixels[name] for name in parts], axis=0)
+    return TrainingData(info.name, info.class_names, tuple(pixels.tolist()))
+
+
+def _manager(
+    workdir: pathlib.Path, kind: str, *, keep: int | None
+) -> ocp.CheckpointManager:
+    """Of one folder; `keep` None: to read only."""
+    if keep is None:  # the interval is for saving alone: Orbax warns of any other
+        options = ocp.CheckpointManagerOptions(
+            read_only=True, create=False, save_interval_steps=0
+        )
+    else:
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, cleanup_tmp_directories=True
+        )
+    return ocp.CheckpointManager(
+        workdir.absolute() / 'checkpoints' / kind, options=options
+    )
+
+
+def _variables(state: TrainState) -> dict[str, Any]:
+    return {'params': state.params, 'batch_stats': state.batch_stats}

@@ -1,0 +1,58 @@
+"""Predicted classes of pixels -> a list of defects."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import skimage.measure
+
+
+class Defect(NamedTuple):
+    """A connected region of pixels of one predicted class.
+
+    Attributes:
+        class_name: its class.
+        class_id: the same, as in the mask.
+        score: mean over its pixels of the confidence in their class.
+        box: (x_min, y_min, x_max, y_max) in pixels, the maxima exclusive.
+        area: pixels.
+        centroid: (x, y), mean of its pixel indices.
+    """
+
+    class_name: str
+    class_id: int
+    score: float
+    box: tuple[int, int, int, int]
+    area: int
+    centroid: tuple[float, float]
+
+
+def find_defects(
+    mask: np.ndarray, confidence: np.ndarray, class_names: Sequence[str]
+) -> tuple[Defect, ...]:
+    """Lists the 8-connected regions of each class, from top to bottom.
+
+    Args:
+        mask: uint8 [H, W], predicted classes; 0 is the background.
+        confidence: float32 [H, W], in the predicted class of each pixel.
+        class_names: name of each class.
+    """
+    labels = skimage.measure.label(mask, background=0, connectivity=2)
+    return tuple(
+        _defect(region, mask, class_names)
+        for region in skimage.measure.regionprops(labels, intensity_image=confidence)
+    )
+
+
+def _defect(region: Any, mask: np.ndarray, class_names: Sequence[str]) -> Defect:
+    y_min, x_min, y_max, x_max = region.bbox
+    y, x = region.centroid
+    class_id = int(mask[tuple(region.coords[0])])
+    return Defect(
+        class_name=class_names[class_id],
+        class_id=class_id,
+        score=float(region.intensity_mean),
+        box=(int(x_min), int(y_min), int(x_max), int(y_max)),
+        area=int(region.area),
+        centroid=(float(x), float(y)),
+    )

@@ -1,0 +1,240 @@
+"""A trained network on a prepared split: metrics.json, a table, pictures."""
+
+import math
+import pathlib
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from tqdm import tqdm
+
+from cadnet_jax.image_files import write_json, write_png
+from cadnet_jax.input_pipeline import DatasetInfo, evaluation_batches, read_info
+from cadnet_jax.metrics import (
+    Counts,
+    check_mask,
+    count,
+    is_defect,
+    no_counts,
+    summarize,
+)
+from cadnet_jax.models.complexity import count_parameters, gmacs
+from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
+from cadnet_jax.predict import Predictor
+from cadnet_jax.transforms import IGNORED
+from cadnet_jax.visualize import colour_distance, overlay
+
+
+class _Labelled(NamedTuple):
+    """A pair, its label and what is predicted of it, all of one height and width."""
+
+    id: str
+    image: np.ndarray
+    mask: np.ndarray
+    prediction: np.ndarray
+    distance: np.ndarray | None
+
+
+def evaluate(
+    predictor: Predictor,
+    data_dir: str | pathlib.Path,
+    split: str,
+    *,
+    batch_size: int,
+    output_dir: str | pathlib.Path | None = None,
+    num_pictures: int = 0,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Counts each pair of a split once, at the size of its mask.
+
+    For head 'ooc', which tells no classes apart, all defect labels are one class.
+    Where several processes take part each one predicts its share of the pairs; all
+    return the scores of the whole split, and the first one writes.
+
+    Args:
+        predictor: the network.
+        data_dir: prepared data set, of the classes that the network was trained on.
+        split: such as 'test' or 'val[:10%]'.
+        batch_size: pairs that go through the network together.
+        output_dir: where metrics.json, overlays/ and distance/ are written; None:
+            nowhere.
+        num_pictures: number of pairs whose overlay and DistMap are written.
+        progress: show a progress bar.
+
+    Returns:
+        What metrics.json holds; fractions, and None where undefined. `gmacs` is that of
+        one pair of the size of the first one, or of a tile where that is smaller.
+
+    Raises:
+        FileNotFoundError: there is no prepared data set.
+        ValueError: no such split, an empty split, other classes than the network's, or
+            a label outside the class map.
+    """
+    info = read_info(data_dir)
+    _check_classes(predictor, info, data_dir)
+    counts = no_counts(len(predictor.class_names))
+    size: tuple[int, ...] | None = None
+    with tqdm(
+        desc=f'evaluate {split}',
+        total=_num_pairs(info, split),
+        unit='pairs',
+        disable=not progress or jax.process_index() > 0,
+    ) as bar:
+        for pair in _predictions(predictor, data_dir, split, batch_size):
+            size = size or pair.mask.shape
+            label = _label(pair, predictor, info, data_dir)
+            counts += count(label, pair.prediction, len(predictor.class_names))
+            bar.update()
+    metrics = {
+        'dataset': info.name,
+        'split': split,
+        'step': predictor.step,
+        **summarize(sum_over_processes(counts), predictor.class_names),
+        'parameters': count_parameters(predictor.variables),
+        'gmacs': _gmacs(predictor, size) if size else None,
+    }
+    if output_dir is not None and jax.process_index() == 0:
+        pairs = _predictions(predictor, data_dir, split, batch_size)
+        for _, pair in zip(range(num_pictures), pairs, strict=False):
+            _write_pictures(pair, pathlib.Path(output_dir))
+        write_json(pathlib.Path(output_dir) / 'metrics.json', metrics)
+    return metrics
+
+
+def output_directory(
+    predictor: Predictor, data_dir: str | pathlib.Path, split: str
+) -> pathlib.Path:
+    """Where an evaluation is kept: WORKDIR/evaluation/DATASET-SPLIT-STEP."""
+    name = f'{read_info(data_dir).name}-{split}-{predictor.step}'.replace('/', '-')
+    return pathlib.Path(predictor.workdir) / 'evaluation' / name
+
+
+def format_table(metrics: Mapping[str, Any]) -> str:
+    """The scores for the terminal, in percent."""
+    columns = ('iou', 'accuracy', 'fscore', 'precision')
+    width = max(len(name) for name in [*metrics['classes'], 'defect classes, mean'])
+    header = ('IoU', 'accuracy', 'F-score', 'precision')
+    lines = [
+        f'{metrics["dataset"]}, {metrics["split"]}, step {metrics["step"]}; in percent',
+        f'{"":{width}}' + ''.join(f'{title:>11}' for title in (*header, 'pixels')),
+    ]
+    for name, values in metrics['classes'].items():
+        cells = ''.join(_percent(values[column]) for column in columns)
+        lines.append(f'{name:{width}}{cells}{values["pixels"]:>11}')
+    means = ''.join(_percent(metrics[name]) for name in ('miou', 'macc', 'mfscore'))
+    lines.append(f'{"defect classes, mean":{width}}{means}')
+    false_regions = metrics['false_regions_per_image']
+    lines += [
+        f'{"any defect":{width}}{_percent(metrics["defect_iou"])}',
+        f'{"defects hit":{width}}{_percent(metrics["defect_hit_rate"])}',
+        f'{"false regions/image":{width}}{_number(false_regions)}',
+    ]
+    return '\n'.join(lines)
+
+
+def sum_over_processes(counts: Counts) -> Counts:
+    """The counts of all processes together; with one process, `counts`."""
+    if jax.process_count() == 1:
+        return counts
+    others = (counts.hits, counts.defects, counts.false_regions, counts.images)
+    values = np.concatenate([counts.confusion.ravel(), np.array(others, np.int64)])
+    # JAX would cut 64-bit integers down to 32 bits: they travel as pairs of 32 bits.
+    gathered = multihost_utils.process_allgather(values.view(np.uint32))
+    total = np.ascontiguousarray(gathered).view(np.int64).sum(axis=0)
+    confusion = total[: -len(others)].reshape(counts.confusion.shape)
+    return Counts(confusion, *(int(value) for value in total[-len(others) :]))
+
+
+def _check_classes(
+    predictor: Predictor, info: DatasetInfo, data_dir: str | pathlib.Path
+) -> None:
+    if predictor.config.model.head == 'ooc':
+        return
+    if predictor.class_names != info.class_names:
+        raise ValueError(
+            f'{data_dir} has the {len(info.class_names)} classes '
+            f'{", ".join(info.class_names)}, but the checkpoint in {predictor.workdir} '
+            f'the {len(predictor.class_names)} classes '
+            f'{", ".join(predictor.class_names)}; evaluate on data with the classes '
+            'that it was trained on.'
+        )
+
+
+def _num_pairs(info: DatasetInfo, split: str) -> int | None:
+    """Pairs that this process evaluates; None where the split is a part of one."""
+    if split not in info.num_examples:
+        return None
+    return math.ceil(
+        (info.num_examples[split] - jax.process_index()) / jax.process_count()
+    )
+
+
+def _predictions(
+    predictor: Predictor,
+    data_dir: str | pathlib.Path,
+    split: str,
+    batch_size: int,
+) -> Iterator[_Labelled]:
+    """Each pair of this process with its prediction."""
+    batches = evaluation_batches(
+        data_dir,
+        split,
+        batch_size=batch_size,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    for batch in batches:
+        maps = predictor.predict_batch(batch['image'], batch['reference'])
+        for index in np.flatnonzero(batch['valid']):
+            yield _Labelled(
+                id=batch['id'][index],
+                image=batch['image'][index],
+                mask=batch['mask'][index],
+                prediction=maps.mask[index],
+                distance=None if maps.distance is None else maps.distance[index],
+            )
+
+
+def _label(
+    pair: _Labelled,
+    predictor: Predictor,
+    info: DatasetInfo,
+    data_dir: str | pathlib.Path,
+) -> np.ndarray:
+    """The mask in the network's classes; one that has others is an error."""
+    try:
+        check_mask(pair.mask, info.num_classes)
+    except ValueError as error:
+        raise ValueError(f'{data_dir}, pair {pair.id!r}: {error}') from None
+    if predictor.config.model.head != 'ooc':
+        return pair.mask
+    label = is_defect(pair.mask).astype(np.uint8)
+    label[pair.mask == IGNORED] = IGNORED
+    return label
+
+
+def _gmacs(predictor: Predictor, size: tuple[int, ...]) -> float:
+    height, width = (
+        max(SMALLEST_SIDE, min(side, predictor.tile_size)) for side in size
+    )
+    num_classes = len(predictor.class_names)
+    return gmacs(predictor.config.model, num_classes, height, width)
+
+
+def _write_pictures(pair: _Labelled, output_dir: pathlib.Path) -> None:
+    name = f'{urllib.parse.quote(pair.id, safe="")}.png'
+    picture = overlay(pair.image, pair.mask, pair.prediction)
+    write_png(output_dir / 'overlays' / name, picture)
+    if pair.distance is not None:
+        write_png(output_dir / 'distance' / name, colour_distance(pair.distance))
+
+
+def _number(value: float | None) -> str:
+    return f'{"-":>11}' if value is None else f'{value:>11.2f}'
+
+
+def _percent(value: float | None) -> str:
+    return _number(None if value is None else 100 * value)

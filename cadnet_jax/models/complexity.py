@@ -1,0 +1,103 @@
+"""How large a network is, and how many multiply-adds a pair costs.
+
+Counted from the layers' shapes as the paper writes the network: with the fusion
+convolution at stride 4. What is computed here is less, see `decoder`.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+from cadnet_jax.config import ModelConfig
+from cadnet_jax.models.decoder import CHANNELS
+from cadnet_jax.models.mix_transformer import (
+    MLP_RATIO,
+    PATCHES,
+    REDUCTIONS,
+    STRIDES,
+    VARIANTS,
+)
+
+
+class MultiplyAdds(NamedTuple):
+    """Multiply-adds of one pair in 1e9, by what a count leaves out.
+
+    Attributes:
+        convolutions: convolutions and 1x1 products; the paper's kind of count, which
+            leaves out all of attention.
+        projections: attention's four projections.
+        attention: its two matrix products.
+    """
+
+    convolutions: float
+    projections: float
+    attention: float
+
+
+def count_parameters(variables: Mapping[str, Any]) -> int:
+    """The number of learnt parameters; BatchNorm's running statistics are none."""
+    return sum(leaf.size for leaf in jax.tree.leaves(variables['params']))
+
+
+def multiply_adds(
+    config: ModelConfig, num_classes: int, height: int, width: int
+) -> MultiplyAdds:
+    """Counts one pair of `height` x `width` pixels (one image for 'segformer')."""
+    encoder = _encoder(config.variant, height, width)
+    images = 1 if config.head == 'segformer' else 2
+    sums = [images * sum(values) for values in zip(*encoder, strict=True)]
+    sums[0] += _decoder(config, num_classes, height, width)
+    return MultiplyAdds(*(value / 1e9 for value in sums))
+
+
+def gmacs(config: ModelConfig, num_classes: int, height: int, width: int) -> float:
+    """Multiply-adds of one pair in 1e9, the way the paper counts."""
+    return multiply_adds(config, num_classes, height, width).convolutions
+
+
+def _stage_pixels(height: int, width: int) -> list[tuple[int, int]]:
+    sizes = []
+    for stride in STRIDES:
+        height, width = math.ceil(height / stride), math.ceil(width / stride)
+        sizes.append((height, width))
+    return sizes
+
+
+def _encoder(variant: str, height: int, width: int) -> list[tuple[int, int, int]]:
+    """(convolutions, projections, attention) of one image for each stage."""
+    channels, blocks = VARIANTS[variant]
+    stages = []
+    inputs = 3
+    for stage, (h, w) in enumerate(_stage_pixels(height, width)):
+        c, r, tokens = channels[stage], REDUCTIONS[stage], h * w
+        reduced = (h // r) * (w // r)
+        mlp = tokens * (2 * MLP_RATIO * c * c + 9 * MLP_RATIO * c)
+        reduction = reduced * r * r * c * c if r > 1 else 0
+        patches = tokens * PATCHES[stage] ** 2 * inputs * c
+        stages.append(
+            (
+                patches + blocks[stage] * (mlp + reduction),
+                blocks[stage] * 2 * (tokens + reduced) * c * c,
+                blocks[stage] * 2 * tokens * reduced * c,
+            )
+        )
+        inputs = c
+    return stages
+
+
+def _decoder(config: ModelConfig, num_classes: int, height: int, width: int) -> int:
+    sizes = _stage_pixels(height, width)
+    stages = VARIANTS[config.variant].channels
+    h, w = sizes[0]
+    fused = len(stages) * CHANNELS
+    outputs = 1 if config.head == 'ooc' else num_classes
+    total = h * w * (fused * CHANNELS + CHANNELS * outputs)
+    for (rows, columns), c in zip(sizes, stages, strict=True):
+        total += rows * columns * c * CHANNELS
+    if config.head in ('cad', 'ooc'):  # two pooled vectors through fused -> 1/16
+        total += 2 * 2 * fused * (fused // 16)
+    if config.head == 'cad':  # h + w lines through 256 -> 64 -> 256
+        total += 2 * (h + w) * CHANNELS * (CHANNELS // 4)
+    return total

@@ -1,0 +1,61 @@
+"""Learning rate, weight decay and the optimiser: AdamW with SegFormer's recipe."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from cadnet_jax.config import OptimConfig
+
+_WARMUP_START = 1e-6  # of the peak rate (SegFormer's `warmup_ratio`)
+
+
+def learning_rate_schedule(config: OptimConfig, steps: int) -> optax.Schedule:
+    """The encoder's learning rate as a function of the steps done.
+
+    It rises linearly from 1e-6 of its peak over `warmup_steps`, then falls to 0 at
+    `steps`, linearly or along a half cosine.
+
+    Raises:
+        ValueError: the warm-up does not end before `steps`.
+    """
+    if not 0 <= config.warmup_steps < steps:
+        raise ValueError(
+            f'--warmup_steps is {config.warmup_steps} and --steps is {steps}: the '
+            'warm-up has to end before the last step. Lower --warmup_steps.'
+        )
+    peak, decay_steps = config.learning_rate, steps - config.warmup_steps
+    if config.schedule == 'cosine':
+        decay = optax.cosine_decay_schedule(peak, decay_steps)
+    else:
+        decay = optax.linear_schedule(peak, 0.0, decay_steps)
+    if config.warmup_steps == 0:
+        return decay
+    warmup = optax.linear_schedule(_WARMUP_START * peak, peak, config.warmup_steps)
+    return optax.join_schedules([warmup, decay], [config.warmup_steps])
+
+
+def make_optimizer(
+    config: OptimConfig, steps: int, params: Any
+) -> optax.GradientTransformation:
+    """AdamW for `params`, a tree with the top-level key `encoder` and others.
+
+    The encoder learns at the schedule's rate, all else at `decoder_rate_factor` times
+    it. Weights decay; biases and the scales of norms (fewer than two axes) do not.
+
+    Raises:
+        ValueError: see `learning_rate_schedule`.
+    """
+    decayed = jax.tree.map(lambda leaf: np.ndim(leaf) >= 2, params)
+    outside_encoder = jax.tree.map_with_path(
+        lambda path, _: path[0].key != 'encoder', params
+    )
+    clip = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm > 0 else []
+    return optax.chain(
+        *clip,
+        optax.scale_by_adam(),
+        optax.add_decayed_weights(config.weight_decay, mask=decayed),
+        optax.scale_by_learning_rate(learning_rate_schedule(config, steps)),
+        optax.masked(optax.scale(config.decoder_rate_factor), outside_encoder),
+    )

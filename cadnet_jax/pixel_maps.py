@@ -1,0 +1,156 @@
+"""The network's answer for each pixel of a batch, in the terms of an inspection."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
+from cadnet_jax.models.operations import resize_bilinear
+from cadnet_jax.transforms import normalize
+
+
+class PixelMaps(NamedTuple):
+    """What is predicted of each pixel of a batch.
+
+    Attributes:
+        mask: uint8 [B, H, W], classes.
+        score: float32 [B, H, W]: 1 - P(background); for head 'ooc' the change score.
+        distance: DistMap, float32 [B, H, W]; None for head 'segformer'.
+        confidence: float32 [B, H, W]: probability of the predicted class; for head
+            'ooc' the change score.
+    """
+
+    mask: Any
+    score: Any
+    distance: Any | None
+    confidence: Any
+
+
+def empty_maps(shape: tuple[int, int, int], *, with_distance: bool) -> PixelMaps:
+    """Maps of `shape` = (B, H, W) that are still to be filled."""
+    return PixelMaps(
+        mask=np.empty(shape, np.uint8),
+        score=np.empty(shape, np.float32),
+        distance=np.empty(shape, np.float32) if with_distance else None,
+        confidence=np.empty(shape, np.float32),
+    )
+
+
+def sample(maps: PixelMaps, index: int) -> PixelMaps:
+    """Views of one sample's maps, [H, W]."""
+    return PixelMaps(*(None if x is None else x[index] for x in maps))
+
+
+def predict_pixels(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    images: np.ndarray,
+    references: np.ndarray,
+    *,
+    limits: np.ndarray | None = None,
+    threshold: float | None = None,
+) -> PixelMaps:
+    """Runs the network on whole images.
+
+    Args:
+        model: compiled once for each shape of `images`.
+        variables: its 'params' and 'batch_stats'.
+        images: uint8 [B, H, W, 3].
+        references: uint8 [B, H, W, 3].
+        limits: [B, 2], smallest and largest DistMap of the images of which these are
+            tiles (head 'ooc').
+        threshold: change score above which a pixel is a defect (head 'ooc'); None: the
+            network gives the logits of classes.
+
+    Returns:
+        NumPy arrays, read only.
+    """
+    _, height, width, _ = images.shape
+    maps = _forward(
+        model,
+        variables,
+        _enlarge(images),
+        _enlarge(references),
+        limits,
+        threshold=threshold,
+    )
+    return PixelMaps(
+        *(None if x is None else np.asarray(x)[:, :height, :width] for x in maps)
+    )
+
+
+def predict_distance(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    images: np.ndarray,
+    references: np.ndarray,
+) -> np.ndarray:
+    """DistMap alone, float32 [B, H/4, W/4], of uint8 [B, H, W, 3]: not decoded."""
+    _, height, width, _ = images.shape
+    distance = _distance(model, variables, _enlarge(images), _enlarge(references))
+    return np.asarray(distance)[:, : -(-height // 4), : -(-width // 4)]
+
+
+@functools.partial(jax.jit, static_argnames=('model', 'threshold'))
+def _forward(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    images: jax.Array,
+    references: jax.Array,
+    limits: jax.Array | None,
+    *,
+    threshold: float | None,
+) -> PixelMaps:
+    outputs: Any = model.apply(
+        variables,
+        normalize(images),
+        normalize(references),
+        train=False,
+        distance_limits=limits,
+    )
+    size = (images.shape[1], images.shape[2])
+    logits = resize_bilinear(outputs.logits, size)
+    distance = None
+    if outputs.distance is not None:
+        distance = resize_bilinear(outputs.distance[..., None], size)[..., 0]
+    if threshold is not None:
+        change = logits[..., 0]
+        return PixelMaps(
+            (change > threshold).astype(jnp.uint8), change, distance, change
+        )
+    probabilities = nn.softmax(logits)
+    return PixelMaps(
+        mask=jnp.argmax(logits, axis=-1).astype(jnp.uint8),
+        score=1 - probabilities[..., 0],
+        distance=distance,
+        confidence=jnp.max(probabilities, axis=-1),
+    )
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def _distance(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    images: jax.Array,
+    references: jax.Array,
+) -> jax.Array:
+    outputs: Any = model.apply(
+        variables, normalize(images), normalize(references), train=False
+    )
+    return outputs.distance
+
+
+def _enlarge(images: np.ndarray) -> np.ndarray:
+    """Repeats the last row and column up to the smallest side the network takes."""
+    _, height, width, _ = images.shape
+    missing = max(SMALLEST_SIDE - height, 0), max(SMALLEST_SIDE - width, 0)
+    if not any(missing):
+        return images
+    return np.pad(
+        images, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)), mode='edge'
+    )

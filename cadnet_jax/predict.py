@@ -1,0 +1,292 @@
+"""The one way from a pair of images to a mask.
+
+Evaluation, scripts and notebooks all call `Predictor.predict_batch`, the latter two
+through `Predictor.__call__`, which adds the list of defects.
+"""
+
+import dataclasses
+import functools
+import math
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax import linen as nn
+from flax import traverse_util
+
+from cadnet_jax import config as config_lib
+from cadnet_jax.checkpoint import Step, load_variables, read_dataset_info
+from cadnet_jax.config import Config
+from cadnet_jax.defects import Defect, find_defects
+from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.models.initialize import parameter_shapes
+from cadnet_jax.pixel_maps import (
+    PixelMaps,
+    empty_maps,
+    predict_distance,
+    predict_pixels,
+    sample,
+)
+from cadnet_jax.tiling import Tile, tiles
+
+OUT_OF_CLASS_NAMES = ('background', 'defect')
+
+
+class Prediction(NamedTuple):
+    """What is predicted of a pair: see `PixelMaps`, without the batch, and `Defect`."""
+
+    mask: np.ndarray
+    score: np.ndarray
+    distance: np.ndarray | None
+    defects: tuple[Defect, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predictor:
+    """A trained network that marks the defects of a pair.
+
+    Attributes:
+        config: of the run; its head and thresholds say what the network's answer means.
+        model: the network, compiled once for each size of images.
+        variables: its 'params' and 'batch_stats'.
+        class_names: name of each id in the predicted masks, background first.
+        workdir: where the variables come from.
+        step: number of training steps that they have seen.
+        tile_size: images with a longer side, in pixels, are predicted in tiles.
+        tile_margin: pixels along the borders of a tile that are not used.
+    """
+
+    config: Config
+    model: nn.Module
+    variables: Mapping[str, Any]
+    class_names: tuple[str, ...]
+    workdir: str
+    step: int
+    tile_size: int = 768  # a 4096 x 4096 pair below 3 GB: attention grows as its square
+    tile_margin: int = 64
+
+    def __post_init__(self) -> None:
+        if self.tile_margin < 0 or self.tile_size <= 2 * self.tile_margin:
+            raise ValueError(
+                f'tile_size is {self.tile_size} and tile_margin {self.tile_margin}: '
+                'a tile must be larger than its two margins.'
+            )
+
+    def __call__(self, image: np.ndarray, reference: np.ndarray) -> Prediction:
+        """Marks the defects of one pair, of any size.
+
+        Args:
+            image: the inspected one, uint8 [H, W, 3] RGB or [H, W] grey.
+            reference: defect-free, aligned with it, of the same height and width.
+
+        Raises:
+            ValueError: an image is not of that kind, or the sizes differ.
+        """
+        images = _check_image('image', image)[None]
+        references = _check_image('reference', reference)[None]
+        maps = self.predict_batch(images, references)
+        return Prediction(
+            mask=maps.mask[0],
+            score=maps.score[0],
+            distance=None if maps.distance is None else maps.distance[0],
+            defects=find_defects(maps.mask[0], maps.confidence[0], self.class_names),
+        )
+
+    def predict_batch(self, images: np.ndarray, references: np.ndarray) -> PixelMaps:
+        """Classes, scores and DistMaps of pairs that have one size.
+
+        Images with a side above `tile_size` go through in overlapping tiles, in memory
+        that does not grow with them but for the result. What is predicted of a pair
+        does not depend on the others.
+
+        Args:
+            images: the inspected ones, uint8 [B, H, W, 3] RGB.
+            references: uint8 [B, H, W, 3].
+
+        Returns:
+            NumPy arrays.
+
+        Raises:
+            ValueError: the arrays are not of that kind, or their shapes differ.
+        """
+        _check_batch(images, references)
+        if max(images.shape[1:3]) <= self.tile_size:
+            maps = self._predict(images, references)
+            return PixelMaps(*(None if x is None else x.copy() for x in maps))
+        batch, height, width, _ = images.shape
+        has_distance = self.config.model.head != 'segformer'
+        maps = empty_maps((batch, height, width), with_distance=has_distance)
+        for index in range(batch):
+            pair = images[index : index + 1], references[index : index + 1]
+            self._predict_tiles(*pair, out=sample(maps, index))
+        return maps
+
+    @property
+    def _threshold(self) -> float | None:
+        """Change score above which a pixel is a defect; None: there are classes."""
+        if self.config.model.head != 'ooc':
+            return None
+        return (self.config.loss.tau_ok + self.config.loss.tau_ng) / 2
+
+    @functools.cached_property
+    def _placed_variables(self) -> Any:
+        return jax.device_put(self.variables)
+
+    def _tiles(self, images: np.ndarray) -> list[Tile]:
+        _, height, width, _ = images.shape
+        return list(tiles(height, width, size=self.tile_size, margin=self.tile_margin))
+
+    def _predict(
+        self,
+        images: np.ndarray,
+        references: np.ndarray,
+        limits: np.ndarray | None = None,
+    ) -> PixelMaps:
+        return predict_pixels(
+            self.model,
+            self._placed_variables,
+            images,
+            references,
+            limits=limits,
+            threshold=self._threshold,
+        )
+
+    def _predict_tiles(
+        self, image: np.ndarray, reference: np.ndarray, *, out: PixelMaps
+    ) -> None:
+        """Fills `out`, [H, W] each, with what is predicted of [1, H, W, 3]."""
+        limits = None
+        if self.config.model.head == 'ooc':
+            limits = self._distance_limits(image, reference)
+        for tile in self._tiles(image):
+            source = (slice(None), *tile.source)
+            part = self._predict(image[source], reference[source], limits)
+            for whole, values in zip(out, part, strict=True):
+                if whole is not None:
+                    whole[tile.target] = values[0][tile.core]
+
+    def _distance_limits(self, image: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Smallest and largest DistMap of a tiled image, as float32 [1, 2].
+
+        The out-of-class decoder scales DistMap by its range over the whole image, which
+        has to be known before the first tile is decoded.
+        """
+        low, high = math.inf, -math.inf
+        for tile in self._tiles(image):
+            source = (slice(None), *tile.source)
+            distance = predict_distance(
+                self.model, self._placed_variables, image[source], reference[source]
+            )
+            # The cells of DistMap, 4 x 4 pixels, that reach into the core.
+            rows, columns = (
+                slice(part.start // 4, -(-part.stop // 4)) for part in tile.core
+            )
+            core = distance[0, rows, columns]
+            low, high = min(low, core.min()), max(high, core.max())
+        return np.array([[low, high]], np.float32)
+
+
+def make_predictor(
+    config: Config,
+    class_names: tuple[str, ...],
+    variables: Mapping[str, Any],
+    *,
+    workdir: str | os.PathLike[str],
+    step: int,
+) -> Predictor:
+    """A predictor of the given weights, trained on data with `class_names`."""
+    out_of_class = config.model.head == 'ooc'
+    return Predictor(
+        config=config,
+        model=build_model(config.model, len(class_names)),
+        variables=variables,
+        class_names=OUT_OF_CLASS_NAMES if out_of_class else class_names,
+        workdir=str(workdir),
+        step=step,
+    )
+
+
+def load_predictor(
+    workdir: str | os.PathLike[str], step: Step | str = 'best'
+) -> Predictor:
+    """Restores the network of a training run.
+
+    Args:
+        workdir: work directory of the run.
+        step: 'best', 'latest', or the number of a checkpoint that was kept.
+
+    Raises:
+        FileNotFoundError: it is no work directory, or has no such checkpoint.
+        ValueError: the checkpoint does not fit the configuration or the classes.
+    """
+    workdir = pathlib.Path(workdir)
+    config = config_lib.load(workdir / 'config.json')
+    class_names = read_dataset_info(workdir).class_names
+    if isinstance(step, str) and step.isdigit():
+        step = int(step)
+    variables, number = load_variables(workdir, step)  # type: ignore[arg-type]
+    _check_variables(config, len(class_names), variables, workdir)
+    return make_predictor(config, class_names, variables, workdir=workdir, step=number)
+
+
+def _check_variables(
+    config: Config,
+    num_classes: int,
+    variables: Mapping[str, Any],
+    workdir: pathlib.Path,
+) -> None:
+    model = build_model(config.model, num_classes)
+    expected = traverse_util.flatten_dict(parameter_shapes(model), sep='/')
+    found = traverse_util.flatten_dict(dict(variables), sep='/')
+    wrong = [
+        f'{name} is {_shape(found.get(name))}, not {_shape(expected.get(name))}'
+        for name in sorted(expected.keys() | found.keys())
+        if _shape(found.get(name)) != _shape(expected.get(name))
+    ]
+    if wrong:
+        raise ValueError(
+            f'{workdir}: the checkpoint does not fit config.json and the {num_classes} '
+            f'classes of dataset.json: {"; ".join(wrong[:3])}'
+            f'{f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""}. Restore the '
+            'two files that were written with this checkpoint.'
+        )
+
+
+def _shape(leaf: Any) -> str:
+    return 'missing' if leaf is None else str(list(leaf.shape))
+
+
+def _check_image(name: str, image: np.ndarray) -> np.ndarray:
+    """Returns uint8 [H, W, 3]; grey images are repeated to three channels."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        kind = getattr(image, 'dtype', type(image).__name__)
+        raise ValueError(
+            f'{name} must be a NumPy array of uint8 (0 to 255), not {kind}; convert '
+            'it, for example np.round(255 * image).astype(np.uint8) if 1 is white.'
+        )
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=-1)
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(
+            f'{name} has the shape {list(image.shape)}; it must be [H, W, 3] (RGB) or '
+            '[H, W] (grey): drop other channels, for example image[..., :3].'
+        )
+    return image
+
+
+def _check_batch(images: np.ndarray, references: np.ndarray) -> None:
+    for name, values in (('images', images), ('references', references)):
+        if values.dtype != np.uint8 or values.ndim != 4 or values.shape[3] != 3:
+            raise ValueError(
+                f'{name} must be uint8 [B, H, W, 3], not {values.dtype} '
+                f'{list(values.shape)}.'
+            )
+    if images.shape != references.shape:
+        raise ValueError(
+            f'image is {list(images.shape[1:3])} and reference '
+            f'{list(references.shape[1:3])} pixels [H, W]; a pair must have one size: '
+            'align and crop the reference to the image.'
+        )

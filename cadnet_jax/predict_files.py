@@ -1,0 +1,203 @@
+"""Pairs of image files -> files that say where their defects are."""
+
+import csv
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from cadnet_jax.image_files import SUFFIXES, read_image, write_json, write_png
+from cadnet_jax.predict import Prediction, Predictor
+from cadnet_jax.visualize import mark
+
+_Path = str | os.PathLike[str]
+
+
+class PairFiles(NamedTuple):
+    """The files of a pair, and the name of what is written about it."""
+
+    image: pathlib.Path
+    reference: pathlib.Path
+    name: str
+
+
+def list_pairs(
+    *, image: _Path = '', reference: _Path = '', pairs: _Path = ''
+) -> list[PairFiles]:
+    """Finds the files of all pairs; gives each a name of its own.
+
+    Args:
+        image: an image file, or a folder of them.
+        reference: a file, or a folder with a file of equal name for each image.
+        pairs: instead of these, a CSV file with the columns `image` and `reference`;
+            relative paths start at its folder.
+
+    Raises:
+        FileNotFoundError: a file or folder is missing.
+        ValueError: neither or both kinds are given, a folder holds no image, a file
+            goes with a folder, or the CSV file lacks a column or a value.
+    """
+    if bool(pairs) == bool(image or reference) or bool(image) != bool(reference):
+        raise ValueError(
+            'give both image and reference (two files or two folders), or pairs '
+            f'(a CSV file); image is {str(image)!r}, reference {str(reference)!r}, '
+            f'pairs {str(pairs)!r}.'
+        )
+    if pairs:
+        files = _from_csv(pathlib.Path(pairs))
+    else:
+        files = _from_paths(pathlib.Path(image), pathlib.Path(reference))
+    names = _names([inspected for inspected, _ in files])
+    return [PairFiles(*pair, name) for pair, name in zip(files, names, strict=True)]
+
+
+def check_pairs(pairs: Sequence[PairFiles], *, progress: bool = True) -> None:
+    """Reads all files once, so that a bad one is known before anything is computed.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_pair`, for the first bad one.
+    """
+    for pair in tqdm(pairs, 'check', unit='pairs', leave=False, disable=not progress):
+        read_pair(pair)
+
+
+def read_pair(pair: PairFiles) -> tuple[np.ndarray, np.ndarray]:
+    """Image and reference, uint8 [H, W, 3].
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is no image, or the sizes differ.
+    """
+    image, reference = read_image(pair.image), read_image(pair.reference)
+    if image.shape != reference.shape:
+        raise ValueError(
+            f'{pair.image} is {_size(image)} pixels, but its reference '
+            f'{pair.reference} {_size(reference)}; align and crop them to one size.'
+        )
+    return image, reference
+
+
+def predict_files(
+    predictor: Predictor,
+    pairs: Sequence[PairFiles],
+    output_dir: _Path,
+    *,
+    progress: bool = True,
+) -> None:
+    """Writes NAME_mask.png (class ids), NAME_overlay.png and NAME.json for each pair.
+
+    The JSON comes last: where it is, the two pictures are.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_pair`.
+    """
+    output_dir = pathlib.Path(output_dir)
+    for pair in tqdm(pairs, 'predict', unit='pairs', disable=not progress):
+        image, reference = read_pair(pair)
+        prediction = predictor(image, reference)
+        write_png(output_dir / f'{pair.name}_mask.png', prediction.mask)
+        picture = mark(image, prediction.mask)
+        write_png(output_dir / f'{pair.name}_overlay.png', picture)
+        write_json(
+            output_dir / f'{pair.name}.json', _as_json(pair, prediction, predictor)
+        )
+
+
+def _from_paths(
+    image: pathlib.Path, reference: pathlib.Path
+) -> list[tuple[pathlib.Path, pathlib.Path]]:
+    for name, path in (('image', image), ('reference', reference)):
+        if not path.exists():
+            raise FileNotFoundError(
+                f'{name} {path}: no such file or folder; check the path.'
+            )
+    if image.is_dir() != reference.is_dir():
+        raise ValueError(
+            f'image {image} and reference {reference}: one is a file and the other a '
+            'folder; give two files or two folders.'
+        )
+    if not image.is_dir():
+        return [(image, reference)]
+    files = sorted(path for path in image.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise ValueError(
+            f'{image}: no image in this folder; there must be files that end in '
+            f'{", ".join(SUFFIXES)}.'
+        )
+    pairs = [(file, reference / file.name) for file in files]
+    for file, other in pairs:
+        if not other.is_file():
+            raise FileNotFoundError(
+                f'{other}: no such file; each image in {image} needs a reference of '
+                f'equal name, and {file.name} has none.'
+            )
+    return pairs
+
+
+def _from_csv(path: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such CSV file; check the path.')
+    columns = ('image', 'reference')
+    pairs = []
+    try:
+        with path.open(newline='', encoding='utf-8-sig') as file:
+            rows = csv.DictReader(file)
+            known = rows.fieldnames or ()
+            if missing := [name for name in columns if name not in known]:
+                raise ValueError(
+                    f'{path}: the first line names no column {missing[0]!r}; it must '
+                    "be 'image,reference'."
+                )
+            for row in rows:
+                if not all(row[name] for name in columns):
+                    raise ValueError(
+                        f'{path}, line {rows.line_num}: image or reference is empty; '
+                        'each line needs both.'
+                    )
+                pairs.append(
+                    (path.parent / row['image'], path.parent / row['reference'])
+                )
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f'{path}: not a CSV file in UTF-8 ({error}).') from None
+    if not pairs:
+        raise ValueError(f'{path}: no pair; add lines below image,reference.')
+    return pairs
+
+
+def _names(images: Sequence[pathlib.Path]) -> list[str]:
+    """A different name for each image: its stem, with folders where stems repeat.
+
+    Where that does not tell them apart either (x.png and x.jpg, or one image with two
+    references), they are numbered.
+    """
+    paths = [path.absolute().with_suffix('').parts[1:] for path in images]
+    for depth in range(1, max(map(len, paths)) + 1):
+        names = ['-'.join(parts[-depth:]) for parts in paths]
+        # Some file systems do not tell upper from lower case.
+        if len({name.lower() for name in names}) == len(names):
+            return names
+    digits = len(str(len(images)))
+    return [f'{number:0{digits}}-{path.stem}' for number, path in enumerate(images, 1)]
+
+
+def _size(image: np.ndarray) -> str:
+    return f'{image.shape[1]} x {image.shape[0]}'
+
+
+def _as_json(
+    pair: PairFiles, prediction: Prediction, predictor: Predictor
+) -> dict[str, Any]:
+    height, width = prediction.mask.shape
+    defects = [defect._asdict() for defect in prediction.defects]
+    return {
+        'image': str(pair.image),
+        'reference': str(pair.reference),
+        'size': [width, height],
+        'defects': [
+            {'class': defect.pop('class_name'), **defect} for defect in defects
+        ],
+        'model': {'workdir': predictor.workdir, 'step': predictor.step},
+    }

@@ -1,0 +1,73 @@
+"""Ending a run on request: SIGTERM (a scheduler, `kill`) and Ctrl-C."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+from typing import Self
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+
+class StopRequested(Exception):
+    """Leaves the block of a `StopSignal`, which swallows it."""
+
+
+class StopSignal:
+    """Within its block SIGTERM and the first Ctrl-C are noted, not obeyed at once."""
+
+    def __init__(self) -> None:
+        self._requested = False
+        self._interrupting = False
+
+    def __enter__(self) -> Self:
+        self._previous = {
+            number: signal.signal(number, self._note)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        return kind is StopRequested
+
+    def agreed(self, step: int, interval: int) -> bool:
+        """Whether to stop now, the same on all processes.
+
+        A process alone knows after each step; several ask each other when `step` is a
+        multiple of `interval`, as asking waits for the devices.
+        """
+        if jax.process_count() == 1:
+            return self._requested
+        if step % interval:
+            return False
+        return bool(multihost_utils.process_allgather(np.array(self._requested)).any())
+
+    @contextlib.contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Around work that can be done again: a request ends it by `StopRequested`.
+
+        Several processes do not stop here, as others would wait for them.
+        """
+        self._interrupting = jax.process_count() == 1
+        try:
+            if self._interrupting and self._requested:
+                raise StopRequested
+            yield
+        finally:
+            self._interrupting = False
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._requested = True
+        # Ctrl-C a second time ends the run at once.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._interrupting:
+            raise StopRequested

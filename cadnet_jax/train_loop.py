@@ -1,0 +1,269 @@
+"""The schedule of a run: train, log, save, evaluate; stop, and resume exactly.
+
+Steps are numbered from 1. At a step its line of metrics.jsonl is written first, then
+the checkpoint, then the evaluation: what is cut short is done again on resuming.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from cadnet_jax import config as configs
+from cadnet_jax.checkpoint import (
+    Checkpoints,
+    TrainingData,
+    init_from,
+    kept_steps,
+    read_dataset_info,
+    training_data,
+    write_dataset_info,
+)
+from cadnet_jax.config import Config
+from cadnet_jax.evaluate import evaluate
+from cadnet_jax.image_files import write_json
+from cadnet_jax.input_pipeline import (
+    evaluation_batches,
+    read_info,
+    training_batches,
+)
+from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.models.initialize import parameter_shapes
+from cadnet_jax.optim import learning_rate_schedule, make_optimizer
+from cadnet_jax.predict import make_predictor
+from cadnet_jax.stop_signal import StopSignal
+from cadnet_jax.train_step import (
+    AXIS,
+    TrainState,
+    initial_state,
+    make_train_step,
+    replicate,
+    shard,
+    unreplicate,
+)
+from cadnet_jax.training_log import RecentMetrics, TrainingLog, not_finite
+from cadnet_jax.visualize import panel
+
+# Settings that change neither what is learnt nor what is measured.
+_MAY_CHANGE = frozenset(
+    {'data_dir', 'eval_batch_size', 'keep_checkpoints', 'log_every', 'reader_threads'}
+)
+_PANELS = 4  # pairs of the evaluated split that TensorBoard shows
+
+
+def every(step: int, n: int) -> bool:
+    """Whether what is done each `n` steps is due at `step`."""
+    return step % n == 0
+
+
+def train(config: Config, workdir: str | pathlib.Path) -> None:
+    """Trains to the last step, from where the work directory stands.
+
+    SIGTERM, and Ctrl-C once, ends the run after the step that is under way and saves
+    it. Where several processes train together each one calls this, with the same
+    arguments; the first one writes.
+
+    Args:
+        config: all settings; on a second start in the same `workdir`, the same.
+        workdir: made where it is not there.
+
+    Raises:
+        FileNotFoundError: the data, or the weights to start from, are not there.
+        ValueError: settings that cannot be, a work directory of other settings or
+            other data, or a loss that is no longer finite.
+    """
+    workdir = pathlib.Path(workdir)
+    schedule = learning_rate_schedule(config.optim, config.train.steps)
+    batches = training_batches(
+        config.data,
+        seed=config.train.seed,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    data = _check_inputs(config, workdir)
+    model = build_model(config.model, len(data.class_names), axis_name=AXIS)
+    optimizer = make_optimizer(
+        config.optim, config.train.steps, parameter_shapes(model)['params']
+    )
+    saved = jax.device_get(initial_state(model, optimizer, seed=config.train.seed))
+    if config.train.init_from and not kept_steps(workdir)['latest']:
+        saved = init_from(saved, config.train.init_from)
+    train_step = make_train_step(
+        model, optimizer, config.loss, data.class_pixels, seed=config.train.seed
+    )
+    if first := jax.process_index() == 0:
+        _write_inputs(config, data, workdir)
+
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(StopSignal())
+        checkpoints = stack.enter_context(
+            Checkpoints(workdir, keep=config.train.keep_checkpoints)
+        )
+        start, recent = 0, RecentMetrics()
+        if checkpoints.latest_step is not None:
+            start = checkpoints.latest_step
+            saved, recent.pending = checkpoints.restore(saved, batches)
+        log = stack.enter_context(TrainingLog(workdir, step=start, enabled=first))
+
+        def evaluation_due(step: int) -> bool:
+            due = every(step, config.train.eval_every) or step == config.train.steps
+            return due and step > 0 and not log.evaluated(step)
+
+        def evaluate_weights(step: int) -> None:
+            with stop.interrupting():
+                metrics, panels = _evaluate(config, data, saved, workdir, step)
+            score = _score(metrics)
+            if checkpoints.best_score is None or score > checkpoints.best_score:
+                checkpoints.save_best(step, saved, score)
+            log.evaluation(step, metrics, panels)
+
+        if evaluation_due(start):
+            evaluate_weights(start)
+        if start == config.train.steps:
+            print(f'{workdir}: all of the {start} steps are done.')
+            return
+        progress = stack.enter_context(_progress_bar(config, start, shown=first))
+        state = replicate(saved)
+        timer = time.monotonic(), start
+        for step in range(start + 1, config.train.steps + 1):
+            state, metrics = train_step(state, shard(next(batches)))
+            recent.add(step, metrics)
+            progress.set_postfix({'step': step, 'loss': recent.loss}, refresh=False)
+            progress.update(config.data.batch_size)
+            if every(step, config.train.log_every):
+                values = recent.means() | {'learning_rate': float(schedule(step - 1))}
+                speed = (step - timer[1]) / (time.monotonic() - timer[0])
+                log.training(step, values, speed=speed * config.data.batch_size)
+                timer = time.monotonic(), step
+            stopping = stop.agreed(step, config.train.log_every)
+            if (
+                stopping
+                or every(step, config.train.checkpoint_every)
+                or evaluation_due(step)
+            ):
+                recent.fetch()
+                saved = unreplicate(state)
+                _check_finite(saved, step)
+                checkpoints.save(step, saved, batches, recent.pending)
+            if stopping:
+                break
+            if evaluation_due(step):
+                evaluate_weights(step)
+                timer = time.monotonic(), step
+
+
+def _check_inputs(config: Config, workdir: pathlib.Path) -> TrainingData:
+    """Refuses what cannot be trained, ahead of all that takes time.
+
+    The training split has been found by then.
+    """
+    for name in ('log_every', 'eval_every', 'checkpoint_every', 'keep_checkpoints'):
+        if getattr(config.train, name) < 1:
+            raise ValueError(
+                f'--{name} is {getattr(config.train, name)}; it has to be at least 1.'
+            )
+    if config.data.batch_size % jax.device_count():
+        raise ValueError(
+            f'--batch_size is {config.data.batch_size}; it has to be a multiple of the '
+            f'number of devices, {jax.device_count()}.'
+        )
+    data_dir, split = config.data.data_dir, config.data.eval_split
+    info = read_info(data_dir)
+    evaluation_batches(data_dir, split, batch_size=config.data.eval_batch_size)
+    data = training_data(info, config.data.train_split)
+    if (workdir / 'config.json').exists():
+        _check_same_run(config, data, workdir)
+    elif (workdir / 'checkpoints').exists():
+        raise ValueError(
+            f'--workdir={workdir}: there are checkpoints, but no config.json: it is '
+            'not the work directory of a run. Name another; --init_from starts from it.'
+        )
+    return data
+
+
+def _check_same_run(config: Config, data: TrainingData, workdir: pathlib.Path) -> None:
+    path = workdir / 'config.json'
+    changed = [
+        f'{name}: {old!r} -> {new!r}'
+        for name, (old, new) in configs.differences(configs.load(path), config).items()
+        if name not in _MAY_CHANGE
+    ]
+    if changed:
+        raise ValueError(
+            f'{path}: the run has other settings: {", ".join(changed)}. Give the same, '
+            'or name another --workdir.'
+        )
+    trained_on = read_dataset_info(workdir)
+    for old, new in zip(trained_on, data, strict=True):
+        if old != new:
+            raise ValueError(
+                f'{workdir / "dataset.json"}: the run learns from other data, {old!r}, '
+                f'than --data_dir={config.data.data_dir}, {new!r}. Give the same data, '
+                'or name another --workdir.'
+            )
+
+
+def _write_inputs(config: Config, data: TrainingData, workdir: pathlib.Path) -> None:
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_dataset_info(workdir, data)
+    write_json(workdir / 'config.json', dataclasses.asdict(config))
+
+
+def _progress_bar(config: Config, start: int, *, shown: bool) -> tqdm:
+    batch_size = config.data.batch_size
+    return tqdm(
+        desc='train',
+        total=config.train.steps * batch_size,
+        initial=start * batch_size,
+        unit='pairs',
+        disable=not shown,
+    )
+
+
+def _check_finite(state: TrainState, step: int) -> None:
+    """Refuses to save a state that only a lost run can have."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        if not np.isfinite(leaf).all():
+            raise not_finite(step, jax.tree_util.keystr(path))
+
+
+def _evaluate(
+    config: Config,
+    data: TrainingData,
+    state: TrainState,
+    workdir: pathlib.Path,
+    step: int,
+) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Metrics of the evaluated split, and pictures of its first pairs."""
+    variables = {'params': state.params, 'batch_stats': state.batch_stats}
+    predictor = make_predictor(
+        config, data.class_names, variables, workdir=workdir, step=step
+    )
+    batch_size = config.data.eval_batch_size
+    source = config.data.data_dir, config.data.eval_split
+    metrics = evaluate(predictor, *source, batch_size=batch_size)
+    batch = next(evaluation_batches(*source, batch_size=batch_size))
+    maps = predictor.predict_batch(batch['image'], batch['reference'])
+    panels = [
+        panel(
+            batch['image'][i],
+            batch['reference'][i],
+            batch['mask'][i],
+            maps.mask[i],
+            None if maps.distance is None else maps.distance[i],
+        )
+        for i in np.flatnonzero(batch['valid'])[:_PANELS]
+    ]
+    return metrics, panels
+
+
+def _score(metrics: Mapping[str, Any]) -> float:
+    """What the best checkpoint is best in: mIoU, or else the defects' common IoU."""
+    names = ('miou', 'defect_iou')
+    return next((metrics[name] for name in names if metrics[name] is not None), 0.0)

@@ -1,0 +1,162 @@
+"""One step of training and of prediction in training, over all devices.
+
+The step is written for one device of the named axis `data`; `jax.pmap` stands here and
+nowhere else. Gradients and BatchNorm statistics are averaged over the axis, so that N
+devices with B/N pairs each do what one does with B.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+from jax import lax
+
+from cadnet_jax.config import LossConfig
+from cadnet_jax.losses import total_loss
+from cadnet_jax.models.cadnet import CADNet
+from cadnet_jax.models.initialize import initialize
+from cadnet_jax.transforms import normalize
+
+AXIS = 'data'
+
+Batch = Mapping[str, Any]
+Metrics = dict[str, jax.Array]
+
+
+class TrainState(struct.PyTreeNode):
+    """All that changes in training. `step` counts the updates that were made."""
+
+    step: Any
+    params: Any
+    batch_stats: Any
+    opt_state: optax.OptState
+
+
+def initial_state(
+    model: CADNet, optimizer: optax.GradientTransformation, *, seed: int
+) -> TrainState:
+    """A fresh state on the host, the same for the same seed."""
+    variables = initialize(model, seed=seed)
+    params = variables['params']
+    return TrainState(
+        np.zeros((), np.int32), params, variables['batch_stats'], optimizer.init(params)
+    )
+
+
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    *,
+    model: CADNet,
+    optimizer: optax.GradientTransformation,
+    loss_config: LossConfig,
+    class_pixels: Sequence[int],
+    seed: int,
+    axis_name: str | None = AXIS,
+) -> tuple[TrainState, Metrics]:
+    """One update on this device's share of a batch.
+
+    Args:
+        state: parameters and all that belongs to them.
+        batch: `image`, `reference` uint8 `[B, H, W, 3]`, `mask` uint8 `[B, H, W]`.
+        model: built with the same `axis_name`.
+        optimizer: what turns gradients into updates.
+        loss_config: weights and thresholds.
+        class_pixels: pixels of each class in the training split.
+        seed: root of the random draws, which depend on it, the step and the device.
+        axis_name: the device axis; None on a single device outside `jax.pmap`.
+
+    Returns:
+        The new state, and scalars by name: `loss`, its terms, `gradient_norm`.
+    """
+    key = jax.random.fold_in(jax.random.key(seed), state.step)
+    if axis_name is not None:
+        key = jax.random.fold_in(key, lax.axis_index(axis_name))
+    drop_path, dropout = jax.random.split(key)
+
+    def loss_function(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
+        outputs, updates = model.apply(
+            {'params': params, 'batch_stats': state.batch_stats},
+            normalize(batch['image']),
+            normalize(batch['reference']),
+            train=True,
+            rngs={'drop_path': drop_path, 'dropout': dropout},
+            mutable=['batch_stats'],
+        )
+        loss, terms = total_loss(
+            outputs,
+            batch['mask'],
+            loss_config,
+            head=model.config.head,
+            class_pixels=class_pixels,
+            axis_name=axis_name,
+        )
+        return loss, ({'loss': loss, **terms}, updates['batch_stats'])
+
+    gradient_function = jax.value_and_grad(loss_function, has_aux=True)
+    (_, (metrics, batch_stats)), gradients = gradient_function(state.params)
+    if axis_name is not None:
+        gradients, metrics = lax.pmean((gradients, metrics), axis_name)
+    metrics['gradient_norm'] = optax.tree.norm(gradients)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
+
+
+def make_train_step(
+    model: CADNet,
+    optimizer: optax.GradientTransformation,
+    loss_config: LossConfig,
+    class_pixels: Sequence[int],
+    *,
+    seed: int,
+) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+    """`train_step` over all local devices: state and batch with a leading device axis.
+
+    The state passed in is donated: it is no longer to be used. `model` must have been
+    built with `axis_name=AXIS`.
+    """
+    step = functools.partial(
+        train_step,
+        model=model,
+        optimizer=optimizer,
+        loss_config=loss_config,
+        class_pixels=tuple(class_pixels),
+        seed=seed,
+    )
+    return jax.pmap(step, axis_name=AXIS, donate_argnums=0)
+
+
+def replicate(state: TrainState) -> TrainState:
+    """`state` once for each local device, along a new leading axis."""
+    count = jax.local_device_count()
+    return jax.tree.map(lambda x: jnp.stack([jnp.asarray(x)] * count), state)
+
+
+def unreplicate(state: TrainState) -> TrainState:
+    """The state of the first device, as numpy arrays on the host."""
+    return jax.device_get(jax.tree.map(lambda x: x[0], state))
+
+
+def shard(batch: Batch) -> dict[str, np.ndarray]:
+    """Splits `[B, ...]` arrays over the local devices: `[N, B/N, ...]`.
+
+    Raises:
+        ValueError: the devices do not divide B.
+    """
+    count = jax.local_device_count()
+    size = len(batch['image'])
+    if size % count:
+        raise ValueError(
+            f'A batch of {size} pairs cannot be split over {count} devices: make '
+            'batch_size a multiple of the number of devices.'
+        )
+    return {
+        name: values.reshape(count, size // count, *values.shape[1:])
+        for name, values in batch.items()
+    }

@@ -1,0 +1,140 @@
+"""Pictures of labels, predictions and DistMaps: uint8 RGB arrays, no files."""
+
+from collections.abc import Sequence
+
+import cv2
+import matplotlib
+import numpy as np
+
+from cadnet_jax.metrics import is_defect
+from cadnet_jax.transforms import IGNORED
+
+HIT = (255, 255, 255)
+MISS = (0, 200, 0)
+FALSE_ALARM = (230, 0, 0)
+_IGNORED_COLOUR = (110, 110, 110)
+_TITLE_HEIGHT = 24
+_MIN_COLUMN_WIDTH = 96
+_GAP = 4
+
+
+def class_colours() -> np.ndarray:
+    """Colour of each value of a mask: uint8 [256, 3].
+
+    Background is black, ignored pixels are grey; the defect classes take ten colours
+    that are easily told apart, over and over.
+    """
+    palette = np.array(matplotlib.colormaps['tab10'].colors)  # type: ignore[attr-defined]
+    colours = np.round(255 * palette[np.arange(256) % len(palette) - 1])
+    colours[0] = 0
+    colours[IGNORED] = _IGNORED_COLOUR
+    return colours.astype(np.uint8)
+
+
+def colour_mask(mask: np.ndarray) -> np.ndarray:
+    """Classes of a mask uint8 [H, W] as colours uint8 [H, W, 3]."""
+    return class_colours()[mask]
+
+
+def colour_distance(distance: np.ndarray, *, largest: float = 2.2) -> np.ndarray:
+    """A DistMap as a coloured picture.
+
+    Args:
+        distance: float [H, W], at least 0.
+        largest: value of the brightest colour, larger ones look the same. Default: the
+            paper's tau_ng, which trained defects exceed. The scale is fixed, so that
+            pictures can be compared.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    table = matplotlib.colormaps['inferno'](np.arange(256), bytes=True)[:, :3]
+    levels = np.clip(distance * (255 / largest), 0, 255)
+    return table[levels.astype(np.uint8)]
+
+
+def overlay(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Where label and prediction agree on defects, over the dimmed image.
+
+    Hits are white, misses green, false alarms red, as in the paper's figures; classes
+    are not told apart, ignored pixels are not marked.
+
+    Args:
+        image: uint8 [H, W, 3].
+        mask: uint8 [H, W], labels.
+        prediction: uint8 [H, W], predicted classes.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    picture = image // 3
+    labelled, predicted = is_defect(mask), prediction != 0
+    picture[labelled & predicted] = HIT
+    picture[labelled & ~predicted] = MISS
+    picture[(mask == 0) & predicted] = FALSE_ALARM
+    return picture
+
+
+def mark(image: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Predicted defects in their class's colour over the dimmed image: no label needed.
+
+    Args:
+        image: uint8 [H, W, 3].
+        prediction: uint8 [H, W], predicted classes.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    picture = image // 3
+    predicted = prediction != 0
+    picture[predicted] = class_colours()[prediction[predicted]]
+    return picture
+
+
+def _column(title: str, picture: np.ndarray) -> np.ndarray:
+    """`picture` under its title, on white."""
+    height, width = picture.shape[:2]
+    column = np.full(
+        (_TITLE_HEIGHT + height, max(width, _MIN_COLUMN_WIDTH), 3), 255, np.uint8
+    )
+    cv2.putText(
+        column, title, (4, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA
+    )
+    column[_TITLE_HEIGHT:, :width] = picture
+    return column
+
+
+def side_by_side(titles: Sequence[str], pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures uint8 [H, W, 3] of one height in a row, each under its title."""
+    columns = []
+    for title, picture in zip(titles, pictures, strict=True):
+        column = _column(title, picture)
+        columns += [column, np.full((column.shape[0], _GAP, 3), 255, np.uint8)]
+    return np.concatenate(columns[:-1], axis=1)
+
+
+def panel(
+    image: np.ndarray,
+    reference: np.ndarray,
+    mask: np.ndarray,
+    prediction: np.ndarray,
+    distance: np.ndarray | None,
+) -> np.ndarray:
+    """Image, reference, mask, prediction and DistMap in a row, with titles.
+
+    Args:
+        image: uint8 [H, W, 3].
+        reference: uint8 [H, W, 3].
+        mask: uint8 [H, W], labels.
+        prediction: uint8 [H, W], predicted classes.
+        distance: float [H, W], or None: the column is left out.
+
+    Returns:
+        uint8 [H', W', 3], a little higher than the image and about five times as wide.
+    """
+    titles = ['image', 'reference', 'mask', 'prediction']
+    pictures = [image, reference, colour_mask(mask), colour_mask(prediction)]
+    if distance is not None:
+        titles.append('DistMap')
+        pictures.append(colour_distance(distance))
+    return side_by_side(titles, pictures)

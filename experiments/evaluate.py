@@ -1,0 +1,61 @@
+"""Evaluates a checkpoint on a prepared split: metrics.json, a table, pictures.
+
+python experiments/evaluate.py --workdir=WORKDIR --split=test
+"""
+
+from absl import flags
+
+from cadnet_jax import cli
+
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'Work directory of a training run.', required=True
+)
+_DATA_DIR = flags.DEFINE_string(
+    'data_dir', '', 'Prepared data set. Default: the one that the run learnt from.'
+)
+_SPLIT = flags.DEFINE_string(
+    'split', 'test', "Split that is evaluated; parts such as 'test[:10%]' work."
+)
+_STEP = flags.DEFINE_string(
+    'step', 'best', "Checkpoint: 'best', 'latest', or a number of training steps."
+)
+_BATCH_SIZE = flags.DEFINE_integer(
+    'batch_size', 4, 'Pairs that go through the network together.', lower_bound=1
+)
+_NUM_PICTURES = flags.DEFINE_integer(
+    'num_pictures',
+    8,
+    'Pairs whose overlay (hits white, misses green, false alarms red) and DistMap are '
+    'written.',
+    lower_bound=0,
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    'output_dir',
+    '',
+    'Folder for what is written. Default: WORKDIR/evaluation/DATASET-SPLIT-STEP.',
+)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    from cadnet_jax import evaluate, predict  # slow to import
+
+    predictor = predict.load_predictor(_WORKDIR.value, _STEP.value)
+    data_dir = _DATA_DIR.value or predictor.config.data.data_dir
+    output_dir = _OUTPUT_DIR.value or evaluate.output_directory(
+        predictor, data_dir, _SPLIT.value
+    )
+    metrics = evaluate.evaluate(
+        predictor,
+        data_dir,
+        _SPLIT.value,
+        batch_size=_BATCH_SIZE.value,
+        output_dir=output_dir,
+        num_pictures=_NUM_PICTURES.value,
+    )
+    print(evaluate.format_table(metrics))
+    print(f'Written: {output_dir}')
+
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,57 @@
+"""Marks the defects of new pairs: class-id masks, overlays, and lists of defects.
+
+    python experiments/predict.py --workdir=WORKDIR --output_dir=OUTPUT_DIR \
+        --image=IMAGE --reference=REFERENCE
+
+IMAGE and REFERENCE are two files, or two folders with files of equal names.
+"""
+
+from absl import flags
+
+from cadnet_jax import cli
+
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'Work directory of a training run.', required=True
+)
+_STEP = flags.DEFINE_string(
+    'step', 'best', "Checkpoint: 'best', 'latest', or a number of training steps."
+)
+_IMAGE = flags.DEFINE_string(
+    'image', '', 'Inspected image file, or a folder of such files.'
+)
+_REFERENCE = flags.DEFINE_string(
+    'reference',
+    '',
+    'Its defect-free reference, aligned and of one size with it, or a folder with a '
+    'file of equal name for each image.',
+)
+_PAIRS = flags.DEFINE_string(
+    'pairs',
+    '',
+    'Instead of --image and --reference: a CSV file with the columns image and '
+    'reference. Relative paths start at its folder.',
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    'output_dir',
+    None,
+    'Folder for NAME_mask.png (class ids), NAME_overlay.png and NAME.json (class, '
+    'score, box, area and centroid of each defect; in pixels).',
+    required=True,
+)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    from cadnet_jax import predict, predict_files  # slow to import
+
+    pairs = predict_files.list_pairs(
+        image=_IMAGE.value, reference=_REFERENCE.value, pairs=_PAIRS.value
+    )
+    predict_files.check_pairs(pairs)
+    predictor = predict.load_predictor(_WORKDIR.value, _STEP.value)
+    predict_files.predict_files(predictor, pairs, _OUTPUT_DIR.value)
+    print(f'Written: {_OUTPUT_DIR.value} ({len(pairs)} pairs)')
+
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,42 @@
+"""Trains CADNet on a prepared data set, or goes on with a run that was stopped.
+
+    python experiments/train.py --flagfile=experiments/flagfiles/deep_pcb.cfg \
+        --data_dir=DATA_DIR/deep_pcb/1.0.0 --workdir=WORKDIR
+
+The same command goes on where the run stopped. SIGTERM, or Ctrl-C, saves and exits 0.
+"""
+
+import pathlib
+
+import jax
+from absl import flags
+
+from cadnet_jax import cli, config
+
+_WORKDIR = flags.DEFINE_string(
+    'workdir',
+    None,
+    'Directory of the run: settings, checkpoints, metrics.jsonl, TensorBoard events.',
+    required=True,
+)
+_DISTRIBUTED = flags.DEFINE_bool(
+    'distributed',
+    False,
+    'Train on several machines, or processes: each runs this command, with a work '
+    'directory that all can reach. jax.distributed finds the others by the environment '
+    '(Slurm, MPI, Kubernetes, Cloud TPU).',
+)
+config.define_flags()
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    if _DISTRIBUTED.value:
+        jax.distributed.initialize()
+    from cadnet_jax import train_loop  # slow to import
+
+    train_loop.train(config.from_flags(), pathlib.Path(_WORKDIR.value))
+
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,239 @@
+"""What is written comes back, also after a kill, and without what is not needed."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import grain
+import jax
+import numpy as np
+import pytest
+
+from cadnet_jax.checkpoint import (
+    Checkpoints,
+    init_from,
+    kept_steps,
+    load_variables,
+    save_variables,
+)
+from cadnet_jax.config import OptimConfig
+from cadnet_jax.optim import make_optimizer
+from cadnet_jax.train_step import TrainState
+
+
+def _params(value: float) -> dict[str, Any]:
+    return {
+        'encoder': {'norm': {'scale': np.full(5, value, np.float32)}},
+        'decoder': {'classifier': {'kernel': np.full((7, 3), value, np.float32)}},
+    }
+
+
+def _state(value: float) -> TrainState:
+    """A small state of which every number depends on `value`."""
+    params = _params(value)
+    optimizer = make_optimizer(OptimConfig(warmup_steps=0), 10, params)
+    opt_state = jax.tree.map(
+        lambda leaf: np.asarray(leaf + value, leaf.dtype),
+        jax.device_get(optimizer.init(params)),
+    )
+    stats = {'decoder': {'norm': {'mean': np.full(7, -value, np.float32)}}}
+    return TrainState(np.asarray(int(value), np.int32), params, stats, opt_state)
+
+
+def _batches() -> grain.DatasetIterator:
+    return iter(grain.MapDataset.range(1000).seed(0).shuffle().to_iter_dataset())
+
+
+def _assert_equal(found: Any, expected: Any) -> None:
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+@pytest.fixture
+def workdir(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A work directory with steps 1 to 4 saved, of which 2 are kept; the best is 2."""
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        for step in range(1, 5):
+            checkpoints.save(step, _state(step), _batches(), [])
+            if step <= 2:
+                checkpoints.save_best(step, _state(step), score=0.1 * step)
+    yield tmp_path
+
+
+def test_a_run_is_restored_exactly(tmp_path: pathlib.Path) -> None:
+    """State, place in the data and metrics still to be written, bit for bit."""
+    batches, pending = _batches(), [{'loss': 0.1}, {'loss': 1 / 3}]
+    read = [next(batches) for _ in range(3)]
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(3, _state(3), batches, pending)
+    following = [next(batches) for _ in range(3)]
+    assert read != following
+
+    other = _batches()
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        assert checkpoints.latest_step == 3
+        state, restored = checkpoints.restore(_state(0), other)
+    _assert_equal(state, _state(3))
+    assert [next(other) for _ in range(3)] == following
+    assert restored == pending
+
+
+def test_the_latest_and_the_best_are_kept(workdir: pathlib.Path) -> None:
+    assert kept_steps(workdir) == {'best': [2], 'latest': [3, 4]}
+    with Checkpoints(workdir, keep=2) as checkpoints:
+        assert checkpoints.best_score == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ('asked', 'step'), [('best', 2), ('latest', 4), (3, 3), (2, 2)]
+)
+def test_weights_are_loaded_without_the_optimiser(
+    workdir: pathlib.Path, asked: Any, step: int
+) -> None:
+    variables, found = load_variables(workdir, asked)
+    assert found == step
+    state = _state(step)
+    _assert_equal(variables, {'params': state.params, 'batch_stats': state.batch_stats})
+    assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(variables))
+
+
+def test_weights_are_loaded_on_another_number_of_devices(
+    workdir: pathlib.Path, run_with_devices: Any
+) -> None:
+    shown = run_with_devices(
+        f"""
+        import jax
+        from cadnet_jax.checkpoint import load_variables
+        variables, step = load_variables({str(workdir)!r}, 'latest')
+        sums = jax.tree.map(lambda x: float(x.sum()), variables)
+        print(jax.device_count(), step, sums)
+        """,
+        3,
+    )
+    state = _state(4)
+    sums = jax.tree.map(
+        lambda x: float(x.sum()),
+        {'batch_stats': state.batch_stats, 'params': state.params},
+    )
+    assert shown == f'3 4 {sums}\n'
+
+
+def test_a_step_that_is_not_there_is_named_with_those_that_are(
+    workdir: pathlib.Path,
+) -> None:
+    with pytest.raises(FileNotFoundError, match=r' 1\..*best: 2; latest: 3, 4'):
+        load_variables(workdir, 1)
+    with pytest.raises(FileNotFoundError, match='no checkpoints'):
+        load_variables(workdir / 'elsewhere')
+
+
+def test_imported_weights_take_the_place_of_fresh_ones(tmp_path: pathlib.Path) -> None:
+    """The encoder alone is enough; what is not there stays fresh."""
+    encoder = {'encoder': _params(9)['encoder']}
+    save_variables(tmp_path, {'params': encoder}, {'source': 'mit_b0.npz'})
+    state = init_from(_state(1), tmp_path)
+    expected = _state(1).replace(params=_params(1) | encoder)
+    _assert_equal(state, expected)
+    with pytest.raises(FileExistsError, match='checkpoints already'):
+        save_variables(tmp_path, {'params': encoder}, {})
+
+
+@pytest.mark.parametrize(('best', 'value'), [(True, 2), (False, 4)])
+def test_a_run_starts_from_the_best_weights_of_another_or_its_latest(
+    workdir: pathlib.Path, best: bool, value: int
+) -> None:
+    if not best:
+        (workdir / 'checkpoints' / 'best').rename(workdir / 'best')
+    state = init_from(_state(1), workdir)
+    _assert_equal(state.params, _params(value))
+    _assert_equal(state.opt_state, _state(1).opt_state)
+
+
+@pytest.mark.parametrize(
+    ('kernel', 'name', 'message'),
+    [
+        (
+            (7, 6),
+            'kernel',
+            r'decoder/classifier/kernel \(7, 6\), not \(7, 3\).*classes',
+        ),
+        ((7, 3), 'weight', 'the model has no params/decoder/classifier/weight'),
+    ],
+)
+def test_weights_that_do_not_fit_are_listed(
+    tmp_path: pathlib.Path, kernel: tuple[int, ...], name: str, message: str
+) -> None:
+    params = {'decoder': {'classifier': {name: np.ones(kernel, np.float32)}}}
+    save_variables(tmp_path, {'params': params}, {})
+    with pytest.raises(ValueError, match=message):
+        init_from(_state(1), tmp_path)
+
+
+def _save_until_killed(workdir: pathlib.Path, seconds: float) -> None:
+    """Saves without end in a process of its own, which is killed in a save.
+
+    Args:
+        workdir: of the run.
+        seconds: from the moment that the third save is seen on disk until the kill.
+    """
+    script = f"""
+        import itertools, pathlib
+        from tests.checkpoint_test import _batches, _state
+        from cadnet_jax.checkpoint import Checkpoints
+        checkpoints = Checkpoints(pathlib.Path({str(workdir)!r}), keep=1)
+        for step in itertools.count((checkpoints.latest_step or 0) + 1):
+            checkpoints.save(step, _state(step), _batches(), [])
+            checkpoints.save_best(step, _state(step), score=step)
+    """
+    before = max(kept_steps(workdir)['latest'], default=0)
+    process = subprocess.Popen([sys.executable, '-c', textwrap.dedent(script)])
+    try:
+        while not list((workdir / 'checkpoints' / 'best').glob(f'{before + 3}*')):
+            assert process.poll() is None
+            time.sleep(0.001)
+        time.sleep(seconds)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_kill_in_a_save_leaves_what_goes_on(tmp_path: pathlib.Path) -> None:
+    """Killed at several moments; each time the latest complete step is read, and more
+    is saved."""
+    for seconds in (0.0, 0.02, 0.05):
+        _save_until_killed(tmp_path, seconds)
+        with Checkpoints(tmp_path, keep=1) as checkpoints:
+            step = checkpoints.latest_step
+            assert step is not None and step >= 2
+            state, _ = checkpoints.restore(_state(0), _batches())
+            _assert_equal(state, _state(step))
+            assert checkpoints.best_score in (step, step - 1)
+            checkpoints.save(step + 1, _state(step + 1), _batches(), [])
+        assert kept_steps(tmp_path)['latest'] == [step + 1]
+
+
+@pytest.mark.parametrize('kind', ['latest', 'best'])
+def test_a_save_that_was_cut_short_is_not_there(
+    workdir: pathlib.Path, kind: str
+) -> None:
+    """As a kill leaves it: a part of the files, under the temporary name."""
+    directory = workdir / 'checkpoints' / kind
+    step = kept_steps(workdir)[kind][-1]
+    partial = directory / f'{step + 5}.orbax-checkpoint-tmp'
+    (directory / str(step)).rename(partial)
+    for file in sorted(partial.rglob('*'))[::2]:
+        if file.is_file():
+            file.unlink()
+    expected = {'best': 4, 'latest': 3}[kind]
+    assert load_variables(workdir, 'latest')[1] == expected
+    with Checkpoints(workdir, keep=2) as checkpoints:
+        assert checkpoints.latest_step == expected
+        checkpoints.save(step + 5, _state(9), _batches(), [])
+        checkpoints.save_best(step + 5, _state(9), score=0.9)
+    assert load_variables(workdir, step + 5)[1] == step + 5
+    assert load_variables(workdir, 'best')[1] == step + 5

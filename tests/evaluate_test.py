@@ -1,0 +1,238 @@
+"""Evaluations of networks whose answers are known."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from jax.experimental import multihost_utils
+
+from cadnet_jax import evaluate as evaluate_lib
+from cadnet_jax.evaluate import evaluate, format_table, output_directory
+from cadnet_jax.image_files import read_image
+from cadnet_jax.input_pipeline import evaluation_batches
+from cadnet_jax.metrics import Counts, count, no_counts, summarize
+from cadnet_jax.models.complexity import gmacs
+from cadnet_jax.predict import Predictor
+from tests.tiny_data import CLASS_NAMES, prepare_tiny
+from tests.tiny_run import differencing_predictor, write_run
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+SCORES = {'iou', 'accuracy', 'fscore', 'precision', 'recall', 'pixels'}
+KEYS = {
+    'dataset',
+    'split',
+    'step',
+    'classes',
+    'miou',
+    'macc',
+    'mfscore',
+    'defect_iou',
+    'defect_hit_rate',
+    'false_regions_per_image',
+    'parameters',
+    'gmacs',
+}
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Seven pairs in 'test', of two sizes."""
+    return prepare_tiny(tmp_path_factory.mktemp('data'), sizes=((64, 64), (40, 72)))
+
+
+def run(predictor: Predictor, *source: Any, **options: Any) -> dict[str, Any]:
+    return evaluate(predictor, *source, progress=False, **{'batch_size': 3} | options)
+
+
+def test_a_network_that_is_right_gets_full_marks(data_dir: pathlib.Path) -> None:
+    metrics = run(differencing_predictor(), data_dir, 'test')
+    for name in ('miou', 'macc', 'mfscore', 'defect_iou', 'defect_hit_rate'):
+        assert metrics[name] == 1
+    assert metrics['false_regions_per_image'] == 0
+    assert tuple(metrics['classes']) == CLASS_NAMES
+
+
+def test_metrics_have_the_promised_shape(data_dir: pathlib.Path) -> None:
+    metrics = run(differencing_predictor(), data_dir, 'test')
+    assert set(metrics) == KEYS
+    assert all(set(values) == SCORES for values in metrics['classes'].values())
+    assert metrics['dataset'] == 'tiny_pairs'
+    assert (metrics['split'], metrics['step']) == ('test', 7)
+    assert metrics['parameters'] == 0
+    sizes = ((64, 64), (40, 72))
+    model = differencing_predictor().config.model
+    assert metrics['gmacs'] in [gmacs(model, len(CLASS_NAMES), *s) for s in sizes]
+
+
+@pytest.mark.parametrize('batch_size', [1, 2, 8])
+def test_each_pair_counts_once_at_any_batch_size(
+    batch_size: int, data_dir: pathlib.Path
+) -> None:
+    """The oracle predicts pair by pair; a coarse network makes mistakes to count."""
+    predictor = differencing_predictor(cell=8)
+    counts = no_counts(len(CLASS_NAMES))
+    for batch in evaluation_batches(data_dir, 'test', batch_size=1):
+        prediction = predictor(batch['image'][0], batch['reference'][0])
+        counts += count(batch['mask'][0], prediction.mask, len(CLASS_NAMES))
+    assert counts.images == 7
+    expected = summarize(counts, CLASS_NAMES)
+    assert 0 < expected['miou'] < 1
+    metrics = run(predictor, data_dir, 'test', batch_size=batch_size)
+    assert {name: metrics[name] for name in expected} == expected
+
+
+def test_out_of_class_all_defects_are_one_class(data_dir: pathlib.Path) -> None:
+    metrics = run(differencing_predictor(head='ooc'), data_dir, 'test')
+    assert tuple(metrics['classes']) == ('background', 'defect')
+    assert metrics['miou'] == metrics['defect_iou']
+    labels = run(differencing_predictor(), data_dir, 'test')['classes']
+    pixels = labels['missing']['pixels'] + labels['excess']['pixels']
+    assert metrics['classes']['defect']['pixels'] == pixels
+
+
+def test_tiled_images_are_evaluated_like_whole_ones(data_dir: pathlib.Path) -> None:
+    tiled = differencing_predictor(tile_size=48, tile_margin=4)
+    assert run(tiled, data_dir, 'test')['miou'] == 1
+
+
+def test_what_is_written(data_dir: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """metrics.json is what is returned; there are as many pictures as asked for."""
+    predictor = differencing_predictor()
+    metrics = run(predictor, data_dir, 'val', output_dir=tmp_path, num_pictures=3)
+    assert json.loads((tmp_path / 'metrics.json').read_text()) == metrics
+    overlays = sorted(path.name for path in (tmp_path / 'overlays').iterdir())
+    distances = sorted(path.name for path in (tmp_path / 'distance').iterdir())
+    assert overlays == distances and len(overlays) == 3
+    masks = {
+        batch['id'][0]: batch['mask'][0]
+        for batch in evaluation_batches(data_dir, 'val', batch_size=1)
+    }
+    for name in overlays:
+        mask = masks[name.removesuffix('.png')]
+        picture = read_image(tmp_path / 'overlays' / name)
+        hits = (mask != 0) & (mask != 255)
+        assert np.all(picture[hits] == 255)
+
+
+def test_more_pictures_than_pairs_are_all_pairs(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    run(differencing_predictor(), data_dir, 'val', output_dir=tmp_path, num_pictures=99)
+    assert len(list((tmp_path / 'overlays').iterdir())) == 5
+
+
+def test_a_label_outside_the_class_map_names_the_pair(tmp_path: pathlib.Path) -> None:
+    """And nothing is written."""
+    data_dir = prepare_tiny(tmp_path / 'data')
+    _change_metadata(data_dir, class_names=list(CLASS_NAMES[:2]))
+    predictor = differencing_predictor(class_names=CLASS_NAMES[:2])
+    message = rf'{data_dir}, pair .test_00\d.: the mask has the values \[2\].*0 to 1'
+    with pytest.raises(ValueError, match=message):
+        run(predictor, data_dir, 'test', output_dir=tmp_path / 'out', num_pictures=2)
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize(
+    'names', [('background', 'missing'), ('background', 'open', 'short')]
+)
+def test_other_classes_than_the_checkpoints_are_refused(
+    names: tuple[str, ...], data_dir: pathlib.Path
+) -> None:
+    predictor = differencing_predictor(class_names=names)
+    message = f'{data_dir} has the 3 classes .*excess.* the {len(names)} classes'
+    with pytest.raises(ValueError, match=message):
+        run(predictor, data_dir, 'test')
+
+
+@pytest.mark.parametrize('split', ['holdout', 'test[:0]'])
+def test_an_unknown_or_empty_split_is_named(
+    split: str, data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    with pytest.raises(ValueError, match=r'holdout|empty') as error:
+        run(differencing_predictor(), data_dir, split, output_dir=tmp_path / 'out')
+    assert split in str(error.value)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_counts_of_processes_add_up_beyond_32_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """JAX has 32-bit integers by default: a large test set has more pixels."""
+    mine = Counts(np.array([[5_000_000_000, 1], [2, 3]]), 4, 5, 6, 7)
+    other = Counts(np.array([[1, 10], [20, 2**33]]), 1, 1, 0, 2)
+
+    def allgather(values: np.ndarray) -> np.ndarray:
+        theirs = [*other.confusion.ravel(), 1, 1, 0, 2]
+        rows = np.stack([values, np.array(theirs, np.int64).view(values.dtype)])
+        return np.asarray(jax.numpy.asarray(rows))
+
+    monkeypatch.setattr(jax, 'process_count', lambda: 2)
+    monkeypatch.setattr(multihost_utils, 'process_allgather', allgather)
+    total = evaluate_lib.sum_over_processes(mine)
+    expected = mine + other
+    np.testing.assert_array_equal(total.confusion, expected.confusion)
+    assert (total.hits, total.defects) == (5, 6)
+    assert (total.false_regions, total.images) == (6, 9)
+
+
+def test_the_table_shows_every_score_in_percent(data_dir: pathlib.Path) -> None:
+    metrics = run(differencing_predictor(), data_dir, 'test')
+    metrics['classes']['missing']['iou'] = 0.12345
+    metrics['classes']['excess']['precision'] = None
+    table = format_table(metrics)
+    rows = {line.split()[0]: line.split() for line in table.splitlines()[2:]}
+    pixels = str(metrics['classes']['missing']['pixels'])
+    assert rows['missing'] == ['missing', '12.35', '100.00', '100.00', '100.00', pixels]
+    assert rows['excess'][4] == '-'
+    assert len({len(line) for line in table.splitlines()[1:5]}) == 1  # aligned
+
+
+def test_an_evaluation_is_kept_in_the_work_directory(data_dir: pathlib.Path) -> None:
+    directory = output_directory(differencing_predictor(), data_dir, 'test')
+    assert directory == pathlib.Path('run/evaluation/tiny_pairs-test-7')
+
+
+def run_script(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, 'experiments/evaluate.py', *arguments],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_script_evaluates_a_run_on_its_own_data(tmp_path: pathlib.Path) -> None:
+    """A table on the terminal, and metrics.json in the work directory."""
+    data_dir = prepare_tiny(tmp_path / 'data', num={'train': 1, 'test': 2})
+    workdir = write_run(tmp_path / 'run', data_dir=data_dir)
+    done = run_script(f'--workdir={workdir}', '--batch_size=1', '--num_pictures=1')
+    assert done.returncode == 0, done.stderr
+    output = workdir / 'evaluation' / 'tiny_pairs-test-0'
+    metrics = json.loads((output / 'metrics.json').read_text())
+    assert metrics['parameters'] == 3_896_867
+    assert done.stdout == f'{format_table(metrics)}\nWritten: {output}\n'
+    assert len(list((output / 'overlays').iterdir())) == 1
+
+
+def test_the_script_ends_an_unknown_split_with_one_line(tmp_path: pathlib.Path) -> None:
+    data_dir = prepare_tiny(tmp_path / 'data', num={'train': 1, 'test': 1})
+    workdir = write_run(tmp_path / 'run', data_dir=data_dir)
+    done = run_script(f'--workdir={workdir}', '--split=val')
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"error: {data_dir}: cannot read split 'val'")
+    assert 'Traceback' not in done.stderr
+    assert not (workdir / 'evaluation').exists()
+
+
+def _change_metadata(data_dir: pathlib.Path, **changes: Any) -> None:
+    path = data_dir / 'metadata.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))

@@ -1,0 +1,155 @@
+"""Our own numbers of a fixed network on fixed inputs, guarded against change.
+
+`python -m tests.golden_test` writes the files anew: only where a change of the numbers
+is meant. Weights and inputs come from seeds and are not stored. The head 'cad' is on
+MiT-B0; the others, which share its encoder, are on a tiny one that compiles fast.
+"""
+
+import functools
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from flax import traverse_util
+
+from cadnet_jax.config import HEADS, LossConfig, ModelConfig
+from cadnet_jax.losses import IGNORED, total_loss
+from cadnet_jax.models.cadnet import CADNet, build_model
+from cadnet_jax.models.initialize import initialize
+from cadnet_jax.models.mix_transformer import VARIANTS, Variant
+
+GOLDEN = pathlib.Path(__file__).parent / 'golden'
+TINY = Variant((8, 16, 20, 32), (1, 1, 1, 1))
+CLASS_PIXELS = (9000, 300, 70)
+# (relative, of the array's largest): another processor adds in another order.
+TOLERANCES = {'gradient_norms': (2e-3, 1e-6), 'losses': (1e-5, 0)}
+OUTPUT_TOLERANCE = (1e-4, 1e-4)
+
+Arrays = dict[str, np.ndarray]
+
+
+def model_and_variables(head: str) -> tuple[CADNet, dict[str, Any]]:
+    """Fresh weights, with norms and running statistics that are not 0 and 1."""
+    variant = 'b0' if head == 'cad' else 'tiny'
+    config = ModelConfig(head=head, variant=variant, drop_path=0.0, dropout=0.0)
+    model = build_model(config, len(CLASS_PIXELS))
+    rng = np.random.default_rng(3)
+    flat = traverse_util.flatten_dict(initialize(model, seed=3))
+    for path, values in sorted(flat.items()):
+        if values.ndim == 1:
+            change = rng.uniform(-0.3, 0.3, values.shape)
+            flat[path] = (values + change).astype(np.float32)
+    return model, traverse_util.unflatten_dict(flat)
+
+
+def inputs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two pairs of 64 x 64 with two defects and ignored pixels in their masks."""
+    rng = np.random.default_rng(4)
+    reference = rng.standard_normal((2, 64, 64, 3), np.float32)
+    image = reference + 0.2 * rng.standard_normal(reference.shape, np.float32)
+    mask = np.zeros((2, 64, 64), np.uint8)
+    mask[0, 8:24, 30:50] = 1
+    mask[1, 40:47, 3:12] = 2
+    mask[:, 60:] = IGNORED
+    image[mask == 1] += 2
+    image[mask == 2] -= 2
+    return image, reference, mask
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def evaluate_and_train(
+    model: CADNet,
+    variables: Any,
+    image: jax.Array,
+    reference: jax.Array,
+    mask: jax.Array,
+) -> Any:
+    """Outputs in evaluation, loss and terms, gradients, statistics after a step."""
+
+    def loss(params: Any) -> Any:
+        outputs, updates = model.apply(
+            {**variables, 'params': params},
+            image,
+            reference,
+            train=True,
+            mutable=['batch_stats'],
+        )
+        value, terms = total_loss(
+            outputs,
+            mask,
+            LossConfig(),
+            head=model.config.head,
+            class_pixels=CLASS_PIXELS,
+        )
+        return value, (terms, updates['batch_stats'])
+
+    (value, (terms, statistics)), gradients = jax.value_and_grad(loss, has_aux=True)(
+        variables['params']
+    )
+    evaluated = model.apply(variables, image, reference)
+    return evaluated, {'loss': value, **terms}, gradients, statistics
+
+
+def compute(head: str) -> Arrays:
+    """What is stored of a head, by name."""
+    model, variables = model_and_variables(head)
+    outputs, losses, gradients, statistics = jax.device_get(
+        evaluate_and_train(model, variables, *inputs())
+    )
+    flat = sorted(traverse_util.flatten_dict(gradients, sep='/').items())
+    values = {
+        'logits': outputs.logits,
+        'gradient_names': np.array([name for name, _ in flat]),
+        'gradient_norms': np.array([np.linalg.norm(x) for _, x in flat]),
+        'loss_names': np.array(sorted(losses)),
+        'losses': np.array([losses[name] for name in sorted(losses)]),
+    }
+    if outputs.distance is not None:
+        values['distance'] = outputs.distance
+    for stage, difference in enumerate(outputs.differences, start=1):
+        some = difference.ravel()[:: difference.size // 16][:16]
+        values[f'difference_{stage}'] = np.array(
+            [difference.mean(), difference.std(), *some]
+        )
+    for path, x in traverse_util.flatten_dict(statistics, sep='/').items():
+        values[f'statistics/{path}'] = np.array([x.mean(), x.std(), *x[:8]])
+    return values
+
+
+@pytest.mark.parametrize('head', HEADS)
+def test_the_numbers_are_those_that_were_stored(
+    head: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outputs, differences, losses, statistics, and each parameter's gradient norm."""
+    monkeypatch.setitem(VARIANTS, 'tiny', TINY)
+    actual = compute(head)
+    with np.load(GOLDEN / f'{head}.npz') as file:
+        expected = dict(file)
+    assert actual.keys() == expected.keys()
+    for name, values in expected.items():
+        if name.endswith('_names'):
+            np.testing.assert_array_equal(actual[name], values)
+            continue
+        relative, absolute = TOLERANCES.get(name, OUTPUT_TOLERANCE)
+        largest = np.abs(values).max()
+        np.testing.assert_allclose(
+            actual[name], values, relative, absolute * largest, err_msg=name
+        )
+
+
+def test_the_stored_numbers_are_small() -> None:
+    assert sum(path.stat().st_size for path in GOLDEN.glob('*.npz')) < 1_000_000
+
+
+def write() -> None:
+    """Writes the files anew."""
+    VARIANTS['tiny'] = TINY
+    GOLDEN.mkdir(exist_ok=True)
+    for head in HEADS:
+        np.savez_compressed(GOLDEN / f'{head}.npz', **compute(head))  # type: ignore[arg-type]
+
+
+if __name__ == '__main__':
+    write()

@@ -1,0 +1,141 @@
+"""Image files are read whole or refused, and written whole or not at all."""
+
+import json
+import os
+import pathlib
+
+import cv2
+import numpy as np
+import pytest
+
+from cadnet_jax import image_files
+
+
+def smooth_image(height: int = 40, width: int = 56) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(256, size=(5, 7, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def encoded(suffix: str, *parameters: int) -> bytes:
+    return cv2.imencode(suffix, smooth_image()[:, :, ::-1], parameters)[1].tobytes()
+
+
+PNG, JPEG = encoded('.png'), encoded('.jpg')
+PROGRESSIVE = encoded('.jpg', cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.bmp', '.tif'])
+def test_lossless_files_give_their_pixels_in_rgb(
+    suffix: str, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / f'image{suffix}'
+    path.write_bytes(encoded(suffix))
+    np.testing.assert_array_equal(image_files.read_image(path), smooth_image())
+
+
+@pytest.mark.parametrize('data', [JPEG, PROGRESSIVE, JPEG + b'appended by a camera'])
+def test_whole_jpegs_are_read(data: bytes, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / 'image.jpg'
+    path.write_bytes(data)
+    error = image_files.read_image(path).astype(int) - smooth_image()
+    assert np.abs(error).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ('stored', 'expected'),
+    [
+        (np.full((3, 4), 9, np.uint8), 9),  # grey
+        (np.full((3, 4), 9 * 256, np.uint16), 9),  # 16 bits
+        (np.full((3, 4, 4), 9, np.uint8), 9),  # transparency
+    ],
+)
+def test_every_kind_of_png_becomes_three_channels_of_eight_bits(
+    stored: np.ndarray, expected: int, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / 'image.png'
+    cv2.imwrite(str(path), stored)
+    image = image_files.read_image(path)
+    assert image.shape == (3, 4, 3) and image.dtype == np.uint8
+    assert np.all(image == expected)
+
+
+@pytest.mark.parametrize(
+    ('data', 'message'),
+    [
+        (b'', 'empty'),
+        (b'image,reference\n', 'not an image'),
+        (PNG[:-1], 'truncated PNG'),
+        (PNG[:-12], 'truncated PNG'),
+        (PNG[: len(PNG) // 2], 'truncated PNG'),
+        (PNG[:20], 'truncated PNG'),
+        (PNG[:60] + bytes([PNG[60] ^ 1]) + PNG[61:], 'checksum'),
+        (JPEG[:-1], 'truncated JPEG'),
+        (JPEG[: len(JPEG) // 2], 'truncated JPEG'),
+        (PROGRESSIVE[: len(PROGRESSIVE) // 2], 'truncated JPEG'),
+        (JPEG[:10], 'truncated JPEG'),
+        (JPEG[: len(JPEG) // 2] + bytes(len(JPEG) // 2), 'truncated JPEG'),
+        (encoded('.bmp')[:-99], 'not an image'),
+    ],
+)
+def test_a_bad_file_is_named_with_the_fault(
+    data: bytes, message: str, tmp_path: pathlib.Path, capfd: pytest.CaptureFixture
+) -> None:
+    """The error is all there is: the decoders' own messages are held back."""
+    path = tmp_path / 'bad.img'
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=message) as error:
+        image_files.read_image(path)
+    assert str(path) in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    assert capfd.readouterr() == ('', '')
+
+
+def test_a_missing_file_is_named(tmp_path: pathlib.Path) -> None:
+    for path in (tmp_path / 'none.png', tmp_path):
+        with pytest.raises(FileNotFoundError, match=f'{path}: no such image file'):
+            image_files.read_image(path)
+
+
+@pytest.mark.parametrize('shape', [(5, 6), (5, 6, 3)])
+def test_what_is_written_as_png_is_read_back(
+    shape: tuple[int, ...], tmp_path: pathlib.Path
+) -> None:
+    image = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    path = tmp_path / 'folder' / 'image.png'
+    image_files.write_png(path, image)
+    expected = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    np.testing.assert_array_equal(image_files.read_image(path), expected)
+
+
+@pytest.mark.parametrize('dtype_and_shape', [('f4', (2, 2)), ('u1', (2, 2, 4))])
+def test_what_a_png_cannot_hold_is_refused(
+    dtype_and_shape: tuple[str, tuple[int, ...]], tmp_path: pathlib.Path
+) -> None:
+    dtype, shape = dtype_and_shape
+    with pytest.raises(ValueError, match='must be uint8'):
+        image_files.write_png(tmp_path / 'image.png', np.zeros(shape, dtype))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / 'values.json'
+    image_files.write_json(path, {'a': 1})
+
+    def full(*_: object) -> None:
+        raise OSError('No space left on device')
+
+    monkeypatch.setattr(os, 'replace', full)
+    with pytest.raises(OSError, match='No space'):
+        image_files.write_json(path, {'a': 2})
+    assert json.loads(path.read_text()) == {'a': 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_never_holds_what_is_no_number(tmp_path: pathlib.Path) -> None:
+    """NaN is not JSON; nothing is written."""
+    with pytest.raises(ValueError):
+        image_files.write_json(tmp_path / 'values.json', {'iou': float('nan')})
+    assert not list(tmp_path.iterdir())

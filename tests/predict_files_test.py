@@ -1,0 +1,259 @@
+"""Pairs given as files: which go together, what is written, and what is refused."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from cadnet_jax.image_files import read_image, write_png
+from cadnet_jax.predict_files import check_pairs, list_pairs, predict_files
+from tests.tiny_data import CLASS_NAMES, tiny_board
+from tests.tiny_run import differencing_predictor, write_run
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def write_board(
+    folder: pathlib.Path, name: str, size: tuple[int, int] = (40, 64)
+) -> np.ndarray:
+    """Writes FOLDER/image/NAME and FOLDER/reference/NAME; returns the label."""
+    image, reference, mask = tiny_board(np.random.default_rng(0), size)
+    write_png(folder / 'image' / name, image)
+    write_png(folder / 'reference' / name, reference)
+    return mask
+
+
+def write_csv(folder: pathlib.Path, text: str) -> pathlib.Path:
+    path = folder / 'pairs.csv'
+    path.write_text(text)
+    return path
+
+
+def test_folders_pair_files_of_equal_name(tmp_path: pathlib.Path) -> None:
+    """In the order of their names; what is no image is passed over."""
+    for name in ('b.png', 'a.png'):
+        write_board(tmp_path, name)
+    (tmp_path / 'image' / 'notes.txt').write_text('')
+    pairs = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')
+    assert [pair.name for pair in pairs] == ['a', 'b']
+    for pair in pairs:
+        assert pair.image == tmp_path / 'image' / f'{pair.name}.png'
+        assert pair.reference == tmp_path / 'reference' / f'{pair.name}.png'
+
+
+def test_a_csvs_relative_paths_start_at_its_folder(tmp_path: pathlib.Path) -> None:
+    """Absolute ones stay; other columns, and Excel's byte order mark, do no harm."""
+    other = tmp_path / 'elsewhere' / 'b.png'
+    path = write_csv(
+        tmp_path, f'\ufefflot,image,reference\n1,a.png,r/a.png\n2,{other},r/a.png\n'
+    )
+    first, second = list_pairs(pairs=path)
+    assert (first.image, first.reference) == (tmp_path / 'a.png', tmp_path / 'r/a.png')
+    assert second.image == other
+
+
+@pytest.mark.parametrize(
+    ('images', 'names'),
+    [
+        (['x/a.png', 'x/b.png'], ['a', 'b']),
+        (['x/a.png', 'y/a.png', 'x/b.png'], ['x-a', 'y-a', 'x-b']),
+        (['p/x/a.png', 'q/x/a.png'], ['p-x-a', 'q-x-a']),
+        (['x/a.png', 'x/A.png'], ['1-a', '2-A']),
+        (['x/a.png', 'x/a.jpg'], ['1-a', '2-a']),
+        (['x/a.png', 'x/a.png'], ['1-a', '2-a']),
+        (['x-a.png', 'x/a.png', 'y/a.png'], None),
+    ],
+)
+def test_no_two_pairs_share_a_name(
+    images: list[str], names: list[str] | None, tmp_path: pathlib.Path
+) -> None:
+    """Also where the file system does not tell upper from lower case."""
+    lines = ''.join(f'{image},r.png\n' for image in images)
+    pairs = list_pairs(pairs=write_csv(tmp_path, f'image,reference\n{lines}'))
+    found = [pair.name for pair in pairs]
+    assert len({name.lower() for name in found}) == len(images)
+    assert names is None or found == names
+
+
+def test_what_is_written_of_a_pair(tmp_path: pathlib.Path) -> None:
+    """Class ids, an overlay, and the defects as JSON, which agree."""
+    mask = write_board(tmp_path, 'a.png')
+    mask[0] = 0  # ignored in the label, clean in the image
+    pairs = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')
+    output = tmp_path / 'out'
+    predict_files(differencing_predictor(), pairs, output, progress=False)
+    assert {path.name for path in output.iterdir()} == {
+        'a_mask.png',
+        'a_overlay.png',
+        'a.json',
+    }
+    written = read_image(output / 'a_mask.png')
+    np.testing.assert_array_equal(written[..., 0], mask)
+    values = json.loads((output / 'a.json').read_text())
+    assert values['image'] == str(tmp_path / 'image' / 'a.png')
+    assert values['reference'] == str(tmp_path / 'reference' / 'a.png')
+    assert values['size'] == [64, 40]
+    assert values['model'] == {'workdir': 'run', 'step': 7}
+    assert sum(defect['area'] for defect in values['defects']) == np.sum(mask > 0)
+    for defect in values['defects']:
+        assert set(defect) == {
+            'class',
+            'class_id',
+            'score',
+            'box',
+            'area',
+            'centroid',
+        }
+        assert defect['class'] == CLASS_NAMES[defect['class_id']]
+        x_min, y_min, x_max, y_max = defect['box']
+        assert np.any(mask[y_min:y_max, x_min:x_max] == defect['class_id'])
+    image = read_image(tmp_path / 'image' / 'a.png')
+    overlay = read_image(output / 'a_overlay.png')
+    np.testing.assert_array_equal(overlay[mask == 0], image[mask == 0] // 3)
+
+
+def missing_file(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    return {'image': folder / 'image/a.png', 'reference': folder / 'none.png'}
+
+
+def file_with_folder(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    return {'image': folder / 'image/a.png', 'reference': folder / 'reference'}
+
+
+def empty_folder(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    (folder / 'empty').mkdir()
+    return {'image': folder / 'empty', 'reference': folder / 'reference'}
+
+
+def no_reference_of_that_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    (folder / 'reference/a.png').rename(folder / 'reference/b.png')
+    return {'image': folder / 'image', 'reference': folder / 'reference'}
+
+
+def truncated(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    path = folder / 'reference/a.png'
+    path.write_bytes(path.read_bytes()[:-30])
+    return {'image': folder / 'image', 'reference': folder / 'reference'}
+
+
+def not_an_image(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    (folder / 'image/a.png').write_text('no image')
+    return {'image': folder / 'image', 'reference': folder / 'reference'}
+
+
+def other_size(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    write_png(folder / 'reference/a.png', np.zeros((40, 63, 3), np.uint8))
+    return {'image': folder / 'image', 'reference': folder / 'reference'}
+
+
+def image_alone(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    return {'image': folder / 'image'}
+
+
+def both_kinds(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    return missing_file(folder) | {'pairs': folder / 'pairs.csv'}
+
+
+def missing_csv(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    return {'pairs': folder / 'pairs.csv'}
+
+
+def csv_without_column(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    return {'pairs': write_csv(folder, 'image,ref\na.png,b.png\n')}
+
+
+def csv_with_a_gap(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    return {'pairs': write_csv(folder, 'image,reference\na.png,b.png\nc.png\n')}
+
+
+def csv_without_lines(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    return {'pairs': write_csv(folder, 'image,reference\n')}
+
+
+def empty_csv(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    return {'pairs': write_csv(folder, '')}
+
+
+def csv_that_is_an_image(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    return {'pairs': folder / 'image/a.png'}
+
+
+BAD_INPUT: list[tuple[Callable[[pathlib.Path], dict[str, pathlib.Path]], str]] = [
+    (missing_file, r'none\.png: no such .*check the path'),
+    (file_with_folder, r'a\.png .* one is a file and the other a folder; give two'),
+    (empty_folder, r'empty: no image in this folder; there must be'),
+    (no_reference_of_that_name, r'reference/a\.png: no such file; each image'),
+    (truncated, r'reference/a\.png: a truncated PNG; copy'),
+    (not_an_image, r'image/a\.png: not an image.*give a PNG'),
+    (other_size, r'a\.png is 64 x 40 .*reference/a\.png 63 x 40; align and crop'),
+    (image_alone, "give both image and reference.* reference ''"),
+    (both_kinds, 'give both image and reference'),
+    (missing_csv, r'pairs\.csv: no such CSV file; check'),
+    (csv_without_column, r"pairs\.csv: .* no column 'reference'; it must"),
+    (csv_with_a_gap, r'pairs\.csv, line 3: image or reference is empty; each'),
+    (csv_without_lines, r'pairs\.csv: no pair; add'),
+    (empty_csv, r"pairs\.csv: .* no column 'image'"),
+    (csv_that_is_an_image, r'a\.png: not a CSV file'),
+]
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'message'), BAD_INPUT, ids=[spoil.__name__ for spoil, _ in BAD_INPUT]
+)
+def test_bad_input_is_named_in_one_line_before_anything_is_computed(
+    spoil: Callable[[pathlib.Path], dict[str, pathlib.Path]],
+    message: str,
+    tmp_path: pathlib.Path,
+) -> None:
+    write_board(tmp_path, 'a.png')
+    arguments = spoil(tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
+        check_pairs(list_pairs(**arguments), progress=False)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def run_script(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, 'experiments/predict.py', *arguments],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_script_predicts_with_a_trained_run(tmp_path: pathlib.Path) -> None:
+    workdir = write_run(tmp_path / 'run')
+    write_board(tmp_path, 'a.png', (64, 64))
+    done = run_script(
+        f'--workdir={workdir}',
+        f'--image={tmp_path / "image/a.png"}',
+        f'--reference={tmp_path / "reference/a.png"}',
+        f'--output_dir={tmp_path / "out"}',
+    )
+    assert done.returncode == 0, done.stderr
+    values = json.loads((tmp_path / 'out' / 'a.json').read_text())
+    assert values['model'] == {'workdir': str(workdir), 'step': 0}
+    assert read_image(tmp_path / 'out' / 'a_mask.png').shape == (64, 64, 3)
+
+
+def test_the_script_ends_bad_input_with_one_line(tmp_path: pathlib.Path) -> None:
+    """The images are looked at before the model: there is none here."""
+    write_board(tmp_path, 'a.png')
+    truncated(tmp_path)
+    done = run_script(
+        f'--workdir={tmp_path / "run"}',
+        f'--image={tmp_path / "image"}',
+        f'--reference={tmp_path / "reference"}',
+        f'--output_dir={tmp_path / "out"}',
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    path = tmp_path / 'reference/a.png'
+    assert last.startswith(f'error: {path}: a truncated PNG')
+    assert not (tmp_path / 'out').exists()

@@ -1,0 +1,338 @@
+"""A run, whole or in pieces, is the same; one that cannot go well is refused."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from cadnet_jax import train_loop
+from cadnet_jax.checkpoint import (
+    Checkpoints,
+    kept_steps,
+    load_variables,
+    save_variables,
+)
+from cadnet_jax.config import (
+    Config,
+    DataConfig,
+    ModelConfig,
+    OptimConfig,
+    TrainConfig,
+    differences,
+    load,
+)
+from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.models.initialize import initialize, parameter_shapes
+from cadnet_jax.optim import make_optimizer
+from cadnet_jax.train_step import TrainState, initial_state
+from cadnet_jax.training_log import read_metrics
+from tests.conftest import ROOT
+from tests.tiny_data import CLASS_NAMES, prepare_tiny
+
+STEPS = 12
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A run of a few small steps, each of them saved."""
+    data_dir = prepare_tiny(tmp_path_factory.mktemp('data'), sizes=[(32, 32)])
+    return Config(
+        data=DataConfig(
+            data_dir=str(data_dir), batch_size=2, eval_batch_size=2, crop_size=32
+        ),
+        optim=OptimConfig(warmup_steps=2),
+        train=TrainConfig(steps=STEPS, log_every=4, eval_every=5, checkpoint_every=1),
+    )
+
+
+@pytest.fixture(scope='module', autouse=True)
+def compiled_once() -> Iterator[None]:
+    """All runs of this module share one compiled step: they differ in no setting."""
+    compiled: list[Any] = []
+    make = train_loop.make_train_step
+
+    def make_once(*args: Any, **options: Any) -> Any:
+        if not compiled:
+            compiled.append(make(*args, **options))
+        return compiled[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_loop, 'make_train_step', make_once)
+        yield
+
+
+@pytest.fixture(scope='module')
+def whole(config: Config, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The work directory of a run that was not interrupted."""
+    workdir = tmp_path_factory.mktemp('whole')
+    train_loop.train(config, workdir)
+    return workdir
+
+
+def _restore(config: Config, workdir: pathlib.Path) -> tuple[TrainState, Any]:
+    """The latest state, and the batches that follow."""
+    model = build_model(config.model, len(CLASS_NAMES))
+    optimizer = make_optimizer(config.optim, STEPS, parameter_shapes(model)['params'])
+    state = jax.device_get(initial_state(model, optimizer, seed=1))
+    batches = train_loop.training_batches(config.data, seed=config.train.seed)
+    with Checkpoints(workdir, keep=1) as checkpoints:
+        return checkpoints.restore(state, batches)[0], batches
+
+
+def _assert_same_run(
+    config: Config, workdir: pathlib.Path, whole: pathlib.Path
+) -> None:
+    """Parameters, optimiser, data order, metrics and best: bit for bit."""
+    (state, batches), (expected, following) = (
+        _restore(config, path) for path in (workdir, whole)
+    )
+    jax.tree.map(np.testing.assert_array_equal, state, expected)
+    jax.tree.map(np.testing.assert_array_equal, next(batches), next(following))
+    name = 'metrics.jsonl'
+    assert (workdir / name).read_text() == (whole / name).read_text()
+    assert kept_steps(workdir) == kept_steps(whole)
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        load_variables(workdir, 'best')[0],
+        load_variables(whole, 'best')[0],
+    )
+
+
+def _on_call(function: Callable[..., Any], call: int, act: Callable[[], None]) -> Any:
+    """`function`, with `act` done ahead of its call number `call`, counted from 1."""
+    calls = iter(range(1, 1000))
+
+    def wrapper(*args: Any, **options: Any) -> Any:
+        if next(calls) == call:
+            act()
+        return function(*args, **options)
+
+    return wrapper
+
+
+def _terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_run_leaves_what_others_read(config: Config, whole: pathlib.Path) -> None:
+    """Settings, checkpoints, a line for each interval and evaluation, and events."""
+    assert load(whole / 'config.json') == config
+    lines = read_metrics(whole)
+    assert [line['step'] for line in lines] == [4, 5, 8, 10, 12, 12]
+    evaluations = [line for line in lines if 'evaluation' in line]
+    assert [line['step'] for line in evaluations] == [5, 10, 12]
+    for line in lines:
+        if line not in evaluations:
+            assert line['loss'] > 0 and line['gradient_norm'] > 0
+            assert 0 < line['learning_rate'] <= config.optim.learning_rate
+    assert list((whole / 'tensorboard').iterdir())
+    kept = kept_steps(whole)
+    assert kept['latest'] == [11, 12]
+    scores = {line['step']: line['evaluation']['miou'] for line in evaluations}
+    assert kept['best'] == [max(scores, key=lambda step: (scores[step], -step))]
+
+
+@pytest.mark.parametrize(
+    ('function', 'call', 'stopped_at'),
+    [('shard', 1, 1), ('shard', 6, 6), ('evaluate', 1, 5)],
+    ids=['in the first step', 'in step 6', 'in an evaluation'],
+)
+def test_stopped_and_resumed_equals_not_stopped(
+    config: Config,
+    whole: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    function: str,
+    call: int,
+    stopped_at: int,
+) -> None:
+    """SIGTERM ends `train` without an error, with the step under way saved."""
+    with monkeypatch.context() as patch:
+        wrapper = _on_call(getattr(train_loop, function), call, _terminate)
+        patch.setattr(train_loop, function, wrapper)
+        train_loop.train(config, tmp_path)
+    assert kept_steps(tmp_path)['latest'][-1] == stopped_at
+    train_loop.train(config, tmp_path)
+    _assert_same_run(config, tmp_path, whole)
+
+
+@contextlib.contextmanager
+def _started(
+    config: Config, workdir: pathlib.Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """experiments/train.py in a process of its own, with the flags `config` needs."""
+    changed = differences(Config(), config)
+    flags = [f'--{name}={value}' for name, (_, value) in changed.items()]
+    command = [sys.executable, 'experiments/train.py', f'--workdir={workdir}', *flags]
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _wait_for(process: subprocess.Popen[bytes], seen: Callable[[], object]) -> None:
+    while not seen():
+        assert process.poll() is None, 'the run has ended'
+        time.sleep(0.001)
+
+
+def test_killed_terminated_and_finished_equals_not_interrupted(
+    config: Config, whole: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """kill -9 in the middle of a save, then SIGTERM to the run that resumes: exit 0."""
+    latest = tmp_path / 'checkpoints' / 'latest'
+    with _started(config, tmp_path) as process:
+        _wait_for(process, lambda: any(latest.glob('2.orbax-checkpoint-tmp*')))
+    assert process.returncode == -signal.SIGKILL
+
+    with _started(config, tmp_path) as process:
+        _wait_for(process, lambda: max(kept_steps(tmp_path)['latest'], default=0) >= 4)
+        process.terminate()
+        assert process.wait(timeout=120) == 0
+    assert 4 <= kept_steps(tmp_path)['latest'][-1] < STEPS
+
+    train_loop.train(config, tmp_path)
+    _assert_same_run(config, tmp_path, whole)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(
+    config: Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the step; the last checkpoint is the one before it, and good."""
+    make = train_loop.make_train_step
+
+    def make_failing(*args: Any, **options: Any) -> Any:
+        """Steps of which the fourth is given parameters that are not numbers."""
+        step = make(*args, **options)
+
+        def failing(state: TrainState, batch: Any) -> Any:
+            if int(state.step[0]) == 3:
+                state = state.replace(
+                    params=jax.tree.map(lambda x: x * np.nan, state.params)
+                )
+            return step(state, batch)
+
+        return failing
+
+    monkeypatch.setattr(train_loop, 'make_train_step', make_failing)
+    with pytest.raises(ValueError, match=r'at step 4.*loss nan.*--learning_rate'):
+        train_loop.train(config, tmp_path)
+    assert kept_steps(tmp_path)['latest'] == [2, 3]
+    variables, _ = load_variables(tmp_path, 'latest')
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(variables))
+
+
+def test_a_state_that_is_not_finite_is_not_saved(
+    config: Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finite loss whose update overflows: the step is named before it is saved."""
+    unreplicate = train_loop.unreplicate
+
+    def overflown(state: TrainState) -> TrainState:
+        saved = unreplicate(state)
+        if int(saved.step) < 3:
+            return saved
+        infinite = jax.tree.map(lambda x: np.full_like(x, np.inf), saved.params)
+        return saved.replace(params=infinite)
+
+    monkeypatch.setattr(train_loop, 'unreplicate', overflown)
+    with pytest.raises(ValueError, match=r'at step 3.*params'):
+        train_loop.train(config, tmp_path)
+    assert kept_steps(tmp_path)['latest'] == [1, 2]
+
+
+def _changed(config: Config, section: str, **values: Any) -> Config:
+    part = dataclasses.replace(getattr(config, section), **values)
+    return dataclasses.replace(config, **{section: part})
+
+
+def test_a_finished_run_says_so(
+    config: Config, whole: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where settings changed that neither training nor its results depend on."""
+    before = (whole / 'metrics.jsonl').read_text()
+    train_loop.train(_changed(config, 'data', reader_threads=1), whole)
+    assert f'all of the {STEPS} steps are done' in capsys.readouterr().out
+    assert (whole / 'metrics.jsonl').read_text() == before
+
+
+def test_a_work_directory_of_other_settings_is_refused(
+    config: Config, whole: pathlib.Path
+) -> None:
+    other = _changed(config, 'optim', learning_rate=0.1, clip_norm=1.0)
+    message = (
+        r'config.json.*learning_rate: 6e-05 -> 0.1, clip_norm: 0.0 -> 1.0.*--workdir'
+    )
+    with pytest.raises(ValueError, match=message):
+        train_loop.train(other, whole)
+
+
+def test_a_work_directory_of_other_data_is_refused(
+    config: Config, whole: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Moved data are the same; data with other classes are not."""
+    moved = tmp_path / 'moved'
+    shutil.copytree(config.data.data_dir, moved)
+    train_loop.train(_changed(config, 'data', data_dir=str(moved)), whole)
+
+    metadata = moved / 'metadata.json'
+    metadata.write_text(metadata.read_text().replace('excess', 'scratch'))
+    with pytest.raises(ValueError, match=r"dataset.json.*'excess'.*moved.*'scratch'"):
+        train_loop.train(_changed(config, 'data', data_dir=str(moved)), whole)
+
+
+@pytest.mark.parametrize(
+    ('section', 'values', 'message'),
+    [
+        ('data', {'data_dir': ''}, 'prepare_data.py'),
+        ('data', {'data_dir': 'nowhere'}, "'nowhere'"),
+        ('data', {'train_split': 'night'}, "'night'.*train"),
+        ('data', {'eval_split': 'night'}, "'night'.*val"),
+        ('data', {'batch_size': 0}, 'batch_size is 0'),
+        ('optim', {'warmup_steps': STEPS}, f'--warmup_steps is {STEPS}'),
+        ('train', {'log_every': 0}, '--log_every is 0'),
+        ('train', {'keep_checkpoints': 0}, '--keep_checkpoints is 0'),
+        ('train', {'init_from': 'nowhere'}, 'nowhere: no checkpoints'),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_and_nothing_is_written(
+    config: Config,
+    tmp_path: pathlib.Path,
+    section: str,
+    values: dict[str, Any],
+    message: str,
+) -> None:
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        train_loop.train(_changed(config, section, **values), tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_a_checkpoint_for_another_number_of_classes_is_refused(
+    config: Config, tmp_path: pathlib.Path
+) -> None:
+    variables = initialize(build_model(ModelConfig(), len(CLASS_NAMES) + 4), seed=0)
+    save_variables(tmp_path / 'weights', variables, {})
+    other = _changed(config, 'train', init_from=str(tmp_path / 'weights'))
+    with pytest.raises(ValueError, match=r'classifier/kernel \(.*, 7\), not \(.*, 3\)'):
+        train_loop.train(other, tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_weights_without_a_run_are_no_work_directory(
+    config: Config, tmp_path: pathlib.Path
+) -> None:
+    save_variables(tmp_path, initialize(build_model(ModelConfig(), 3), seed=0), {})
+    with pytest.raises(ValueError, match=r'no config.json.*--init_from'):
+        train_loop.train(config, tmp_path)

@@ -1,0 +1,127 @@
+"""The training step: devices, randomness, and what it reports."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from cadnet_jax import train_step as ts
+from cadnet_jax.config import LossConfig, ModelConfig
+from cadnet_jax.models.cadnet import build_model
+
+CLASS_PIXELS = (100, 2, 1)
+# Run on several devices: SGD, since Adam hides a gradient of a wrong scale; no random
+# draws; ignored pixels on one device only; batch shares of the classes.
+DEVICES = """
+    import jax, numpy as np, optax
+    from cadnet_jax import train_step as ts
+    from cadnet_jax.config import LossConfig, ModelConfig
+    from cadnet_jax.models.cadnet import build_model
+
+    config = ModelConfig(drop_path=0, dropout=0)
+    model = build_model(config, 3, axis_name=ts.AXIS)
+    optimizer = optax.sgd(0.01)
+    state = ts.replicate(ts.initial_state(model, optimizer, seed=0))
+    step = ts.make_train_step(
+        model, optimizer, LossConfig(balance='batch'), (100, 2, 1), seed=0
+    )
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        mask = rng.integers(0, 3, (4, 32, 32), np.uint8)
+        mask[0, :20] = 255
+        state, metrics = step(state, ts.shard({
+            'image': rng.integers(0, 256, (4, 32, 32, 3), np.uint8),
+            'reference': rng.integers(0, 256, (4, 32, 32, 3), np.uint8),
+            'mask': mask,
+        }))
+    state = ts.unreplicate(state)
+    leaves = jax.tree.leaves((state.params, state.batch_stats))
+    print(jax.local_device_count(), float(metrics['loss'][0]))
+    np.save(OUTPUT, np.concatenate([np.ravel(leaf) for leaf in leaves]))
+"""
+
+
+def test_many_devices_do_what_one_does(
+    run_with_devices: Callable[[str, int], str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Four devices with one pair each equal one device with four, with SGD, to 1e-5."""
+    folder = tmp_path_factory.mktemp('devices')
+    losses, parameters = [], []
+    for count in (1, 4):
+        output = folder / f'{count}.npy'
+        code = DEVICES.replace('OUTPUT', repr(str(output)))
+        devices, loss = run_with_devices(code, count).split()
+        assert int(devices) == count
+        losses.append(float(loss))
+        parameters.append(np.load(output))
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+    np.testing.assert_allclose(parameters[0], parameters[1], atol=1e-5)
+
+
+def random_batch(size: int, side: int = 32) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        'image': rng.integers(0, 256, (size, side, side, 3), np.uint8),
+        'reference': rng.integers(0, 256, (size, side, side, 3), np.uint8),
+        'mask': rng.integers(0, 3, (size, side, side), np.uint8),
+    }
+
+
+@pytest.fixture(scope='module')
+def steps() -> tuple[ts.TrainState, list[tuple[ts.TrainState, ts.Metrics]]]:
+    """A first state, and what seeds 0, 0 and 1 of the same step make of it."""
+    model = build_model(ModelConfig(drop_path=0.5, dropout=0.5), 3)
+    optimizer = optax.adam(1e-3)
+    state = ts.initial_state(model, optimizer, seed=0)
+
+    def run(seed: int) -> tuple[ts.TrainState, ts.Metrics]:
+        step = functools.partial(
+            ts.train_step,
+            model=model,
+            optimizer=optimizer,
+            loss_config=LossConfig(),
+            class_pixels=CLASS_PIXELS,
+            seed=seed,
+            axis_name=None,
+        )
+        return jax.jit(step)(state, random_batch(2))
+
+    return state, [run(0), run(0), run(1)]
+
+
+def test_a_step_is_a_function_of_state_batch_and_seed(steps: tuple) -> None:
+    _, (first, again, other) = steps
+    assert first[1]['loss'] == again[1]['loss'] != other[1]['loss']
+    for a, b in zip(jax.tree.leaves(first[0]), jax.tree.leaves(again[0]), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_step_changes_every_parameter_and_counts_itself(steps: tuple) -> None:
+    before, ((after, metrics), *_) = steps
+    assert after.step == before.step + 1
+    paths = jax.tree.leaves_with_path(before.params)
+    for (path, old), new in zip(paths, jax.tree.leaves(after.params), strict=True):
+        assert (np.asarray(new) != old).any(), jax.tree_util.keystr(path)
+    assert set(metrics) == {'loss', 'cross_entropy', 'contrastive', 'gradient_norm'}
+    assert metrics['gradient_norm'] > 0
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jax, 'local_device_count', lambda: 2)
+    assert ts.shard(random_batch(4))['image'].shape == (2, 2, 32, 32, 3)
+    with pytest.raises(ValueError, match=r'3 pairs .* over 2 devices'):
+        ts.shard(random_batch(3))
+
+
+def test_replicating_and_back_is_the_identity() -> None:
+    model = build_model(ModelConfig(), 3)
+    state = ts.initial_state(model, optax.sgd(0.1), seed=0)
+    again = ts.unreplicate(ts.replicate(state))
+    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(a, b)

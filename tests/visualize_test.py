@@ -1,0 +1,102 @@
+"""What the pictures say, pixel by pixel."""
+
+import numpy as np
+import pytest
+
+from cadnet_jax import visualize
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.integers(256, size=(7, 11, 3), dtype=np.uint8)
+
+
+def test_an_overlay_has_one_colour_for_each_outcome(image: np.ndarray) -> None:
+    """Hits white (also of another class), misses green, false alarms red."""
+    mask, prediction = np.zeros((2, 7, 11), np.uint8)
+    mask[0, :5] = [1, 1, 2, 0, 255]
+    prediction[0, :5] = [1, 2, 0, 3, 1]
+    picture = visualize.overlay(image, mask, prediction)
+    white, green, red = visualize.HIT, visualize.MISS, visualize.FALSE_ALARM
+    np.testing.assert_array_equal(picture[0, :4], [white, white, green, red])
+    dimmed = image // 3
+    np.testing.assert_array_equal(picture[0, 4:], dimmed[0, 4:])
+    np.testing.assert_array_equal(picture[1:], dimmed[1:])
+
+
+def test_the_outcomes_colours_are_what_they_are_called() -> None:
+    assert min(visualize.HIT) == 255
+    assert np.argmax(visualize.MISS) == 1
+    assert np.argmax(visualize.FALSE_ALARM) == 0
+
+
+def test_marking_needs_no_label(image: np.ndarray) -> None:
+    prediction = np.zeros((7, 11), np.uint8)
+    prediction[2, 3] = 2
+    picture = visualize.mark(image, prediction)
+    np.testing.assert_array_equal(picture[2, 3], visualize.class_colours()[2])
+    picture[2, 3] = image[2, 3] // 3
+    np.testing.assert_array_equal(picture, image // 3)
+
+
+def test_pictures_leave_the_image_as_it_is(image: np.ndarray) -> None:
+    before = image.copy()
+    mask = np.ones((7, 11), np.uint8)
+    visualize.overlay(image, mask, mask)
+    visualize.mark(image, mask)
+    np.testing.assert_array_equal(image, before)
+
+
+def test_ten_classes_background_and_ignored_look_different() -> None:
+    colours = visualize.class_colours()
+    assert len(np.unique(colours[[*range(11), 255]], axis=0)) == 12
+    assert not colours[0].any()
+    np.testing.assert_array_equal(
+        visualize.colour_mask(np.array([[0, 255, 3]], np.uint8))[0],
+        colours[[0, 255, 3]],
+    )
+
+
+def test_a_larger_distance_is_never_darker_and_the_scale_is_fixed() -> None:
+    distance = np.linspace(0, 4, 401)[None]
+    picture = visualize.colour_distance(distance)
+    luma = picture[0] @ np.array([0.299, 0.587, 0.114])
+    assert np.all(np.diff(luma) > -1)
+    assert luma[0] < 10 and luma[-1] > 200
+    assert np.all(picture[0, 220:] == picture[0, -1])
+    part = visualize.colour_distance(distance[:, :100])
+    np.testing.assert_array_equal(part, picture[:, :100])
+
+
+@pytest.mark.parametrize('width', [11, 200])
+def test_a_panel_shows_every_picture_in_order(width: int) -> None:
+    """At any width: narrow pictures get a column wide enough for the title."""
+    rng = np.random.default_rng(1)
+    image, reference = rng.integers(256, size=(2, 9, width, 3), dtype=np.uint8)
+    mask, prediction = rng.integers(3, size=(2, 9, width), dtype=np.uint8)
+    distance = rng.random((9, width))
+    pictures = [
+        image,
+        reference,
+        visualize.colour_mask(mask),
+        visualize.colour_mask(prediction),
+        visualize.colour_distance(distance),
+    ]
+    panel = visualize.panel(image, reference, mask, prediction, distance)
+    bottom = panel[-9:]
+    left = -1
+    for picture in pictures:
+        starts = range(left + 1, bottom.shape[1] - width + 1)
+        left = next(
+            x for x in starts if np.array_equal(bottom[:, x : x + width], picture)
+        )
+    assert np.all(panel[0] == 255) and panel[:-9].min() < 100  # titles, on white
+
+
+def test_a_panel_without_distmap_has_one_column_less(image: np.ndarray) -> None:
+    mask = np.zeros((7, 11), np.uint8)
+    with_distance = visualize.panel(image, image, mask, mask, np.zeros((7, 11)))
+    without = visualize.panel(image, image, mask, mask, None)
+    np.testing.assert_array_equal(without, with_distance[:, : without.shape[1]])
+    assert without.shape[1] < with_distance.shape[1]
