@@ -178,12 +178,10 @@ def load_variables(
     for kind, steps in kept.items():
         number = max(steps, default=None) if step == kind else step
         if number in steps:
-            with _manager(pathlib.Path(workdir), kind, keep=None) as manager:
-                items = manager.restore(
-                    number,
-                    args=ocp.args.Composite(variables=ocp.args.StandardRestore()),
-                )
-            return items.variables, int(number)
+            checkpoint = pathlib.Path(workdir).absolute() / 'checkpoints' / kind
+            with ocp.StandardCheckpointer() as reader:
+                variables = reader.restore(checkpoint / str(number) / 'variables')
+            return variables, int(number)
     there = '; '.join(
         f'{kind}: {", ".join(map(str, steps)) or "none"}'
         for kind, steps in kept.items()
@@ -297,20 +295,13 @@ def training_data(info: DatasetInfo, split: str) -> TrainingData:
     return TrainingData(info.name, info.class_names, tuple(pixels.tolist()))
 
 
-def _manager(
-    workdir: pathlib.Path, kind: str, *, keep: int | None
-) -> ocp.CheckpointManager:
-    """Of one folder; `keep` None: to read only."""
-    if keep is None:  # the interval is for saving alone: Orbax warns of any other
-        options = ocp.CheckpointManagerOptions(
-            read_only=True, create=False, save_interval_steps=0
-        )
-    else:
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, cleanup_tmp_directories=True
-        )
+def _manager(workdir: pathlib.Path, kind: str, *, keep: int) -> ocp.CheckpointManager:
+    """Of one folder, which is made where it is not there."""
     return ocp.CheckpointManager(
-        workdir.absolute() / 'checkpoints' / kind, options=options
+        workdir.absolute() / 'checkpoints' / kind,
+        options=ocp.CheckpointManagerOptions(
+            max_to_keep=keep, cleanup_tmp_directories=True
+        ),
     )
 
 

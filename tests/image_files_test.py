@@ -91,6 +91,21 @@ def test_a_bad_file_is_named_with_the_fault(
     assert capfd.readouterr() == ('', '')
 
 
+@pytest.mark.parametrize('suffix', ['png', 'jpg'])
+def test_an_image_cut_anywhere_is_refused(suffix: str, tmp_path: pathlib.Path) -> None:
+    """cv2 alone decodes many of these, with grey in place of what is missing."""
+    path = tmp_path / f'a.{suffix}'
+    pixels = np.random.default_rng(0).integers(0, 256, (31, 37, 3), np.uint8)
+    cv2.imwrite(str(path), pixels)
+    data = path.read_bytes()
+    for length in np.linspace(0, len(data) - 1, 23, dtype=int):
+        path.write_bytes(data[:length])
+        with pytest.raises(ValueError, match=r'truncated|not an image|empty'):
+            image_files.read_image(path)
+    path.write_bytes(data + bytes(16))  # padding after the end does no harm
+    assert image_files.read_image(path).shape == (31, 37, 3)
+
+
 def test_a_missing_file_is_named(tmp_path: pathlib.Path) -> None:
     for path in (tmp_path / 'none.png', tmp_path):
         with pytest.raises(FileNotFoundError, match=f'{path}: no such image file'):

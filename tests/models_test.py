@@ -311,10 +311,9 @@ def test_segformer_does_not_look_at_the_reference() -> None:
     np.testing.assert_array_equal(first.logits, second.logits)
 
 
-@pytest.mark.parametrize('head', ['cad', 'ooc'])
-def test_bfloat16_has_float32_parameters_and_outputs_and_comes_near(head: str) -> None:
-    model, variables = tiny(head)
-    low, _ = tiny(head, dtype='bfloat16')
+def test_bfloat16_has_float32_parameters_and_outputs_and_comes_near() -> None:
+    model, variables = tiny('cad')
+    low, _ = tiny('cad', dtype='bfloat16')
     for leaf in jax.tree.leaves(parameter_shapes(low)):
         assert leaf.dtype == np.float32
     images = pairs(3)
