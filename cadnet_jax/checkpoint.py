@@ -82,7 +82,8 @@ class Checkpoints:
                 variables=ocp.args.StandardSave(_variables(state)),
                 optimizer=ocp.args.StandardSave(state.opt_state),
                 data=grain.checkpoint.CheckpointSave(batches),
-                pending=ocp.args.JsonSave(pending),
+                # A copy: it is written in the background while the run goes on.
+                pending=ocp.args.JsonSave(list(pending)),
             ),
         )
 
@@ -273,16 +274,22 @@ def read_dataset_info(workdir: str | pathlib.Path) -> TrainingData:
 
     Raises:
         FileNotFoundError: there is none.
+        ValueError: it is damaged.
     """
     path = pathlib.Path(workdir) / 'dataset.json'
     if not path.exists():
         raise FileNotFoundError(
             f'{path}: no such file. Is this a work directory that train.py wrote?'
         )
-    values = json.loads(path.read_text())
-    return TrainingData(
-        values['name'], tuple(values['class_names']), tuple(values['class_pixels'])
-    )
+    try:
+        values = json.loads(path.read_text())
+        return TrainingData(
+            values['name'], tuple(values['class_names']), tuple(values['class_pixels'])
+        )
+    except (json.JSONDecodeError, KeyError) as error:
+        raise ValueError(
+            f'{path}: damaged ({error!r}). Restore it, or train anew.'
+        ) from None
 
 
 def training_data(info: DatasetInfo, split: str) -> TrainingData:
@@ -290,8 +297,10 @@ def training_data(info: DatasetInfo, split: str) -> TrainingData:
 
     Pixels are known of whole splits: 'train[:10%]' has those of 'train'.
     """
-    parts = [part.partition('[')[0] for part in split.split('+')]
-    pixels = np.sum([info.class_pixels[name] for name in parts], axis=0)
+    names = {part.partition('[')[0].strip() for part in split.split('+')}
+    if 'all' in names:
+        names = set(info.class_pixels)
+    pixels = np.sum([info.class_pixels[name] for name in sorted(names)], axis=0)
     return TrainingData(info.name, info.class_names, tuple(pixels.tolist()))
 
 

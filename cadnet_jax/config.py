@@ -15,6 +15,8 @@ from absl import flags
 
 HEADS = ('cad', 'plain', 'ooc', 'segformer')
 VARIANTS = ('b0', 'b1', 'b2', 'b3', 'b4', 'b5')
+_RATES = ('drop_path', 'dropout')
+_SHARES = ('defect_crop_fraction', 'photometric_probability')
 
 
 def _field(default: Any, help: str, choices: tuple[str, ...] | None = None) -> Any:
@@ -71,7 +73,7 @@ class DataConfig:
     )
     eval_split: str = _field('val', 'Split that is evaluated during training.')
     batch_size: int = _field(4, 'Pairs in a training step, over all devices.')
-    eval_batch_size: int = _field(4, 'Pairs in an evaluation step, over all devices.')
+    eval_batch_size: int = _field(4, 'Pairs that are evaluated together.')
     crop_size: int = _field(512, 'Side of the square training crop, in pixels.')
     scale_min: float = _field(
         0.5, 'Smallest factor of the random resize ahead of the crop (SegFormer: 0.5).'
@@ -206,6 +208,15 @@ class Config:
                     raise ValueError(
                         f'{field.name} is {value!r}; it can be: {", ".join(choices)}.'
                     )
+                if field.name in _RATES and not 0 <= value < 1:
+                    raise ValueError(f'{field.name} is {value}; it must be in [0, 1).')
+                if field.name in _SHARES and not 0 <= value <= 1:
+                    raise ValueError(f'{field.name} is {value}; it must be in [0, 1].')
+        loss = 'contrastive_weight' if self.model.head == 'ooc' else 'ce_weight'
+        if self.model.head in ('ooc', 'segformer') and not getattr(self.loss, loss):
+            raise ValueError(
+                f'{loss} is 0: head {self.model.head!r} has no other loss.'
+            )
 
 
 _DEFINE: Mapping[Any, Callable[..., Any]] = {
@@ -245,11 +256,6 @@ def from_flags(values: flags.FlagValues = flags.FLAGS) -> Config:
         }
         sections[section.name] = dataclasses.replace(default, **given)
     return Config(**sections)
-
-
-def to_json(config: Config) -> str:
-    """`config` as indented JSON."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + '\n'
 
 
 def from_dict(values: Mapping[str, Any], *, source: str) -> Config:

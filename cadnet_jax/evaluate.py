@@ -15,7 +15,6 @@ from cadnet_jax.image_files import write_json, write_png
 from cadnet_jax.input_pipeline import DatasetInfo, evaluation_batches, read_info
 from cadnet_jax.metrics import (
     Counts,
-    check_mask,
     count,
     is_defect,
     no_counts,
@@ -85,7 +84,7 @@ def evaluate(
     ) as bar:
         for pair in _predictions(predictor, data_dir, split, batch_size):
             size = size or pair.mask.shape
-            label = _label(pair, predictor, info, data_dir)
+            label = _label(pair, predictor)
             counts += count(label, pair.prediction, len(predictor.class_names))
             bar.update()
     metrics = {
@@ -198,17 +197,8 @@ def _predictions(
             )
 
 
-def _label(
-    pair: _Labelled,
-    predictor: Predictor,
-    info: DatasetInfo,
-    data_dir: str | pathlib.Path,
-) -> np.ndarray:
-    """The mask in the network's classes; one that has others is an error."""
-    try:
-        check_mask(pair.mask, info.num_classes)
-    except ValueError as error:
-        raise ValueError(f'{data_dir}, pair {pair.id!r}: {error}') from None
+def _label(pair: _Labelled, predictor: Predictor) -> np.ndarray:
+    """The mask in the network's classes."""
     if predictor.config.model.head != 'ooc':
         return pair.mask
     label = is_defect(pair.mask).astype(np.uint8)

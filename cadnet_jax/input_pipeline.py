@@ -9,7 +9,6 @@ changes the speed alone, and an iterator's state is the index of the next batch.
 """
 
 import pathlib
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from cadnet_jax.config import DataConfig
 cv2.setNumThreads(0)
 
 _EVALUATION_THREADS = 4
+_WAITING_SIZES = 8  # sizes of which an incomplete batch may wait for its others
 _IMAGES = transforms.Pair._fields
 _DAMAGED = 'The data are damaged: prepare them again with experiments/prepare_data.py.'
 
@@ -154,16 +154,16 @@ def evaluation_batches(
 def _group_by_size(
     examples: Iterator[dict[str, Any]], batch_size: int
 ) -> Iterator[dict[str, Any]]:
-    waiting: dict[tuple[int, ...], list[dict[str, Any]]] = defaultdict(list)
+    waiting: dict[tuple[int, ...], list[dict[str, Any]]] = {}
     for example in examples:
-        same_size = waiting[example['mask'].shape]
-        same_size.append(example)
-        if len(same_size) == batch_size:
-            yield _padded_batch(same_size, batch_size)
-            same_size.clear()
+        size = example['mask'].shape
+        waiting.setdefault(size, []).append(example)
+        if len(waiting[size]) == batch_size:
+            yield _padded_batch(waiting.pop(size), batch_size)
+        elif len(waiting) > _WAITING_SIZES:  # memory does not grow with the data set
+            yield _padded_batch(waiting.pop(next(iter(waiting))), batch_size)
     for same_size in waiting.values():
-        if same_size:
-            yield _padded_batch(same_size, batch_size)
+        yield _padded_batch(same_size, batch_size)
 
 
 def _padded_batch(examples: list[dict[str, Any]], batch_size: int) -> dict[str, Any]:
@@ -232,6 +232,7 @@ class _PairSource:
         builder = _open(data_dir)
         _check_split(builder, data_dir, split)
         self._name = f'{data_dir}, split {split}'
+        self._num_classes = len(builder.info.metadata['class_names'])
         # The images are left encoded: decoding them here, straight to RGB, is faster.
         self._records = builder.as_data_source(
             split, decoders=dict.fromkeys(_IMAGES, tfds.decode.SkipDecoding())
@@ -247,7 +248,8 @@ class _PairSource:
         """'image', 'reference' [H, W, 3], 'mask' [H, W], 'id', 'group'.
 
         Raises:
-            ValueError: a file is cut short, or damaged.
+            ValueError: a file is cut short or damaged, or a label is outside the
+                class map.
         """
         try:
             record = self._records[index]
@@ -264,7 +266,19 @@ class _PairSource:
                     f'{_DAMAGED}'
                 )
             example[name] = image
+        self._check_labels(example)
         return example
+
+    def _check_labels(self, example: dict[str, Any]) -> None:
+        mask = example['mask']
+        unknown = mask[(mask >= self._num_classes) & (mask != transforms.IGNORED)]
+        if unknown.size:
+            raise ValueError(
+                f'{self._name}: the mask of {example["id"]!r} has the value '
+                f'{unknown[0]} ({unknown.size} pixels), outside the class map: 0 to '
+                f'{self._num_classes - 1}, or {transforms.IGNORED} for pixels to '
+                'ignore. Correct the mask and prepare the data again.'
+            )
 
 
 def _check_training_config(config: DataConfig, process_count: int) -> None:

@@ -15,8 +15,7 @@ from jax import lax
 from cadnet_jax.config import LossConfig
 from cadnet_jax.models.cadnet import Outputs
 from cadnet_jax.models.operations import resize_bilinear
-
-IGNORED = 255
+from cadnet_jax.transforms import IGNORED
 
 
 def cross_entropy(

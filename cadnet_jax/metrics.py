@@ -63,11 +63,8 @@ def is_defect(mask: np.ndarray) -> np.ndarray:
     return (mask != 0) & (mask != IGNORED)
 
 
-def check_mask(mask: np.ndarray, num_classes: int) -> None:
-    """Raises a ValueError where `mask` has a value outside the class map.
-
-    The message does not name the file, which is not known here: callers add it.
-    """
+def _check_mask(mask: np.ndarray, num_classes: int) -> None:
+    """Raises a ValueError where `mask` has a value outside the class map."""
     values = np.flatnonzero(np.bincount(mask.ravel(), minlength=IGNORED + 1))
     unknown = [int(v) for v in values if v >= num_classes and v != IGNORED]
     if unknown:
@@ -98,7 +95,7 @@ def confusion_matrix(
             f'mask is {list(mask.shape)} and prediction {list(prediction.shape)}; '
             'both must be at the size of the mask.'
         )
-    check_mask(mask, num_classes)
+    _check_mask(mask, num_classes)
     if prediction.size and prediction.max() >= num_classes:
         raise ValueError(
             f'the prediction has the class {prediction.max()}, but there are only '

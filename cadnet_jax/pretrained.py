@@ -11,6 +11,7 @@ import numpy as np
 import safetensors.numpy
 from flax import traverse_util
 
+from cadnet_jax.checkpoint import load_variables
 from cadnet_jax.foreign_names import LAYOUTS, Layout, Rows, origin
 from cadnet_jax.models.cadnet import CADNet
 from cadnet_jax.models.initialize import parameter_shapes
@@ -35,6 +36,20 @@ class Imported(NamedTuple):
     variables: dict[str, Any]
     layout: str
     skipped: tuple[str, ...]
+
+
+def encoder_of_run(workdir: str | pathlib.Path) -> Imported:
+    """The encoder of a training run (its best weights), for data of other classes.
+
+    Raises:
+        FileNotFoundError: there are no checkpoints.
+    """
+    variables, step = load_variables(workdir)
+    return Imported(
+        {'params': {'encoder': variables['params']['encoder']}, 'batch_stats': {}},
+        layout=f'step {step} of a run',
+        skipped=('decoder',),
+    )
 
 
 def convert(

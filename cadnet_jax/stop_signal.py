@@ -11,8 +11,11 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 
-class StopRequested(Exception):
-    """Leaves the block of a `StopSignal`, which swallows it."""
+class StopRequested(BaseException):
+    """Leaves the block of a `StopSignal`, which swallows it.
+
+    No Exception, since libraries swallow these.
+    """
 
 
 class StopSignal:

@@ -35,6 +35,7 @@ from cadnet_jax.input_pipeline import (
 )
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import parameter_shapes
+from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
 from cadnet_jax.optim import learning_rate_schedule, make_optimizer
 from cadnet_jax.predict import make_predictor
 from cadnet_jax.stop_signal import StopSignal
@@ -136,7 +137,7 @@ def train(config: Config, workdir: str | pathlib.Path) -> None:
             recent.add(step, metrics)
             progress.set_postfix({'step': step, 'loss': recent.loss}, refresh=False)
             progress.update(config.data.batch_size)
-            if every(step, config.train.log_every):
+            if every(step, config.train.log_every) or step == config.train.steps:
                 values = recent.means() | {'learning_rate': float(schedule(step - 1))}
                 speed = (step - timer[1]) / (time.monotonic() - timer[0])
                 log.training(step, values, speed=speed * config.data.batch_size)
@@ -152,6 +153,7 @@ def train(config: Config, workdir: str | pathlib.Path) -> None:
                 _check_finite(saved, step)
                 checkpoints.save(step, saved, batches, recent.pending)
             if stopping:
+                progress.write(f'Stopped at step {step}; the same command goes on.')
                 break
             if evaluation_due(step):
                 evaluate_weights(step)
@@ -168,6 +170,11 @@ def _check_inputs(config: Config, workdir: pathlib.Path) -> TrainingData:
             raise ValueError(
                 f'--{name} is {getattr(config.train, name)}; it has to be at least 1.'
             )
+    if config.data.crop_size < SMALLEST_SIDE:
+        raise ValueError(
+            f'--crop_size is {config.data.crop_size}; it has to be at least '
+            f'{SMALLEST_SIDE}.'
+        )
     if config.data.batch_size % jax.device_count():
         raise ValueError(
             f'--batch_size is {config.data.batch_size}; it has to be a multiple of the '
@@ -177,9 +184,9 @@ def _check_inputs(config: Config, workdir: pathlib.Path) -> TrainingData:
     info = read_info(data_dir)
     evaluation_batches(data_dir, split, batch_size=config.data.eval_batch_size)
     data = training_data(info, config.data.train_split)
-    if (workdir / 'config.json').exists():
+    if kept_steps(workdir)['latest'] and (workdir / 'config.json').exists():
         _check_same_run(config, data, workdir)
-    elif (workdir / 'checkpoints').exists():
+    elif any(kept_steps(workdir).values()):
         raise ValueError(
             f'--workdir={workdir}: there are checkpoints, but no config.json: it is '
             'not the work directory of a run. Name another; --init_from starts from it.'
@@ -212,6 +219,11 @@ def _check_same_run(config: Config, data: TrainingData, workdir: pathlib.Path) -
 def _write_inputs(config: Config, data: TrainingData, workdir: pathlib.Path) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
     write_dataset_info(workdir, data)
+    # A notebook elsewhere finds the data, too.
+    data_dir = str(pathlib.Path(config.data.data_dir).absolute())
+    config = dataclasses.replace(
+        config, data=dataclasses.replace(config.data, data_dir=data_dir)
+    )
     write_json(workdir / 'config.json', dataclasses.asdict(config))
 
 

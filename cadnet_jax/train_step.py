@@ -1,4 +1,4 @@
-"""One step of training and of prediction in training, over all devices.
+"""One step of training, over all devices.
 
 The step is written for one device of the named axis `data`; `jax.pmap` stands here and
 nowhere else. Gradients and BatchNorm statistics are averaged over the axis, so that N
@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import struct
 from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cadnet_jax.config import LossConfig
 from cadnet_jax.losses import total_loss
@@ -133,14 +133,24 @@ def make_train_step(
 
 
 def replicate(state: TrainState) -> TrainState:
-    """`state` once for each local device, along a new leading axis."""
-    count = jax.local_device_count()
-    return jax.tree.map(lambda x: jnp.stack([jnp.asarray(x)] * count), state)
+    """`state` once for each local device, along a new leading axis.
+
+    Placed as `jax.pmap` places its results: otherwise the second step compiles anew.
+    """
+    devices = jax.local_devices()
+    placement = NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS))
+    copies = jax.tree.map(
+        lambda x: np.broadcast_to(x, (len(devices), *np.shape(x))), state
+    )
+    return jax.device_put(copies, placement)
 
 
 def unreplicate(state: TrainState) -> TrainState:
-    """The state of the first device, as numpy arrays on the host."""
-    return jax.device_get(jax.tree.map(lambda x: x[0], state))
+    """The state of the first device, as numpy arrays on the host.
+
+    They are copies: the state itself is donated to the next step.
+    """
+    return jax.tree.map(lambda x: np.array(x.addressable_data(0))[0], state)
 
 
 def shard(batch: Batch) -> dict[str, np.ndarray]:

@@ -7,11 +7,18 @@ Known are the names of the published CADNet, of mmsegmentation and NVlabs' SegFo
 and of Hugging Face's SegformerModel; files are .npz, .safetensors, .pth or .bin.
 """
 
+import pathlib
+
 from absl import flags
 
 from cadnet_jax import cli, config
 
-_WEIGHTS = flags.DEFINE_string('weights', None, 'File to read.', required=True)
+_WEIGHTS = flags.DEFINE_string(
+    'weights',
+    None,
+    'File to read; or the work directory of a run, whose encoder is taken.',
+    required=True,
+)
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir', None, 'Folder for the checkpoint.', required=True
 )
@@ -36,28 +43,27 @@ def main(argv: list[str]) -> None:
     from cadnet_jax.checkpoint import save_variables
     from cadnet_jax.models.cadnet import build_model
     from cadnet_jax.models.complexity import count_parameters
-    from cadnet_jax.pretrained import convert, read_weights
+    from cadnet_jax.pretrained import convert, encoder_of_run, read_weights
 
     settings = config.ModelConfig(head=_HEAD.value, variant=_VARIANT.value)
-    imported = convert(
-        read_weights(_WEIGHTS.value),
-        build_model(settings, _NUM_CLASSES.value or 2),
-        source=_WEIGHTS.value,
-        encoder_only=not _NUM_CLASSES.value,
-    )
+    if pathlib.Path(_WEIGHTS.value).is_dir():
+        imported = encoder_of_run(_WEIGHTS.value)
+    else:
+        imported = convert(
+            read_weights(_WEIGHTS.value),
+            build_model(settings, _NUM_CLASSES.value or 2),
+            source=_WEIGHTS.value,
+            encoder_only=not _NUM_CLASSES.value,
+        )
     parts = tuple(imported.variables['params'])
     save_variables(
         _OUTPUT_DIR.value,
         imported.variables,
         {'weights': _WEIGHTS.value, 'names': imported.layout, 'parts': parts},
     )
-    print(
-        f'{_OUTPUT_DIR.value}: {" and ".join(parts)}, '
-        f'{count_parameters(imported.variables):,} parameters, '
-        f'in the names of {imported.layout}.'
-    )
-    if imported.skipped:
-        print(f'Skipped: {", ".join(imported.skipped)}.')
+    parameters = f'{count_parameters(imported.variables):,} parameters'
+    print(f'{" and ".join(parts)}, {parameters}, in the names of {imported.layout}.')
+    print(f'Skipped: {", ".join(imported.skipped) or "nothing"}.')
 
 
 if __name__ == '__main__':

@@ -4,14 +4,13 @@
         --source_dir=DeepPCB/PCBData --output_dir=data
 """
 
-import json
-import os
 import pathlib
 
 from absl import flags
 
 from cadnet_jax import cli, input_pipeline
 from cadnet_jax.datasets import deep_pcb, preparation
+from cadnet_jax.image_files import write_json
 
 BUILDERS = {'deep_pcb': deep_pcb.Builder}
 
@@ -27,7 +26,7 @@ _SOURCE_DIR = flags.DEFINE_string(
 )
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir',
-    'data',
+    'prepared',
     'Directory to write in; the prepared data stand in OUTPUT_DIR/DATASET/VERSION.',
 )
 _OVERWRITE = flags.DEFINE_bool(
@@ -46,9 +45,7 @@ def main(argv: list[str]) -> None:
         overwrite=_OVERWRITE.value,
     )
     info = input_pipeline.read_info(data_dir)
-    partial = data_dir / 'summary.json.partial'
-    partial.write_text(json.dumps(info._asdict(), indent=2) + '\n')
-    os.replace(partial, data_dir / 'summary.json')
+    write_json(data_dir / 'summary.json', info._asdict())
     print_table(info)
     if done:
         print(f'Already prepared: {data_dir} (--overwrite prepares it again)')

@@ -32,7 +32,13 @@ config.define_flags()
 def main(argv: list[str]) -> None:
     del argv
     if _DISTRIBUTED.value:
-        jax.distributed.initialize()
+        try:
+            jax.distributed.initialize()
+        except ValueError as error:
+            raise ValueError(
+                f'--distributed: the environment names no other processes ({error}). '
+                'Start the command by srun or mpirun, or leave the flag out.'
+            ) from None
     from cadnet_jax import train_loop  # slow to import
 
     train_loop.train(config.from_flags(), pathlib.Path(_WORKDIR.value))

@@ -20,9 +20,10 @@ FIELDS = [
 ]
 
 FLAGS_SCRIPT = """
+import dataclasses, json
 from cadnet_jax import cli, config
 config.define_flags({sections})
-cli.run(lambda argv: print(config.to_json(config.from_flags()), end=''))
+cli.run(lambda argv: print(json.dumps(dataclasses.asdict(config.from_flags()))))
 """
 
 
@@ -44,7 +45,9 @@ def _another(field: dataclasses.Field[Any]) -> Any:
         return not default
     if isinstance(default, str):
         return default + 'x'
-    return default + 1
+    if isinstance(default, int):
+        return default + 1
+    return (default + 0.9) / 2 if default < 0.9 else default + 1
 
 
 def _all_changed() -> Config:
@@ -64,7 +67,7 @@ def _all_changed() -> Config:
 
 def test_json_gives_every_field_back(tmp_path: pathlib.Path) -> None:
     path = tmp_path / 'config.json'
-    path.write_text(config.to_json(_all_changed()))
+    path.write_text(json.dumps(dataclasses.asdict(_all_changed())))
     assert config.load(path) == _all_changed()
 
 
@@ -119,6 +122,31 @@ def test_a_value_outside_the_choices_is_refused(
         config.from_dict({section: {field.name: 'other'}}, source='here')
 
 
+@pytest.mark.parametrize(
+    ('section', 'name', 'value'),
+    [
+        ('model', 'drop_path', 1.0),
+        ('model', 'dropout', -0.1),
+        ('data', 'defect_crop_fraction', 1.5),
+        ('data', 'photometric_probability', -1.0),
+    ],
+)
+def test_a_probability_outside_its_range_is_refused(
+    section: str, name: str, value: float
+) -> None:
+    with pytest.raises(ValueError, match=rf'{name} is {value}; it must be in \[0, 1'):
+        config.from_dict({section: {name: value}}, source='here')
+
+
+@pytest.mark.parametrize(
+    ('head', 'name'), [('ooc', 'contrastive_weight'), ('segformer', 'ce_weight')]
+)
+def test_a_head_without_any_loss_is_refused(head: str, name: str) -> None:
+    values = {'model': {'head': head}, 'loss': {name: 0.0}}
+    with pytest.raises(ValueError, match=f"{name} is 0: head '{head}'"):
+        config.from_dict(values, source='here')
+
+
 def test_differences_name_what_changed_and_nothing_else() -> None:
     assert config.differences(Config(), Config()) == {}
     changed = config.differences(Config(), _all_changed())
@@ -132,7 +160,7 @@ def test_flags_say_every_field() -> None:
         for _, field in FIELDS
     ]
     done = _flags(*arguments)
-    assert done.stdout == config.to_json(_all_changed()), done.stderr
+    assert json.loads(done.stdout) == dataclasses.asdict(_all_changed()), done.stderr
 
 
 def test_a_later_flag_overrides_the_flagfile(tmp_path: pathlib.Path) -> None:

@@ -18,13 +18,11 @@ ORDER = (
     'transforms',
     'input_pipeline',
     'models.operations',
-    'models.operations',
     'models.layers',
     'models.mix_transformer',
     'models.change',
     'models.decoder',
     'models.cadnet',
-    'models.complexity',
     'models.initialize',
     'models.complexity',
     'losses',
@@ -103,6 +101,10 @@ def _packages_on_disk() -> dict[str, str]:
 
 
 LIBRARY = [path for path in _sources('cadnet_jax') if path.name != '__init__.py']
+
+
+def test_no_module_is_listed_twice() -> None:
+    assert len(set(ORDER)) == len(ORDER)
 
 
 def test_the_order_names_the_modules_that_exist() -> None:

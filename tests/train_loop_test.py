@@ -301,6 +301,7 @@ def test_a_work_directory_of_other_data_is_refused(
         ('data', {'train_split': 'night'}, "'night'.*train"),
         ('data', {'eval_split': 'night'}, "'night'.*val"),
         ('data', {'batch_size': 0}, 'batch_size is 0'),
+        ('data', {'crop_size': 31}, '--crop_size is 31'),
         ('optim', {'warmup_steps': STEPS}, f'--warmup_steps is {STEPS}'),
         ('train', {'log_every': 0}, '--log_every is 0'),
         ('train', {'keep_checkpoints': 0}, '--keep_checkpoints is 0'),

@@ -152,20 +152,21 @@ def _depthwise_backward(
     batch, height, width, channels = x.shape
     padded = _pad_by_one(x)
 
+    # Sums over many rows lose their digits in bfloat16.
     def add_row(row: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         rows = lax.dynamic_slice_in_dim(padded, row, 3, axis=1)
         change = lax.dynamic_index_in_dim(gradient, row, axis=1, keepdims=False)
         return tuple(
-            total + rows[:, i, j : j + width] * change
+            total + (rows[:, i, j : j + width] * change).astype(jnp.float32)
             for total, (i, j) in zip(sums, _TAPS, strict=True)
         )
 
-    zeros = (jnp.zeros((batch, width, channels), x.dtype),) * len(_TAPS)
+    zeros = (jnp.zeros((batch, width, channels), jnp.float32),) * len(_TAPS)
     sums = lax.fori_loop(0, height, add_row, zeros)
     kernel_gradient = jnp.stack([jnp.sum(total, axis=(0, 1)) for total in sums])
     return (
         _weighted_shifts(gradient, kernel[::-1, ::-1]),
-        kernel_gradient.reshape(kernel.shape),
+        kernel_gradient.reshape(kernel.shape).astype(kernel.dtype),
     )
 
 

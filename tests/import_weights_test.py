@@ -1,0 +1,84 @@
+"""From a foreign file to the state that training starts from, by the script."""
+
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from cadnet_jax.checkpoint import init_from, kept_steps
+from cadnet_jax.config import ModelConfig, OptimConfig
+from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.models.initialize import initialize
+from cadnet_jax.optim import make_optimizer
+from cadnet_jax.train_step import TrainState, initial_state
+from tests import foreign_names
+from tests.conftest import ROOT
+
+
+def import_weights(
+    weights: pathlib.Path, output_dir: pathlib.Path
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            sys.executable,
+            'experiments/import_weights.py',
+            f'--weights={weights}',
+            f'--output_dir={output_dir}',
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope='module')
+def encoder() -> dict[str, Any]:
+    """Of other weights than those that a run of seed 0 draws."""
+    return initialize(build_model(ModelConfig(), 2), seed=5)['params']['encoder']
+
+
+def _fresh_state() -> TrainState:
+    """What a run on data of 4 classes begins with."""
+    model = build_model(ModelConfig(), 4)
+    params = initialize(model, seed=0)['params']
+    return initial_state(model, make_optimizer(OptimConfig(), 10, params), seed=0)
+
+
+def test_training_starts_from_the_imported_encoder_and_a_fresh_decoder(
+    encoder: dict[str, Any], tmp_path: pathlib.Path
+) -> None:
+    """Bit for bit; statistics, optimiser and step are those of a new run as well."""
+    weights = tmp_path / 'mit_b0.npz'
+    np.savez(weights, **foreign_names.nvlabs(encoder))  # type: ignore[arg-type]
+    done = import_weights(weights, tmp_path / 'mit_b0')
+    assert (done.returncode, done.stderr) == (0, '')
+
+    fresh = _fresh_state()
+    expected = fresh.replace(params={**fresh.params, 'encoder': encoder})
+    started = init_from(fresh, tmp_path / 'mit_b0')
+    jax.tree.map(np.testing.assert_array_equal, started, expected)
+    kernels = [
+        params['encoder']['stage_1_block_1']['attention']['query']['kernel']
+        for params in (started.params, fresh.params)
+    ]
+    assert (kernels[0] != kernels[1]).any()
+
+
+def test_an_unknown_name_ends_in_one_line_and_leaves_no_checkpoint(
+    encoder: dict[str, Any], tmp_path: pathlib.Path
+) -> None:
+    weights = tmp_path / 'mit_b0.npz'
+    named = {**foreign_names.nvlabs(encoder), 'block9.0.norm1.weight': np.zeros(3)}
+    np.savez(weights, **named)  # type: ignore[arg-type]
+    done = import_weights(weights, tmp_path / 'mit_b0')
+    assert (done.returncode, done.stdout) == (1, '')
+    assert done.stderr.startswith(f'error: {weights}: ')
+    assert '1 unknown: block9.0.norm1.weight.' in done.stderr
+    assert done.stderr.count('\n') == 1
+    assert kept_steps(tmp_path / 'mit_b0') == {'best': [], 'latest': []}
+    with pytest.raises(FileNotFoundError, match='no checkpoints'):
+        init_from(_fresh_state(), tmp_path / 'mit_b0')
