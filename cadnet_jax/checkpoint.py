@@ -286,7 +286,7 @@ def read_dataset_info(workdir: str | pathlib.Path) -> TrainingData:
         return TrainingData(
             values['name'], tuple(values['class_names']), tuple(values['class_pixels'])
         )
-    except (json.JSONDecodeError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f'{path}: damaged ({error!r}). Restore it, or train anew.'
         ) from None

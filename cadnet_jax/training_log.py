@@ -163,10 +163,10 @@ def read_metrics(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
     path = pathlib.Path(workdir) / 'metrics.jsonl'
     if not path.exists():
         return []
-    lines = path.read_text().split('\n')[:-1]
     try:
+        lines = path.read_text().split('\n')[:-1]
         return [json.loads(line) for line in lines]
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f'{path}: a line is not JSON ({error}).') from None
 
 

@@ -17,12 +17,17 @@ import pytest
 
 from cadnet_jax.checkpoint import (
     Checkpoints,
+    TrainingData,
     init_from,
     kept_steps,
     load_variables,
+    read_dataset_info,
     save_variables,
+    training_data,
+    write_dataset_info,
 )
 from cadnet_jax.config import OptimConfig
+from cadnet_jax.input_pipeline import DatasetInfo
 from cadnet_jax.optim import make_optimizer
 from cadnet_jax.train_step import TrainState
 
@@ -237,3 +242,60 @@ def test_a_save_that_was_cut_short_is_not_there(
         checkpoints.save_best(step + 5, _state(9), score=0.9)
     assert load_variables(workdir, step + 5)[1] == step + 5
     assert load_variables(workdir, 'best')[1] == step + 5
+
+
+INFO = DatasetInfo(
+    name='tiny_pairs',
+    class_names=('background', 'missing'),
+    num_examples={'train': 4, 'val': 2, 'test': 2},
+    class_pixels={'train': (4000, 40), 'val': (200, 2), 'test': (90, 1)},
+)
+
+
+@pytest.mark.parametrize(
+    ('split', 'pixels'),
+    [
+        ('train', (4000, 40)),
+        ('train[:10%]', (4000, 40)),
+        ('train+val', (4200, 42)),
+        ('train + val', (4200, 42)),
+        ('val[:1] + train[50%:]', (4200, 42)),
+        ('train[:50%]+train[50%:]', (4000, 40)),
+        ('all', (4290, 43)),
+        ('all[:50%]', (4290, 43)),
+        ('train+all', (4290, 43)),
+    ],
+)
+def test_pixels_are_those_of_the_splits_that_are_learnt_from(
+    split: str, pixels: tuple[int, ...]
+) -> None:
+    """Each split as a whole, and once."""
+    data = training_data(INFO, split)
+    assert data == TrainingData('tiny_pairs', ('background', 'missing'), pixels)
+
+
+def test_what_dataset_json_says_comes_back(tmp_path: pathlib.Path) -> None:
+    data = training_data(INFO, 'train')
+    write_dataset_info(tmp_path, data)
+    assert read_dataset_info(tmp_path) == data
+    with pytest.raises(FileNotFoundError, match=r'dataset\.json: no such file'):
+        read_dataset_info(tmp_path / 'elsewhere')
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [
+        b'',
+        b'{"name": "tiny_pairs", "class_names": ["backg',
+        b'{"name": "tiny_pairs", "class_names": ["background", "missing"]}',
+        b'{"name": "tiny_pairs", "class_names": null, "class_pixels": [9, 1]}',
+        b'null',
+        b'\0\0\0\0',
+        b'\xff\xfe\xff',
+    ],
+)
+def test_a_damaged_dataset_json_is_named(damage: bytes, tmp_path: pathlib.Path) -> None:
+    (tmp_path / 'dataset.json').write_bytes(damage)
+    with pytest.raises(ValueError, match=r'dataset\.json: damaged.*Restore') as error:
+        read_dataset_info(tmp_path)
+    assert str(error.value).startswith(f'{tmp_path}/') and '\n' not in str(error.value)

@@ -12,7 +12,7 @@ import pytest
 from cadnet_jax.checkpoint import init_from, kept_steps
 from cadnet_jax.config import ModelConfig, OptimConfig
 from cadnet_jax.models.cadnet import build_model
-from cadnet_jax.models.initialize import initialize
+from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.optim import make_optimizer
 from cadnet_jax.train_step import TrainState, initial_state
 from tests import foreign_names
@@ -44,8 +44,8 @@ def encoder() -> dict[str, Any]:
 def _fresh_state() -> TrainState:
     """What a run on data of 4 classes begins with."""
     model = build_model(ModelConfig(), 4)
-    params = initialize(model, seed=0)['params']
-    return initial_state(model, make_optimizer(OptimConfig(), 10, params), seed=0)
+    optimizer = make_optimizer(OptimConfig(), 2000, parameter_shapes(model)['params'])
+    return initial_state(model, optimizer, seed=0)
 
 
 def test_training_starts_from_the_imported_encoder_and_a_fresh_decoder(

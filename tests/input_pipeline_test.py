@@ -5,6 +5,7 @@ import json
 import pathlib
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import grain
@@ -16,6 +17,7 @@ import tensorflow_datasets as tfds
 from cadnet_jax.config import DataConfig
 from cadnet_jax.input_pipeline import (
     DatasetInfo,
+    _group_by_size,
     evaluation_batches,
     read_info,
     training_batches,
@@ -222,6 +224,48 @@ def test_evaluation_pads_the_last_batch_of_each_size(
     assert valid == {(32, 48): [3, 1], (40, 24): [3]}
 
 
+def test_pairs_of_many_sizes_do_not_pile_up(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Memory has a bound: of 12 sizes at most 8 wait for a second pair."""
+    sizes = [(16 + 2 * index, 24) for index in range(12)]
+    directory = prepare_tiny(tmp_path, sizes=sizes, num={'test': 12})
+    (*examples,) = evaluation_batches(directory, 'test', batch_size=1)
+    read: list[str] = []
+
+    def reading() -> Iterator[dict[str, Any]]:
+        for example in examples:
+            read.append(example['id'][0])
+            yield {name: values[0] for name, values in example.items()}
+
+    given: list[str] = []
+    for batch in _group_by_size(reading(), 2):
+        given.extend(filter(None, batch['id']))
+        assert batch['valid'].tolist() == [True, False]
+        assert len(read) - len(given) <= 8
+        assert len(given) > 1 or len(read) == 9
+    assert sorted(given) == sorted(read) == [f'test_{index:03}' for index in range(12)]
+
+    batches = evaluation_batches(directory, 'test', batch_size=2)
+    assert sorted(batch['id'][0] for batch in batches) == sorted(given)
+
+
+def test_the_size_that_waited_longest_makes_room() -> None:
+    """Of 9 sizes the first one has to go; the others find their second pair."""
+    sizes = [*range(9), *range(1, 9), 0]
+    examples = (
+        {
+            **dict.fromkeys(IMAGES, np.zeros((1, 1 + size), np.uint8)),
+            'id': f'{index}',
+            'group': '',
+        }
+        for index, size in enumerate(sizes)
+    )
+    batches = [batch['id'] for batch in _group_by_size(examples, 2)]
+    whole = [[f'{size}', f'{size + 8}'] for size in range(1, 9)]
+    assert batches == [['0', ''], *whole, ['17', '']]
+
+
 @pytest.mark.parametrize('processes', [2, 3, 9])
 def test_evaluation_is_shared_by_processes(
     prepared: pathlib.Path, processes: int
@@ -347,3 +391,25 @@ def test_data_of_another_builder_are_refused(damaged: pathlib.Path) -> None:
     (damaged / 'metadata.json').unlink()
     with pytest.raises(ValueError, match='class_names'):
         read_info(damaged)
+
+
+def test_a_label_outside_the_class_map_is_named(damaged: pathlib.Path) -> None:
+    """In training as in evaluation; data set, pair, value and remedy are said."""
+    file = damaged / 'metadata.json'
+    metadata = json.loads(file.read_text())
+    assert metadata['class_names'].pop() == CLASS_NAMES[2]
+    file.write_text(json.dumps(metadata))
+    config = DataConfig(data_dir=str(damaged), batch_size=2, crop_size=32)
+    readers = {
+        'val': lambda: list(evaluation_batches(damaged, 'val', batch_size=2)),
+        'train': lambda: next(training_batches(config, seed=0)),
+    }
+    for split, read in readers.items():
+        with pytest.raises(ValueError, match='outside the class map') as error:
+            read()
+        message = str(error.value)
+        assert message.startswith(f"{damaged}, split {split}: the mask of '{split}_0")
+        # Defects of a 64 x 64 board are 8 x 8.
+        assert 'has the value 2 (64 pixels)' in message
+        assert ': 0 to 1, or 255 for pixels to ignore' in message
+        assert '\n' not in message

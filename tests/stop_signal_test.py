@@ -99,9 +99,9 @@ def test_after_the_work_a_request_is_noted_again() -> None:
 
 
 def test_other_errors_pass_through() -> None:
-    with pytest.raises(ValueError, match='of the work'):
-        with StopSignal() as stop, stop.interrupting():
-            raise ValueError('of the work')
+    error = pytest.raises(ValueError, match='of the work')
+    with error, StopSignal() as stop, stop.interrupting():
+        raise ValueError('of the work')
 
 
 def test_a_second_block_knows_nothing_of_the_first() -> None:
