@@ -121,7 +121,7 @@ class LossConfig:
     defect_weight: float = _field(
         1.0,
         'Weight of a defect pixel in the cross entropy, over that of a background '
-        'pixel (paper: 1).',
+        'pixel (paper: 1). Prediction divides the odds of a defect by it again.',
     )
     contrastive_weight: float = _field(
         1.0, 'lambda_2, the weight of the contrastive loss (paper: 1).'
@@ -212,6 +212,10 @@ class Config:
                     raise ValueError(f'{field.name} is {value}; it must be in [0, 1).')
                 if field.name in _SHARES and not 0 <= value <= 1:
                     raise ValueError(f'{field.name} is {value}; it must be in [0, 1].')
+        if self.loss.defect_weight <= 0:
+            raise ValueError(
+                f'defect_weight is {self.loss.defect_weight}; it must be positive.'
+            )
         loss = 'contrastive_weight' if self.model.head == 'ooc' else 'ce_weight'
         if self.model.head in ('ooc', 'segformer') and not getattr(self.loss, loss):
             raise ValueError(

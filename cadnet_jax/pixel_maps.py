@@ -1,6 +1,7 @@
 """The network's answer for each pixel of a batch, in the terms of an inspection."""
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -54,6 +55,7 @@ def predict_pixels(
     *,
     limits: np.ndarray | None = None,
     threshold: float | None = None,
+    defect_weight: float = 1.0,
 ) -> PixelMaps:
     """Runs the network on whole images.
 
@@ -66,6 +68,8 @@ def predict_pixels(
             tiles (head 'ooc').
         threshold: change score above which a pixel is a defect (head 'ooc'); None: the
             network gives the logits of classes.
+        defect_weight: what the cross entropy counted a defect pixel for. It made the
+            odds of a defect so many times too high, which is taken back here.
 
     Returns:
         NumPy arrays, read only.
@@ -78,6 +82,7 @@ def predict_pixels(
         _enlarge(references),
         limits,
         threshold=threshold,
+        defect_weight=defect_weight,
     )
     return PixelMaps(
         *(None if x is None else np.asarray(x)[:, :height, :width] for x in maps)
@@ -96,7 +101,7 @@ def predict_distance(
     return np.asarray(distance)[:, : -(-height // 4), : -(-width // 4)]
 
 
-@functools.partial(jax.jit, static_argnames=('model', 'threshold'))
+@functools.partial(jax.jit, static_argnames=('model', 'threshold', 'defect_weight'))
 def _forward(
     model: nn.Module,
     variables: Mapping[str, Any],
@@ -105,6 +110,7 @@ def _forward(
     limits: jax.Array | None,
     *,
     threshold: float | None,
+    defect_weight: float,
 ) -> PixelMaps:
     outputs: Any = model.apply(
         variables,
@@ -123,6 +129,7 @@ def _forward(
         return PixelMaps(
             (change > threshold).astype(jnp.uint8), change, distance, change
         )
+    logits = logits.at[..., 0].add(math.log(defect_weight))
     probabilities = nn.softmax(logits)
     return PixelMaps(
         mask=jnp.argmax(logits, axis=-1).astype(jnp.uint8),

@@ -152,6 +152,7 @@ class Predictor:
             references,
             limits=limits,
             threshold=self._threshold,
+            defect_weight=self.config.loss.defect_weight,
         )
 
     def _predict_tiles(

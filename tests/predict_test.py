@@ -53,10 +53,17 @@ def test_defects_are_found_where_they_are() -> None:
     assert prediction.score[prediction.mask > 0].min() > 0.5
 
 
-def test_score_and_mask_follow_the_logits() -> None:
-    """Softmax by hand, at each pixel of a one-pixel cell network."""
+@pytest.mark.parametrize('defect_weight', [1.0, 5.0])
+def test_score_and_mask_follow_the_logits(defect_weight: float) -> None:
+    """Softmax by hand, at each pixel of a one-pixel cell network.
+
+    A weight of the defects in training is taken back from their odds.
+    """
     images, references, _ = boards(2, (33, 40))
     predictor = differencing_predictor()
+    loss = dataclasses.replace(predictor.config.loss, defect_weight=defect_weight)
+    config = dataclasses.replace(predictor.config, loss=loss)
+    predictor = dataclasses.replace(predictor, config=config)
     maps = predictor.predict_batch(images, references)
     mean = np.array([123.675, 116.28, 103.53])
     std = np.array([58.395, 57.12, 57.375])
@@ -64,6 +71,7 @@ def test_score_and_mask_follow_the_logits() -> None:
     distance = np.abs(image - reference).mean(axis=-1)
     red = (image[..., 0] - image[..., 2]) * 0.01
     logits = np.stack([np.full_like(red, 0.05), distance + red, distance - red], -1)
+    logits[..., 0] += np.log(defect_weight)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     np.testing.assert_array_equal(maps.mask, logits.argmax(axis=-1))
     np.testing.assert_allclose(maps.score, 1 - probabilities[..., 0], atol=1e-6)
