@@ -62,7 +62,7 @@ def test_many_devices_do_what_one_does(
     np.testing.assert_allclose(parameters[0], parameters[1], atol=1e-5)
 
 
-def random_batch(size: int, side: int = 32) -> dict[str, np.ndarray]:
+def random_batch(size: int, side: int = 64) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     return {
         'image': rng.integers(0, 256, (size, side, side, 3), np.uint8),
@@ -74,7 +74,7 @@ def random_batch(size: int, side: int = 32) -> dict[str, np.ndarray]:
 @pytest.fixture(scope='module')
 def steps() -> tuple[ts.TrainState, list[tuple[ts.TrainState, ts.Metrics]]]:
     """A first state, and what seeds 0, 0 and 1 of the same step make of it."""
-    model = build_model(ModelConfig(drop_path=0.5, dropout=0.5), 3)
+    model = build_model(ModelConfig(drop_path=0.2, dropout=0.5), 3)
     optimizer = optax.adam(1e-3)
     state = ts.initial_state(model, optimizer, seed=0)
 
@@ -104,8 +104,18 @@ def test_a_step_changes_every_parameter_and_counts_itself(steps: tuple) -> None:
     before, ((after, metrics), *_) = steps
     assert after.step == before.step + 1
     paths = jax.tree.leaves_with_path(before.params)
-    for (path, old), new in zip(paths, jax.tree.leaves(after.params), strict=True):
-        assert (np.asarray(new) != old).any(), jax.tree_util.keystr(path)
+    pairs = zip(paths, jax.tree.leaves(after.params), strict=True)
+    unchanged = {
+        jax.tree_util.keystr(path, simple=True, separator='/')
+        for (path, old), new in pairs
+        if not (np.asarray(new) != old).any()
+    }
+    # A bias ahead of a BatchNorm has no gradient, nor has one that the subtraction of
+    # the reference cancels.
+    assert unchanged <= {
+        'decoder/coordinate_attention/reduce/bias',
+        'encoder/stage_4_norm/bias',
+    }
     assert set(metrics) == {'loss', 'cross_entropy', 'contrastive', 'gradient_norm'}
     assert metrics['gradient_norm'] > 0
 
@@ -114,7 +124,7 @@ def test_a_batch_that_the_devices_cannot_share_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(jax, 'local_device_count', lambda: 2)
-    assert ts.shard(random_batch(4))['image'].shape == (2, 2, 32, 32, 3)
+    assert ts.shard(random_batch(4))['image'].shape == (2, 2, 64, 64, 3)
     with pytest.raises(ValueError, match=r'3 pairs .* over 2 devices'):
         ts.shard(random_batch(3))
 
