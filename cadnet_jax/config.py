@@ -86,6 +86,12 @@ class DataConfig:
         'Share of the training crops that are placed around a random labelled defect, '
         'where the pair has one; the others are placed uniformly.',
     )
+    reference_shift: int = _field(
+        0,
+        'Largest shift of the reference against the image along each axis, in pixels '
+        'of the source; drawn for half of the training pairs, so that a misalignment '
+        'is not learned as a defect.',
+    )
     flip: bool = _field(True, 'Flip left-right and up-down, each with probability 1/2.')
     rotate: bool = _field(True, 'Turn by a random multiple of 90 degrees.')
     brightness: float = _field(

@@ -294,6 +294,10 @@ def _check_training_config(config: DataConfig, process_count: int) -> None:
             f'scale_min is {config.scale_min} and scale_max {config.scale_max}; it '
             'must be 0 < scale_min <= scale_max.'
         )
+    if config.reference_shift < 0:
+        raise ValueError(
+            f'reference_shift is {config.reference_shift}; it must be 0 or more pixels.'
+        )
     if config.reader_threads < 1:
         raise ValueError(
             f'reader_threads is {config.reader_threads}; it must be at least 1.'

@@ -42,11 +42,6 @@ def empty_maps(shape: tuple[int, int, int], *, with_distance: bool) -> PixelMaps
     )
 
 
-def sample(maps: PixelMaps, index: int) -> PixelMaps:
-    """Views of one sample's maps, [H, W]."""
-    return PixelMaps(*(None if x is None else x[index] for x in maps))
-
-
 def predict_pixels(
     model: nn.Module,
     variables: Mapping[str, Any],

@@ -28,11 +28,12 @@ from cadnet_jax.pixel_maps import (
     empty_maps,
     predict_distance,
     predict_pixels,
-    sample,
 )
 from cadnet_jax.tiling import Tile, tiles
 
 OUT_OF_CLASS_NAMES = ('background', 'defect')
+# A 4096 x 4096 pair below 3 GB: the memory of attention grows as the square of a tile.
+_LARGEST_TILE = 768  # pixels
 
 
 class Prediction(NamedTuple):
@@ -55,7 +56,9 @@ class Predictor:
         class_names: name of each id in the predicted masks, background first.
         workdir: where the variables come from.
         step: number of training steps that they have seen.
-        tile_size: images with a longer side, in pixels, are predicted in tiles.
+        tile_size: images with a longer side, in pixels, are predicted in tiles. The
+            attention is global, so that the network does best at the size of the crops
+            that it was trained on.
         tile_margin: pixels along the borders of a tile that are not used.
     """
 
@@ -65,8 +68,8 @@ class Predictor:
     class_names: tuple[str, ...]
     workdir: str
     step: int
-    tile_size: int = 768  # a 4096 x 4096 pair below 3 GB: attention grows as its square
-    tile_margin: int = 64
+    tile_size: int
+    tile_margin: int
 
     def __post_init__(self) -> None:
         if self.tile_margin < 0 or self.tile_size <= 2 * self.tile_margin:
@@ -116,12 +119,17 @@ class Predictor:
         if max(images.shape[1:3]) <= self.tile_size:
             maps = self._predict(images, references)
             return PixelMaps(*(None if x is None else x.copy() for x in maps))
-        batch, height, width, _ = images.shape
+        limits = None
+        if self.config.model.head == 'ooc':
+            limits = self._distance_limits(images, references)
         has_distance = self.config.model.head != 'segformer'
-        maps = empty_maps((batch, height, width), with_distance=has_distance)
-        for index in range(batch):
-            pair = images[index : index + 1], references[index : index + 1]
-            self._predict_tiles(*pair, out=sample(maps, index))
+        maps = empty_maps(images.shape[:3], with_distance=has_distance)
+        for tile in self._tiles(images):
+            source, target, core = ((slice(None), *part) for part in tile)
+            part = self._predict(images[source], references[source], limits)
+            for whole, values in zip(maps, part, strict=True):
+                if whole is not None:
+                    whole[target] = values[core]
         return maps
 
     @property
@@ -155,39 +163,28 @@ class Predictor:
             defect_weight=self.config.loss.defect_weight,
         )
 
-    def _predict_tiles(
-        self, image: np.ndarray, reference: np.ndarray, *, out: PixelMaps
-    ) -> None:
-        """Fills `out`, [H, W] each, with what is predicted of [1, H, W, 3]."""
-        limits = None
-        if self.config.model.head == 'ooc':
-            limits = self._distance_limits(image, reference)
-        for tile in self._tiles(image):
-            source = (slice(None), *tile.source)
-            part = self._predict(image[source], reference[source], limits)
-            for whole, values in zip(out, part, strict=True):
-                if whole is not None:
-                    whole[tile.target] = values[0][tile.core]
-
-    def _distance_limits(self, image: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """Smallest and largest DistMap of a tiled image, as float32 [1, 2].
+    def _distance_limits(
+        self, images: np.ndarray, references: np.ndarray
+    ) -> np.ndarray:
+        """Smallest and largest DistMap of each tiled image, as float32 [B, 2].
 
         The out-of-class decoder scales DistMap by its range over the whole image, which
         has to be known before the first tile is decoded.
         """
-        low, high = math.inf, -math.inf
-        for tile in self._tiles(image):
+        low, high = np.full((2, len(images)), [[math.inf], [-math.inf]], np.float32)
+        for tile in self._tiles(images):
             source = (slice(None), *tile.source)
             distance = predict_distance(
-                self.model, self._placed_variables, image[source], reference[source]
+                self.model, self._placed_variables, images[source], references[source]
             )
             # The cells of DistMap, 4 x 4 pixels, that reach into the core.
             rows, columns = (
                 slice(part.start // 4, -(-part.stop // 4)) for part in tile.core
             )
-            core = distance[0, rows, columns]
-            low, high = min(low, core.min()), max(high, core.max())
-        return np.array([[low, high]], np.float32)
+            core = distance[:, rows, columns]
+            low = np.minimum(low, core.min(axis=(1, 2)))
+            high = np.maximum(high, core.max(axis=(1, 2)))
+        return np.stack([low, high], axis=1)
 
 
 def make_predictor(
@@ -197,9 +194,15 @@ def make_predictor(
     *,
     workdir: str | os.PathLike[str],
     step: int,
+    tile_size: int | None = None,
 ) -> Predictor:
-    """A predictor of the given weights, trained on data with `class_names`."""
+    """A predictor of the given weights, trained on data with `class_names`.
+
+    See `load_predictor` for `tile_size`.
+    """
     out_of_class = config.model.head == 'ooc'
+    if tile_size is None:
+        tile_size = min(config.data.crop_size, _LARGEST_TILE)
     return Predictor(
         config=config,
         model=build_model(config.model, len(class_names)),
@@ -207,21 +210,30 @@ def make_predictor(
         class_names=OUT_OF_CLASS_NAMES if out_of_class else class_names,
         workdir=str(workdir),
         step=step,
+        tile_size=tile_size,
+        tile_margin=tile_size // 8,
     )
 
 
 def load_predictor(
-    workdir: str | os.PathLike[str], step: Step | str = 'best'
+    workdir: str | os.PathLike[str],
+    step: Step | str = 'best',
+    *,
+    tile_size: int | None = None,
 ) -> Predictor:
     """Restores the network of a training run.
 
     Args:
         workdir: work directory of the run.
         step: 'best', 'latest', or the number of a checkpoint that was kept.
+        tile_size: images with a longer side, in pixels, are predicted in overlapping
+            tiles; the outer eighth of a tile is not used. Default: the size of the
+            training crops, 768 at most.
 
     Raises:
         FileNotFoundError: it is no work directory, or has no such checkpoint.
-        ValueError: the checkpoint does not fit the configuration or the classes.
+        ValueError: the checkpoint does not fit the configuration or the classes, or
+            the tiles are too small.
     """
     workdir = pathlib.Path(workdir)
     config = config_lib.load(workdir / 'config.json')
@@ -230,7 +242,14 @@ def load_predictor(
         step = int(step)
     variables, number = load_variables(workdir, step)  # type: ignore[arg-type]
     _check_variables(config, len(class_names), variables, workdir)
-    return make_predictor(config, class_names, variables, workdir=workdir, step=number)
+    return make_predictor(
+        config,
+        class_names,
+        variables,
+        workdir=workdir,
+        step=number,
+        tile_size=tile_size,
+    )
 
 
 def _check_variables(

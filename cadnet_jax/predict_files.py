@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from cadnet_jax.image_files import SUFFIXES, read_image, write_json, write_png
 from cadnet_jax.predict import Prediction, Predictor
-from cadnet_jax.visualize import mark
+from cadnet_jax.visualize import mark, panel
 
 _Path = str | os.PathLike[str]
 
@@ -85,11 +85,13 @@ def predict_files(
     pairs: Sequence[PairFiles],
     output_dir: _Path,
     *,
+    panels: bool = False,
     progress: bool = True,
 ) -> None:
     """Writes NAME_mask.png (class ids), NAME_overlay.png and NAME.json for each pair.
 
-    The JSON comes last: where it is, the two pictures are.
+    With `panels` NAME_panel.png as well: image, reference, prediction and DistMap. The
+    JSON comes last: where it is, the pictures are.
 
     Raises:
         FileNotFoundError, ValueError: as `read_pair`.
@@ -101,6 +103,11 @@ def predict_files(
         write_png(output_dir / f'{pair.name}_mask.png', prediction.mask)
         picture = mark(image, prediction.mask)
         write_png(output_dir / f'{pair.name}_overlay.png', picture)
+        if panels:
+            picture = panel(
+                image, reference, None, prediction.mask, prediction.distance
+            )
+            write_png(output_dir / f'{pair.name}_panel.png', picture)
         write_json(
             output_dir / f'{pair.name}.json', _as_json(pair, prediction, predictor)
         )

@@ -1,5 +1,7 @@
 """Paired augmentation: one geometry for image, reference and mask.
 
+The one exception is `reference_shift`, which imitates pairs that are badly aligned.
+
 The random resize and the crop are done as one step, in the other order: a window of
 `crop_size / factor` pixels is cut out of the source and resized to the crop. The
 geometry is the same, and only the pixels that are used are touched.
@@ -59,7 +61,8 @@ def augment(pair: Pair, config: DataConfig, rng: np.random.Generator) -> Pair:
     """
     window = _draw_window(pair.mask, config, rng)
     image = _cut(pair.image, window, cv2.INTER_LINEAR)
-    reference = _cut(pair.reference, window, cv2.INTER_LINEAR)
+    shifted = _shift_window(window, pair.mask.shape, config.reference_shift, rng)
+    reference = _cut(pair.reference, shifted, cv2.INTER_LINEAR)
     # Not INTER_NEAREST, whose samples lie up to half a step off the pixel centres.
     mask = _cut(pair.mask, window, cv2.INTER_NEAREST_EXACT)
     side = config.crop_size
@@ -91,6 +94,20 @@ def _draw_window(
         slices.append(slice(start, stop))
         size.append(max(1, round((stop - start) * side / span)))
     return _Window(rows=slices[0], columns=slices[1], size=(size[0], size[1]))
+
+
+def _shift_window(
+    window: _Window, shape: tuple[int, ...], limit: int, rng: np.random.Generator
+) -> _Window:
+    """`window` moved within the source by up to `limit` pixels in half of the draws."""
+    if not limit or rng.random() < 0.5:
+        return window
+    slices = []
+    for part, length in zip((window.rows, window.columns), shape, strict=True):
+        offset = int(rng.integers(-limit, limit + 1))
+        offset = int(np.clip(offset, -part.start, length - part.stop))
+        slices.append(slice(part.start + offset, part.stop + offset))
+    return window._replace(rows=slices[0], columns=slices[1])
 
 
 def _draw_defect_pixel(

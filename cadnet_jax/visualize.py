@@ -31,11 +31,6 @@ def class_colours() -> np.ndarray:
     return colours.astype(np.uint8)
 
 
-def colour_mask(mask: np.ndarray) -> np.ndarray:
-    """Classes of a mask uint8 [H, W] as colours uint8 [H, W, 3]."""
-    return class_colours()[mask]
-
-
 def colour_distance(distance: np.ndarray, *, largest: float = 2.2) -> np.ndarray:
     """A DistMap as a coloured picture.
 
@@ -75,19 +70,19 @@ def overlay(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray) -> np.n
     return picture
 
 
-def mark(image: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Predicted defects in their class's colour over the dimmed image: no label needed.
+def mark(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Defects in their class's colour over the dimmed image; ignored pixels in grey.
 
     Args:
         image: uint8 [H, W, 3].
-        prediction: uint8 [H, W], predicted classes.
+        mask: uint8 [H, W], labelled or predicted classes.
 
     Returns:
         uint8 [H, W, 3].
     """
     picture = image // 3
-    predicted = prediction != 0
-    picture[predicted] = class_colours()[prediction[predicted]]
+    marked = mask != 0
+    picture[marked] = class_colours()[mask[marked]]
     return picture
 
 
@@ -116,25 +111,28 @@ def side_by_side(titles: Sequence[str], pictures: Sequence[np.ndarray]) -> np.nd
 def panel(
     image: np.ndarray,
     reference: np.ndarray,
-    mask: np.ndarray,
+    mask: np.ndarray | None,
     prediction: np.ndarray,
     distance: np.ndarray | None,
 ) -> np.ndarray:
     """Image, reference, mask, prediction and DistMap in a row, with titles.
 
+    What is None has no column.
+
     Args:
         image: uint8 [H, W, 3].
         reference: uint8 [H, W, 3].
-        mask: uint8 [H, W], labels.
+        mask: uint8 [H, W], labels, or None.
         prediction: uint8 [H, W], predicted classes.
-        distance: float [H, W], or None: the column is left out.
+        distance: float [H, W], or None.
 
     Returns:
-        uint8 [H', W', 3], a little higher than the image and about five times as wide.
+        uint8 [H', W', 3], a little higher than the image.
     """
-    titles = ['image', 'reference', 'mask', 'prediction']
-    pictures = [image, reference, colour_mask(mask), colour_mask(prediction)]
+    pictures = {'image': image, 'reference': reference}
+    if mask is not None:
+        pictures['mask'] = mark(image, mask)
+    pictures['prediction'] = mark(image, prediction)
     if distance is not None:
-        titles.append('DistMap')
-        pictures.append(colour_distance(distance))
-    return side_by_side(titles, pictures)
+        pictures['DistMap'] = colour_distance(distance)
+    return side_by_side(list(pictures), list(pictures.values()))

@@ -22,6 +22,12 @@ _STEP = flags.DEFINE_string(
 _BATCH_SIZE = flags.DEFINE_integer(
     'batch_size', 4, 'Pairs that go through the network together.', lower_bound=1
 )
+_TILE_SIZE = flags.DEFINE_integer(
+    'tile_size',
+    None,
+    'Larger images go through in overlapping tiles of so many pixels a side. Default: '
+    'the size of the training crops, 768 at most.',
+)
 _NUM_PICTURES = flags.DEFINE_integer(
     'num_pictures',
     8,
@@ -40,7 +46,9 @@ def main(argv: list[str]) -> None:
     del argv
     from cadnet_jax import evaluate, predict  # slow to import
 
-    predictor = predict.load_predictor(_WORKDIR.value, _STEP.value)
+    predictor = predict.load_predictor(
+        _WORKDIR.value, _STEP.value, tile_size=_TILE_SIZE.value
+    )
     data_dir = _DATA_DIR.value or predictor.config.data.data_dir
     output_dir = _OUTPUT_DIR.value or evaluate.output_directory(
         predictor, data_dir, _SPLIT.value

@@ -38,6 +38,15 @@ _OUTPUT_DIR = flags.DEFINE_string(
     'score, box, area and centroid of each defect; in pixels).',
     required=True,
 )
+_PANELS = flags.DEFINE_bool(
+    'panels', False, 'Write NAME_panel.png: image, reference, prediction and DistMap.'
+)
+_TILE_SIZE = flags.DEFINE_integer(
+    'tile_size',
+    None,
+    'Larger images go through in overlapping tiles of so many pixels a side. Default: '
+    'the size of the training crops, 768 at most.',
+)
 
 
 def main(argv: list[str]) -> None:
@@ -48,8 +57,12 @@ def main(argv: list[str]) -> None:
         image=_IMAGE.value, reference=_REFERENCE.value, pairs=_PAIRS.value
     )
     predict_files.check_pairs(pairs)
-    predictor = predict.load_predictor(_WORKDIR.value, _STEP.value)
-    predict_files.predict_files(predictor, pairs, _OUTPUT_DIR.value)
+    predictor = predict.load_predictor(
+        _WORKDIR.value, _STEP.value, tile_size=_TILE_SIZE.value
+    )
+    predict_files.predict_files(
+        predictor, pairs, _OUTPUT_DIR.value, panels=_PANELS.value
+    )
     print(f'Written: {_OUTPUT_DIR.value} ({len(pairs)} pairs)')
 
 

@@ -314,6 +314,7 @@ def test_slices_of_a_split_are_disjoint_and_complete(prepared: pathlib.Path) -> 
         ({'scale_min': 0.0}, r'scale_min is 0.0'),
         ({'scale_min': 2.0, 'scale_max': 1.0}, r'scale_min is 2.0 and scale_max 1.0'),
         ({'reader_threads': 0}, r'reader_threads is 0'),
+        ({'reference_shift': -1}, r'reference_shift is -1'),
     ],
 )
 def test_bad_training_settings_are_one_clear_line(

@@ -12,6 +12,7 @@ import pytest
 
 from cadnet_jax.image_files import read_image, write_png
 from cadnet_jax.predict_files import check_pairs, list_pairs, predict_files
+from cadnet_jax.visualize import panel
 from tests.tiny_data import CLASS_NAMES, tiny_board
 from tests.tiny_run import differencing_predictor, write_run
 
@@ -87,11 +88,8 @@ def test_what_is_written_of_a_pair(tmp_path: pathlib.Path) -> None:
     pairs = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')
     output = tmp_path / 'out'
     predict_files(differencing_predictor(), pairs, output, progress=False)
-    assert {path.name for path in output.iterdir()} == {
-        'a_mask.png',
-        'a_overlay.png',
-        'a.json',
-    }
+    names = {'a_mask.png', 'a_overlay.png', 'a.json'}
+    assert {path.name for path in output.iterdir()} == names
     written = read_image(output / 'a_mask.png')
     np.testing.assert_array_equal(written[..., 0], mask)
     values = json.loads((output / 'a.json').read_text())
@@ -115,6 +113,21 @@ def test_what_is_written_of_a_pair(tmp_path: pathlib.Path) -> None:
     image = read_image(tmp_path / 'image' / 'a.png')
     overlay = read_image(output / 'a_overlay.png')
     np.testing.assert_array_equal(overlay[mask == 0], image[mask == 0] // 3)
+
+
+def test_a_panel_is_written_where_it_is_asked_for(tmp_path: pathlib.Path) -> None:
+    write_board(tmp_path, 'a.png')
+    pairs = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')
+    predictor = differencing_predictor()
+    predict_files(predictor, pairs, tmp_path / 'out', panels=True, progress=False)
+    image, reference = (
+        read_image(tmp_path / name / 'a.png') for name in ('image', 'reference')
+    )
+    prediction = predictor(image, reference)
+    np.testing.assert_array_equal(
+        read_image(tmp_path / 'out' / 'a_panel.png'),
+        panel(image, reference, None, prediction.mask, prediction.distance),
+    )
 
 
 def missing_file(folder: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -235,8 +248,11 @@ def test_the_script_predicts_with_a_trained_run(tmp_path: pathlib.Path) -> None:
         f'--image={tmp_path / "image/a.png"}',
         f'--reference={tmp_path / "reference/a.png"}',
         f'--output_dir={tmp_path / "out"}',
+        '--panels',
+        '--tile_size=160',
     )
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / 'out' / 'a_panel.png').is_file()
     values = json.loads((tmp_path / 'out' / 'a.json').read_text())
     assert values['model'] == {'workdir': str(workdir), 'step': 0}
     assert read_image(tmp_path / 'out' / 'a_mask.png').shape == (64, 64, 3)

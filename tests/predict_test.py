@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import cadnet_jax
-from cadnet_jax.pixel_maps import PixelMaps, sample
-from cadnet_jax.predict import Predictor, load_predictor
+from cadnet_jax.config import Config, DataConfig
+from cadnet_jax.pixel_maps import PixelMaps
+from cadnet_jax.predict import Predictor, load_predictor, make_predictor
 from tests.tiny_data import CLASS_NAMES, tiny_board
 from tests.tiny_run import differencing_predictor, random_predictor, write_run
 
@@ -141,10 +142,12 @@ def test_images_smaller_than_the_networks_least_side_are_predicted(
     assert result.distance is not None and result.distance.shape == size
 
 
+@pytest.mark.parametrize('tile_size', [512, 40])
 def test_a_prediction_depends_neither_on_its_batch_nor_on_the_batchs_size(
-    network: Predictor,
+    network: Predictor, tile_size: int
 ) -> None:
     """At sides that are no multiple of 32; scores and distances to 1e-4."""
+    network = dataclasses.replace(network, tile_size=tile_size, tile_margin=4)
     images, references, _ = boards(3, (70, 45))
     # A neighbour with far larger differences would show in any shared scale.
     references[2] = 255 - images[2]
@@ -154,7 +157,10 @@ def test_a_prediction_depends_neither_on_its_batch_nor_on_the_batchs_size(
             images[index : index + 1], references[index : index + 1]
         )
         np.testing.assert_array_equal(alone.mask[0], together.mask[index])
-        assert_same_maps(sample(alone, 0), sample(together, index), 1e-4)
+        same = PixelMaps(
+            *(None if x is None else x[index : index + 1] for x in together)
+        )
+        assert_same_maps(alone, same, 1e-4)
     order = [2, 0, 1]
     shuffled = network.predict_batch(images[order], references[order])
     np.testing.assert_allclose(shuffled.score, together.score[order], atol=1e-4)
@@ -209,6 +215,25 @@ def test_what_is_no_pair_is_refused(
 def test_tiles_without_a_core_are_refused(size: int, margin: int) -> None:
     with pytest.raises(ValueError, match=f'tile_size is {size}'):
         differencing_predictor(tile_size=size, tile_margin=margin)
+
+
+@pytest.mark.parametrize(
+    ('crop_size', 'tile_size', 'expected'),
+    [(192, None, (192, 24)), (1024, None, (768, 96)), (192, 320, (320, 40))],
+)
+def test_tiles_are_as_large_as_the_training_crops_unless_said_otherwise(
+    crop_size: int, tile_size: int | None, expected: tuple[int, int]
+) -> None:
+    """768 pixels at most; an eighth on each side is margin."""
+    predictor = make_predictor(
+        Config(data=DataConfig(crop_size=crop_size)),
+        CLASS_NAMES,
+        {},
+        workdir='run',
+        step=0,
+        tile_size=tile_size,
+    )
+    assert (predictor.tile_size, predictor.tile_margin) == expected
 
 
 @pytest.mark.parametrize('step', ['best', 0, '0'])

@@ -2,23 +2,18 @@
 
 import importlib.util
 import pathlib
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
-import optax
 import pytest
 import safetensors.numpy
 
-from cadnet_jax.checkpoint import init_from, save_variables
 from cadnet_jax.config import ModelConfig
 from cadnet_jax.models.cadnet import CADNet, build_model
 from cadnet_jax.models.initialize import initialize
-from cadnet_jax.pretrained import convert, encoder_of_run, read_weights
-from cadnet_jax.train_step import TrainState, initial_state
+from cadnet_jax.pretrained import convert, read_weights
 from tests import foreign_names
 
 Weights = dict[str, np.ndarray]
@@ -286,62 +281,3 @@ def test_a_missing_file_and_an_unknown_kind_are_named(tmp_path: pathlib.Path) ->
     (tmp_path / 'weights.onnx').touch()
     with pytest.raises(ValueError, match=r'weights.onnx: known kinds .*\.npz'):
         read_weights(tmp_path / 'weights.onnx')
-
-
-def run_script(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, 'experiments/import_weights.py', *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-
-
-def test_an_imported_encoder_starts_a_training_run(
-    model: CADNet, variables: dict[str, Any], tmp_path: pathlib.Path
-) -> None:
-    """The decoder and its statistics stay as they were drawn."""
-    np.savez(tmp_path / 'mit_b0.npz', **nvlabs(variables))  # type: ignore[arg-type]
-    done = run_script(f'--weights={tmp_path}/mit_b0.npz', f'--output_dir={tmp_path}/b0')
-    assert done.returncode == 0, done.stderr
-    assert 'encoder, 3,319,392 parameters' in done.stdout
-    assert 'Skipped: head.weight, head.bias.' in done.stdout
-    fresh = initialize(model, seed=0)
-    state = TrainState(np.int32(0), fresh['params'], fresh['batch_stats'], ())
-    started = init_from(state, tmp_path / 'b0')
-    assert_same(started.params['encoder'], variables['params']['encoder'])
-    assert_same(started.params['decoder'], fresh['params']['decoder'])
-    assert_same(started.batch_stats, fresh['batch_stats'])
-
-
-def test_the_script_ends_with_one_line_and_writes_nothing_for_bad_weights(
-    variables: dict[str, Any], tmp_path: pathlib.Path
-) -> None:
-    np.savez(tmp_path / 'mit_b0.npz', **nvlabs(variables))  # type: ignore[arg-type]
-    done = run_script(
-        f'--weights={tmp_path}/mit_b0.npz',
-        f'--output_dir={tmp_path}/b1',
-        '--variant=b1',
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith(f'error: {tmp_path}/mit_b0.npz: ')
-    assert done.stderr.count('\n') == 1
-    assert not (tmp_path / 'b1').exists()
-
-
-def test_the_encoder_of_a_run_starts_one_on_other_classes(
-    tmp_path: pathlib.Path,
-) -> None:
-    """The decoder, whose classes are others, stays behind."""
-    old = initialize(build_model(ModelConfig(), 7), seed=1)
-    save_variables(tmp_path / 'run', old, {})
-    imported = encoder_of_run(tmp_path / 'run')
-    save_variables(tmp_path / 'encoder', imported.variables, {})
-    fresh = initial_state(build_model(ModelConfig(), 3), optax.sgd(0.1), seed=0)
-    state = init_from(fresh, tmp_path / 'encoder')
-    jax.tree.map(
-        np.testing.assert_array_equal, state.params['encoder'], old['params']['encoder']
-    )
-    jax.tree.map(
-        np.testing.assert_array_equal, state.params['decoder'], fresh.params['decoder']
-    )

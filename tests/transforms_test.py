@@ -102,6 +102,25 @@ def test_uniform_crops_reach_all_four_borders() -> None:
     assert corners == {(x, y) for x in range(3) for y in range(5)}
 
 
+def test_reference_shift_moves_the_reference_alone_in_half_of_the_pairs() -> None:
+    pair = coordinate_pair(60, 60)
+    config = DataConfig(**IDENTITY, crop_size=40, reference_shift=3)
+    rng = np.random.default_rng(0)
+    offsets, aligned, starts = set(), 0, []
+    for _ in range(1000):
+        out = augment(pair, config, rng)
+        corner = out.image[0, 0, :2].astype(int)
+        np.testing.assert_array_equal(out.mask[0, 0], pair.mask[corner[1], corner[0]])
+        offset = out.reference.astype(int) - out.image
+        assert (offset == offset[0, 0]).all()
+        offsets.add(tuple(offset[0, 0, :2].tolist()))
+        aligned += not offset.any()
+        starts.append(out.reference[0, 0, :2])
+    assert offsets == {(x, y) for x in range(-3, 4) for y in range(-3, 4)}
+    assert 450 < aligned < 600
+    assert np.min(starts) == 0 and np.max(starts) == 20  # never outside the source
+
+
 @pytest.mark.parametrize(
     ('flip', 'rotate', 'orientations'),
     [(False, False, 1), (True, False, 4), (False, True, 4), (True, True, 8)],

@@ -52,9 +52,10 @@ def test_ten_classes_background_and_ignored_look_different() -> None:
     colours = visualize.class_colours()
     assert len(np.unique(colours[[*range(11), 255]], axis=0)) == 12
     assert not colours[0].any()
+    image = np.full((1, 3, 3), 90, np.uint8)
     np.testing.assert_array_equal(
-        visualize.colour_mask(np.array([[0, 255, 3]], np.uint8))[0],
-        colours[[0, 255, 3]],
+        visualize.mark(image, np.array([[0, 255, 3]], np.uint8))[0],
+        [[30, 30, 30], colours[255], colours[3]],
     )
 
 
@@ -79,8 +80,8 @@ def test_a_panel_shows_every_picture_in_order(width: int) -> None:
     pictures = [
         image,
         reference,
-        visualize.colour_mask(mask),
-        visualize.colour_mask(prediction),
+        visualize.mark(image, mask),
+        visualize.mark(image, prediction),
         visualize.colour_distance(distance),
     ]
     panel = visualize.panel(image, reference, mask, prediction, distance)
@@ -92,6 +93,15 @@ def test_a_panel_shows_every_picture_in_order(width: int) -> None:
             x for x in starts if np.array_equal(bottom[:, x : x + width], picture)
         )
     assert np.all(panel[0] == 255) and panel[:-9].min() < 100  # titles, on white
+
+
+def test_a_panel_without_mask_shows_the_others(image: np.ndarray) -> None:
+    mask, distance = np.ones((7, 11), np.uint8), np.zeros((7, 11))
+    with_mask = visualize.panel(image, image, mask, mask, distance)
+    without = visualize.panel(image, image, None, mask, distance)
+    width = (with_mask.shape[1] + 4) // 5  # of a column and its gap
+    expected = np.delete(with_mask, range(2 * width, 3 * width), axis=1)
+    np.testing.assert_array_equal(without, expected)
 
 
 def test_a_panel_without_distmap_has_one_column_less(image: np.ndarray) -> None:
