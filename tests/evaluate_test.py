@@ -13,6 +13,7 @@ import pytest
 from jax.experimental import multihost_utils
 
 from cadnet_jax import evaluate as evaluate_lib
+from cadnet_jax.config import ModelConfig
 from cadnet_jax.evaluate import evaluate, format_table, output_directory
 from cadnet_jax.image_files import read_image
 from cadnet_jax.input_pipeline import evaluation_batches
@@ -213,11 +214,14 @@ def test_the_script_evaluates_a_run_on_its_own_data(tmp_path: pathlib.Path) -> N
     """A table on the terminal, and metrics.json in the work directory."""
     data_dir = prepare_tiny(tmp_path / 'data', num={'train': 1, 'test': 2})
     workdir = write_run(tmp_path / 'run', data_dir=data_dir)
-    done = run_script(f'--workdir={workdir}', '--batch_size=1', '--num_pictures=1')
+    done = run_script(
+        f'--workdir={workdir}', '--batch_size=1', '--num_pictures=1', '--tile_size=40'
+    )
     assert done.returncode == 0, done.stderr
     output = workdir / 'evaluation' / 'tiny_pairs-test-0'
     metrics = json.loads((output / 'metrics.json').read_text())
     assert metrics['parameters'] == 3_896_867
+    assert metrics['gmacs'] == gmacs(ModelConfig(), len(CLASS_NAMES), 40, 40)
     assert done.stdout == f'{format_table(metrics)}\nWritten: {output}\n'
     assert len(list((output / 'overlays').iterdir())) == 1
 

@@ -249,13 +249,27 @@ def test_the_script_predicts_with_a_trained_run(tmp_path: pathlib.Path) -> None:
         f'--reference={tmp_path / "reference/a.png"}',
         f'--output_dir={tmp_path / "out"}',
         '--panels',
-        '--tile_size=160',
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / 'out' / 'a_panel.png').is_file()
     values = json.loads((tmp_path / 'out' / 'a.json').read_text())
     assert values['model'] == {'workdir': str(workdir), 'step': 0}
     assert read_image(tmp_path / 'out' / 'a_mask.png').shape == (64, 64, 3)
+
+
+def test_the_script_passes_the_size_of_tiles_on(tmp_path: pathlib.Path) -> None:
+    workdir = write_run(tmp_path / 'run')
+    write_board(tmp_path, 'a.png', (64, 64))
+    done = run_script(
+        f'--workdir={workdir}',
+        f'--image={tmp_path / "image/a.png"}',
+        f'--reference={tmp_path / "reference/a.png"}',
+        f'--output_dir={tmp_path / "out"}',
+        '--tile_size=0',
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith('error: tile_size is 0')
+    assert not (tmp_path / 'out').exists()
 
 
 def test_the_script_ends_bad_input_with_one_line(tmp_path: pathlib.Path) -> None:
