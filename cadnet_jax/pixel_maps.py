@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from cadnet_jax.models.cadnet import Features
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
 from cadnet_jax.models.operations import resize_bilinear
 from cadnet_jax.transforms import normalize
@@ -46,7 +47,7 @@ def predict_pixels(
     model: nn.Module,
     variables: Mapping[str, Any],
     images: np.ndarray,
-    references: np.ndarray,
+    references: np.ndarray | Features,
     *,
     limits: np.ndarray | None = None,
     threshold: float | None = None,
@@ -58,7 +59,8 @@ def predict_pixels(
         model: compiled once for each shape of `images`.
         variables: its 'params' and 'batch_stats'.
         images: uint8 [B, H, W, 3].
-        references: uint8 [B, H, W, 3].
+        references: uint8 [B, H, W, 3]; or what `encode_reference` says of one, which
+            all the images are then compared with.
         limits: [B, 2], smallest and largest DistMap of the images of which these are
             tiles (head 'ooc').
         threshold: change score above which a pixel is a defect (head 'ooc'); None: the
@@ -70,11 +72,13 @@ def predict_pixels(
         NumPy arrays, read only.
     """
     _, height, width, _ = images.shape
+    if not isinstance(references, tuple):
+        references = _enlarge(references)
     maps = _forward(
         model,
         variables,
         _enlarge(images),
-        _enlarge(references),
+        references,
         limits,
         threshold=threshold,
         defect_weight=defect_weight,
@@ -88,12 +92,21 @@ def predict_distance(
     model: nn.Module,
     variables: Mapping[str, Any],
     images: np.ndarray,
-    references: np.ndarray,
+    references: np.ndarray | Features,
 ) -> np.ndarray:
-    """DistMap alone, float32 [B, H/4, W/4], of uint8 [B, H, W, 3]: not decoded."""
+    """DistMap alone, float32 [B, H/4, W/4], not decoded; see `predict_pixels`."""
     _, height, width, _ = images.shape
-    distance = _distance(model, variables, _enlarge(images), _enlarge(references))
+    if not isinstance(references, tuple):
+        references = _enlarge(references)
+    distance = _distance(model, variables, _enlarge(images), references)
     return np.asarray(distance)[:, : -(-height // 4), : -(-width // 4)]
+
+
+def encode_reference(
+    model: nn.Module, variables: Mapping[str, Any], reference: np.ndarray
+) -> Features:
+    """What the network sees in one reference, uint8 [1, H, W, 3], on the device."""
+    return _encode(model, variables, _enlarge(reference))
 
 
 @functools.partial(jax.jit, static_argnames=('model', 'threshold', 'defect_weight'))
@@ -101,19 +114,13 @@ def _forward(
     model: nn.Module,
     variables: Mapping[str, Any],
     images: jax.Array,
-    references: jax.Array,
+    references: jax.Array | Features,
     limits: jax.Array | None,
     *,
     threshold: float | None,
     defect_weight: float,
 ) -> PixelMaps:
-    outputs: Any = model.apply(
-        variables,
-        normalize(images),
-        normalize(references),
-        train=False,
-        distance_limits=limits,
-    )
+    outputs = _compare(model, variables, images, references, limits)
     size = (images.shape[1], images.shape[2])
     logits = resize_bilinear(outputs.logits, size)
     distance = None
@@ -139,12 +146,35 @@ def _distance(
     model: nn.Module,
     variables: Mapping[str, Any],
     images: jax.Array,
-    references: jax.Array,
+    references: jax.Array | Features,
 ) -> jax.Array:
-    outputs: Any = model.apply(
-        variables, normalize(images), normalize(references), train=False
+    return _compare(model, variables, images, references, None).distance
+
+
+def _compare(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    images: jax.Array,
+    references: jax.Array | Features,
+    limits: jax.Array | None,
+) -> Any:
+    """The network's outputs; references that are encoded are not encoded again."""
+    images = normalize(images)
+    if not isinstance(references, tuple):
+        return model.apply(
+            variables, images, normalize(references), distance_limits=limits
+        )
+    features = model.apply(variables, images, method='encode')
+    return model.apply(
+        variables, features, references, distance_limits=limits, method='compare'
     )
-    return outputs.distance
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def _encode(
+    model: nn.Module, variables: Mapping[str, Any], images: jax.Array
+) -> Features:
+    return model.apply(variables, normalize(images), method='encode')  # type: ignore[return-value]
 
 
 def _enlarge(images: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The one way from a pair of images to a mask.
 
-Evaluation, scripts and notebooks all call `Predictor.predict_batch`, the latter two
-through `Predictor.__call__`, which adds the list of defects.
+Evaluation, scripts and notebooks all go through `Predictor._predict_tiles`: by
+`predict_batch`, or by a call for one pair, which adds the list of defects, or by a
+`ReferencePredictor`, which has encoded the reference before.
 """
 
 import dataclasses
@@ -9,7 +10,7 @@ import functools
 import math
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,11 +22,12 @@ from cadnet_jax import config as config_lib
 from cadnet_jax.checkpoint import Step, load_variables, read_dataset_info
 from cadnet_jax.config import Config
 from cadnet_jax.defects import Defect, find_defects
-from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.models.cadnet import Features, build_model
 from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.pixel_maps import (
     PixelMaps,
     empty_maps,
+    encode_reference,
     predict_distance,
     predict_pixels,
 )
@@ -90,13 +92,7 @@ class Predictor:
         """
         images = _check_image('image', image)[None]
         references = _check_image('reference', reference)[None]
-        maps = self.predict_batch(images, references)
-        return Prediction(
-            mask=maps.mask[0],
-            score=maps.score[0],
-            distance=None if maps.distance is None else maps.distance[0],
-            defects=find_defects(maps.mask[0], maps.confidence[0], self.class_names),
-        )
+        return _with_defects(self.predict_batch(images, references), self.class_names)
 
     def predict_batch(self, images: np.ndarray, references: np.ndarray) -> PixelMaps:
         """Classes, scores and DistMaps of pairs that have one size.
@@ -115,18 +111,55 @@ class Predictor:
         Raises:
             ValueError: the arrays are not of that kind, or their shapes differ.
         """
-        _check_batch(images, references)
-        if max(images.shape[1:3]) <= self.tile_size:
-            maps = self._predict(images, references)
-            return PixelMaps(*(None if x is None else x.copy() for x in maps))
+        _check_batch('images', images)
+        _check_batch('references', references)
+        _check_sizes(images, references.shape)
+        if images.shape != references.shape:
+            raise ValueError(
+                f'there are {len(images)} images and {len(references)} references; '
+                'there must be one for each, or see with_reference.'
+            )
+        parts = [
+            references[(slice(None), *tile.source)] for tile in self._tiles(images)
+        ]
+        return self._predict_tiles(images, parts)
+
+    def with_reference(self, reference: np.ndarray) -> 'ReferencePredictor':
+        """A predictor for images that all have one reference, which is encoded once.
+
+        Args:
+            reference: defect-free, uint8 [H, W, 3] RGB or [H, W] grey.
+
+        Raises:
+            ValueError: it is not of that kind.
+        """
+        reference = _check_image('reference', reference)[None]
+        return ReferencePredictor(
+            self,
+            reference.shape,
+            tuple(
+                encode_reference(
+                    self.model,
+                    self._placed_variables,
+                    reference[(slice(None), *tile.source)],
+                )
+                for tile in self._tiles(reference)
+            ),
+        )
+
+    def _predict_tiles(
+        self, images: np.ndarray, references: Sequence[np.ndarray | Features]
+    ) -> PixelMaps:
+        """`references` are those of each tile in turn, as images or encoded."""
+        places = self._tiles(images)
         limits = None
-        if self.config.model.head == 'ooc':
+        if self.config.model.head == 'ooc' and len(places) > 1:
             limits = self._distance_limits(images, references)
         has_distance = self.config.model.head != 'segformer'
         maps = empty_maps(images.shape[:3], with_distance=has_distance)
-        for tile in self._tiles(images):
+        for tile, reference in zip(places, references, strict=True):
             source, target, core = ((slice(None), *part) for part in tile)
-            part = self._predict(images[source], references[source], limits)
+            part = self._predict(images[source], reference, limits)
             for whole, values in zip(maps, part, strict=True):
                 if whole is not None:
                     whole[target] = values[core]
@@ -150,8 +183,8 @@ class Predictor:
     def _predict(
         self,
         images: np.ndarray,
-        references: np.ndarray,
-        limits: np.ndarray | None = None,
+        references: np.ndarray | Features,
+        limits: np.ndarray | None,
     ) -> PixelMaps:
         return predict_pixels(
             self.model,
@@ -164,7 +197,7 @@ class Predictor:
         )
 
     def _distance_limits(
-        self, images: np.ndarray, references: np.ndarray
+        self, images: np.ndarray, references: Sequence[np.ndarray | Features]
     ) -> np.ndarray:
         """Smallest and largest DistMap of each tiled image, as float32 [B, 2].
 
@@ -172,10 +205,10 @@ class Predictor:
         has to be known before the first tile is decoded.
         """
         low, high = np.full((2, len(images)), [[math.inf], [-math.inf]], np.float32)
-        for tile in self._tiles(images):
+        for tile, reference in zip(self._tiles(images), references, strict=True):
             source = (slice(None), *tile.source)
             distance = predict_distance(
-                self.model, self._placed_variables, images[source], references[source]
+                self.model, self._placed_variables, images[source], reference
             )
             # The cells of DistMap, 4 x 4 pixels, that reach into the core.
             rows, columns = (
@@ -185,6 +218,50 @@ class Predictor:
             low = np.minimum(low, core.min(axis=(1, 2)))
             high = np.maximum(high, core.max(axis=(1, 2)))
         return np.stack([low, high], axis=1)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReferencePredictor:
+    """Marks the defects of images that all have one reference.
+
+    It does what its `Predictor` does with that reference, up to rounding in float32,
+    and saves the encoding of the reference: nearly half of the work. The features take
+    16 bytes a pixel of the reference (variant b0), and more where tiles overlap.
+
+    Attributes:
+        predictor: the network.
+        shape: of the reference, (1, H, W, 3).
+        features: of the reference, for each tile in turn.
+    """
+
+    predictor: Predictor
+    shape: tuple[int, ...]
+    features: tuple[Features, ...]
+
+    def __call__(self, image: np.ndarray) -> Prediction:
+        """Marks the defects of an image of the reference's height and width.
+
+        Args:
+            image: uint8 [H, W, 3] RGB or [H, W] grey.
+
+        Raises:
+            ValueError: it is not of that kind or size.
+        """
+        maps = self.predict_batch(_check_image('image', image)[None])
+        return _with_defects(maps, self.predictor.class_names)
+
+    def predict_batch(self, images: np.ndarray) -> PixelMaps:
+        """Classes, scores and DistMaps; see `Predictor.predict_batch`.
+
+        Args:
+            images: uint8 [B, H, W, 3] RGB.
+
+        Raises:
+            ValueError: they are not of that kind or size.
+        """
+        _check_batch('images', images)
+        _check_sizes(images, self.shape)
+        return self.predictor._predict_tiles(images, self.features)
 
 
 def make_predictor(
@@ -297,16 +374,28 @@ def _check_image(name: str, image: np.ndarray) -> np.ndarray:
     return image
 
 
-def _check_batch(images: np.ndarray, references: np.ndarray) -> None:
-    for name, values in (('images', images), ('references', references)):
-        if values.dtype != np.uint8 or values.ndim != 4 or values.shape[3] != 3:
-            raise ValueError(
-                f'{name} must be uint8 [B, H, W, 3], not {values.dtype} '
-                f'{list(values.shape)}.'
-            )
-    if images.shape != references.shape:
+def _check_batch(name: str, values: np.ndarray) -> None:
+    if values.dtype != np.uint8 or values.ndim != 4 or values.shape[3] != 3:
+        raise ValueError(
+            f'{name} must be uint8 [B, H, W, 3], not {values.dtype} '
+            f'{list(values.shape)}.'
+        )
+
+
+def _check_sizes(images: np.ndarray, reference: tuple[int, ...]) -> None:
+    if images.shape[1:] != reference[1:]:
         raise ValueError(
             f'image is {list(images.shape[1:3])} and reference '
-            f'{list(references.shape[1:3])} pixels [H, W]; a pair must have one size: '
+            f'{list(reference[1:3])} pixels [H, W]; a pair must have one size: '
             'align and crop the reference to the image.'
         )
+
+
+def _with_defects(maps: PixelMaps, class_names: tuple[str, ...]) -> Prediction:
+    """The first of a batch."""
+    return Prediction(
+        mask=maps.mask[0],
+        score=maps.score[0],
+        distance=None if maps.distance is None else maps.distance[0],
+        defects=find_defects(maps.mask[0], maps.confidence[0], class_names),
+    )

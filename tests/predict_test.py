@@ -188,6 +188,58 @@ def test_tiles_of_the_network_come_close_to_the_whole() -> None:
     assert np.abs(actual.score - expected.score).mean() < 0.01
 
 
+@pytest.mark.parametrize('tile_size', [512, 40])
+def test_a_reference_that_is_encoded_once_gives_the_same(
+    network: Predictor, tile_size: int
+) -> None:
+    """Whole images and tiles, one image and several, to 1e-4; equal masks."""
+    network = dataclasses.replace(network, tile_size=tile_size, tile_margin=4)
+    images, references, _ = boards(3, (70, 45))
+    references[:] = references[0]
+    expected = network.predict_batch(images, references)
+    fixed = network.with_reference(references[0])
+    actual = fixed.predict_batch(images)
+    np.testing.assert_array_equal(actual.mask, expected.mask)
+    assert_same_maps(actual, expected, 1e-4)
+    alone = fixed(images[1])
+    np.testing.assert_array_equal(alone.mask, expected.mask[1])
+    np.testing.assert_allclose(alone.score, expected.score[1], atol=1e-4)
+
+
+@pytest.mark.parametrize('size', [(48, 64), (20, 200)])
+def test_a_fixed_reference_finds_the_defects_that_a_pair_has(
+    size: tuple[int, int],
+) -> None:
+    """Everything of the prediction; grey references and small images as well."""
+    images, references, _ = boards(1, size)
+    for predictor in (
+        differencing_predictor(),
+        differencing_predictor(tile_size=64, tile_margin=8),
+        differencing_predictor(head='segformer'),
+    ):
+        expected = predictor(images[0], references[0, :, :, 0])
+        actual = predictor.with_reference(references[0, :, :, 0])(images[0])
+        assert actual.defects == expected.defects
+        np.testing.assert_array_equal(actual.score, expected.score)
+        assert (actual.distance is None) == (expected.distance is None)
+
+
+def test_what_does_not_fit_a_fixed_reference_is_refused() -> None:
+    fixed = differencing_predictor().with_reference(np.zeros((40, 50, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'image is \[50, 40\] and reference \[40, 50'):
+        fixed(np.zeros((50, 40, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'image must be .*not float64; convert'):
+        fixed(np.zeros((40, 50, 3)))
+    with pytest.raises(ValueError, match='images must be uint8'):
+        fixed.predict_batch(np.zeros((40, 50, 3), np.uint8))
+
+
+def test_one_reference_for_several_images_is_no_batch_of_pairs() -> None:
+    images = np.zeros((2, 40, 40, 3), np.uint8)
+    with pytest.raises(ValueError, match=r'2 images and 1 references.*with_reference'):
+        differencing_predictor().predict_batch(images, images[:1])
+
+
 GOOD = np.zeros((40, 40, 3), np.uint8)
 
 

@@ -11,7 +11,7 @@ from flax import linen as nn
 from cadnet_jax.checkpoint import TrainingData, save_variables, write_dataset_info
 from cadnet_jax.config import Config, DataConfig, ModelConfig
 from cadnet_jax.image_files import write_json
-from cadnet_jax.models.cadnet import Outputs, build_model
+from cadnet_jax.models.cadnet import Features, Outputs, build_model
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
 from cadnet_jax.predict import Predictor, make_predictor
@@ -52,7 +52,6 @@ class Differencing(nn.Module):
     cell: int = 1
     out_of_class: bool = False
 
-    @nn.compact
     def __call__(
         self,
         image: jax.Array,
@@ -61,13 +60,28 @@ class Differencing(nn.Module):
         train: bool = False,
         distance_limits: jax.Array | None = None,
     ) -> Outputs:
+        features = self.encode(image, train=train), self.encode(reference, train=train)
+        return self.compare(*features, train=train, distance_limits=distance_limits)
+
+    def encode(self, image: jax.Array, *, train: bool = False) -> Features:
         del train
         assert min(image.shape[1:3]) >= SMALLEST_SIDE, 'the network refuses this'
-        image, reference = self._cells(image), self._cells(reference)
-        distance = jnp.mean(jnp.abs(image - reference), axis=-1)
+        return (self._cells(image),)
+
+    def compare(
+        self,
+        image: Features,
+        reference: Features,
+        *,
+        train: bool = False,
+        distance_limits: jax.Array | None = None,
+    ) -> Outputs:
+        del train
+        (cells,), (clean,) = image, reference
+        distance = jnp.mean(jnp.abs(cells - clean), axis=-1)
         if self.out_of_class:
             return Outputs(self._change(distance, distance_limits), distance, ())
-        red = image[..., 0] - image[..., 2]
+        red = cells[..., 0] - cells[..., 2]
         logits = jnp.stack([jnp.full_like(red, 0.05), distance, distance], axis=-1)
         logits += jnp.stack([jnp.zeros_like(red), red, -red], axis=-1) * 0.01
         return Outputs(logits, distance, ())

@@ -11,6 +11,9 @@ from cadnet_jax.models.change import distance_map
 from cadnet_jax.models.decoder import Decoder
 from cadnet_jax.models.mix_transformer import MixTransformer
 
+Features = tuple[jax.Array, ...]
+"""Feature maps after each stage of the encoder, `[B, H_i, W_i, C_i]`."""
+
 
 class Outputs(NamedTuple):
     """What the network says of a batch of pairs.
@@ -78,14 +81,37 @@ class CADNet(nn.Module):
                 where `image` is a tile of it; used by 'ooc' alone.
         """
         if self.config.head == 'segformer':
-            return Outputs(
-                self.decoder(self.encoder(image, train=train), None, train=train),
-                None,
-                (),
-            )
-        stacked = self.encoder(jnp.concatenate([image, reference]), train=train)
-        pyramids = [jnp.split(x, 2) for x in stacked]
-        differences = tuple(inspected - clean for inspected, clean in pyramids)
+            return self.compare(self.encode(image, train=train), (), train=train)
+        stacked = self.encode(jnp.concatenate([image, reference]), train=train)
+        inspected, clean = zip(*(jnp.split(x, 2) for x in stacked), strict=True)
+        return self.compare(
+            inspected, clean, train=train, distance_limits=distance_limits
+        )
+
+    def encode(self, image: jax.Array, *, train: bool = False) -> Features:
+        """Features of normalised images `[B, H, W, 3]` after each stage."""
+        return self.encoder(image, train=train)
+
+    def compare(
+        self,
+        image: Features,
+        reference: Features,
+        *,
+        train: bool = False,
+        distance_limits: jax.Array | None = None,
+    ) -> Outputs:
+        """What `__call__` says of the images that were encoded.
+
+        Args:
+            image: features of the inspected images, B of each stage.
+            reference: features of B references, or of one for all images; anything for
+                'segformer'.
+            train: see `__call__`.
+            distance_limits: see `__call__`.
+        """
+        if self.config.head == 'segformer':
+            return Outputs(self.decoder(image, None, train=train), None, ())
+        differences = tuple(x - y for x, y in zip(image, reference, strict=True))
         distance = distance_map(differences)
         logits = self.decoder(
             differences, distance, train=train, distance_limits=distance_limits
