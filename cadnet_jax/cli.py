@@ -31,11 +31,15 @@ def run(main: Callable[[list[str]], None]) -> None:
         return 0
 
     _keep_compiled_programs()
-    app.run(guarded, flags_parser=_parse_flags)
+    app.run(guarded, flags_parser=parse_flags)
 
 
-def _parse_flags(argv: list[str]) -> list[str]:
-    """Parses `argv`; exits with one line where a flag or an argument is not known."""
+def parse_flags(argv: list[str]) -> list[str]:
+    """Parses `argv`, whose first entry is the command, and returns what is no flag.
+
+    Where a flag or an argument is not known it exits with one line. Flags that were
+    parsed before and are not in `argv` keep their values.
+    """
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:

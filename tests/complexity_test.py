@@ -1,11 +1,18 @@
 """Counts of parameters and multiply-adds against the published figures."""
 
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import pytest
+from jax.extend.core import jaxprs_in_params
 
 from cadnet_jax.config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.complexity import count_parameters, gmacs, multiply_adds
-from cadnet_jax.models.initialize import initialize
+from cadnet_jax.models.initialize import initialize, parameter_shapes
+from cadnet_jax.models.mix_transformer import MLP_RATIO, VARIANTS
 
 
 @pytest.mark.parametrize(
@@ -46,3 +53,59 @@ def test_segformer_encodes_one_image_where_cadnet_encodes_two() -> None:
     """The paper's table: 6.37 against 8.16, by a counter that adds activations."""
     segformer = gmacs(ModelConfig(head='segformer'), 3, 512, 512)
     assert segformer == pytest.approx(6.37, abs=0.1)
+
+
+def _products(jaxpr: Any) -> int:
+    """Multiply-adds of all matrix products that a program makes."""
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == 'dot_general':
+            (contracted, _), _ = equation.params['dimension_numbers']
+            left = equation.invars[0].aval.shape
+            inner = math.prod(left[axis] for axis in contracted)
+            total += inner * equation.outvars[0].aval.size
+        for inside in jaxprs_in_params(equation.params):
+            total += _products(inside)
+    return total
+
+
+def _depthwise(height: int, width: int) -> float:
+    """Of one image, in 1e9: nine for each element, and none of them in a product."""
+    channels, blocks = VARIANTS['b0']
+    return sum(
+        blocks[i] * 9 * MLP_RATIO * channels[i] * (height * width // 16 // 4**i) / 1e9
+        for i in range(4)
+    )
+
+
+@pytest.mark.parametrize('head', ['cad', 'plain', 'ooc', 'segformer'])
+def test_what_is_computed_is_what_the_program_multiplies(head: str) -> None:
+    """On the CPU, where convolutions are matrix products or shifts."""
+    config = ModelConfig(head=head)
+    model = build_model(config, 3)
+    image = jax.ShapeDtypeStruct((1, 64, 128, 3), jnp.float32)
+    program = jax.make_jaxpr(model.apply)(parameter_shapes(model), image, image)
+    images = 1 if head == 'segformer' else 2
+    counted = sum(multiply_adds(config, 3, 64, 128, as_computed=True))
+    depthwise = images * _depthwise(64, 128)
+    assert _products(program.jaxpr) / 1e9 == pytest.approx(counted - depthwise)
+
+
+def test_a_cached_reference_saves_its_encoding() -> None:
+    config = ModelConfig()
+    model = build_model(config, 3)
+    variables = parameter_shapes(model)
+    image = jax.ShapeDtypeStruct((1, 64, 128, 3), jnp.float32)
+    encoder = jax.make_jaxpr(lambda v, x: model.apply(v, x, method='encode'))
+    saved = _products(encoder(variables, image).jaxpr) / 1e9 + _depthwise(64, 128)
+    pair = sum(multiply_adds(config, 3, 64, 128, as_computed=True))
+    cached = multiply_adds(config, 3, 64, 128, as_computed=True, cached_reference=True)
+    assert pair - sum(cached) == pytest.approx(saved)
+
+
+def test_what_is_computed_is_a_fifth_less_than_the_paper_counts() -> None:
+    """At 512 pixels below 6.5, and below 4.7 with a cached reference."""
+    config = ModelConfig()
+    assert gmacs(config, 3, 512, 512, as_computed=True) < 6.5
+    cached = gmacs(config, 3, 512, 512, as_computed=True, cached_reference=True)
+    assert cached < 4.7

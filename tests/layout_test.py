@@ -41,7 +41,8 @@ ORDER = (
     'evaluate',
     'training_log',
     'train_loop',
-    'memory',
+    'benchmark',
+    'workloads',
 )
 # Builders share one thing with the library: how a bad image file is reported.
 OPEN_TO_BUILDERS = {'image_files'}

@@ -1,7 +1,7 @@
 """How large a network is, and how many multiply-adds a pair costs.
 
-Counted from the layers' shapes as the paper writes the network: with the fusion
-convolution at stride 4. What is computed here is less, see `decoder`.
+Counted from the layers' shapes: as the paper writes the network, with the fusion
+convolution at stride 4, or as it is computed here, which is less; see `decoder`.
 """
 
 import math
@@ -42,19 +42,39 @@ def count_parameters(variables: Mapping[str, Any]) -> int:
 
 
 def multiply_adds(
-    config: ModelConfig, num_classes: int, height: int, width: int
+    config: ModelConfig,
+    num_classes: int,
+    height: int,
+    width: int,
+    *,
+    as_computed: bool = False,
+    cached_reference: bool = False,
 ) -> MultiplyAdds:
-    """Counts one pair of `height` x `width` pixels (one image for 'segformer')."""
+    """Counts one pair of `height` x `width` pixels (one image for 'segformer').
+
+    Args:
+        config: of the network.
+        num_classes: with the background.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        as_computed: the decoder's products at each stage's own resolution.
+        cached_reference: the reference is encoded already.
+    """
     encoder = _encoder(config.variant, height, width)
-    images = 1 if config.head == 'segformer' else 2
+    images = 1 if cached_reference or config.head == 'segformer' else 2
     sums = [images * sum(values) for values in zip(*encoder, strict=True)]
-    sums[0] += _decoder(config, num_classes, height, width)
+    sums[0] += _decoder(config, num_classes, height, width, as_computed)
     return MultiplyAdds(*(value / 1e9 for value in sums))
 
 
-def gmacs(config: ModelConfig, num_classes: int, height: int, width: int) -> float:
-    """Multiply-adds of one pair in 1e9, the way the paper counts."""
-    return multiply_adds(config, num_classes, height, width).convolutions
+def gmacs(
+    config: ModelConfig, num_classes: int, height: int, width: int, **how: bool
+) -> float:
+    """Multiply-adds of one pair in 1e9, of the kind that the paper counts.
+
+    `how`: as for `multiply_adds`.
+    """
+    return multiply_adds(config, num_classes, height, width, **how).convolutions
 
 
 def _stage_pixels(height: int, width: int) -> list[tuple[int, int]]:
@@ -87,15 +107,23 @@ def _encoder(variant: str, height: int, width: int) -> list[tuple[int, int, int]
     return stages
 
 
-def _decoder(config: ModelConfig, num_classes: int, height: int, width: int) -> int:
+def _decoder(
+    config: ModelConfig, num_classes: int, height: int, width: int, as_computed: bool
+) -> int:
     sizes = _stage_pixels(height, width)
     stages = VARIANTS[config.variant].channels
     h, w = sizes[0]
     fused = len(stages) * CHANNELS
     outputs = 1 if config.head == 'ooc' else num_classes
-    total = h * w * (fused * CHANNELS + CHANNELS * outputs)
+    total = h * w * CHANNELS * outputs
     for (rows, columns), c in zip(sizes, stages, strict=True):
         total += rows * columns * c * CHANNELS
+    if as_computed:
+        total += sum(rows * columns for rows, columns in sizes) * CHANNELS**2
+        if config.head == 'cad':  # coordinate attention's output, at stride 4
+            total += h * w * CHANNELS**2
+    else:
+        total += h * w * fused * CHANNELS
     if config.head in ('cad', 'ooc'):  # two pooled vectors through fused -> 1/16
         total += 2 * 2 * fused * (fused // 16)
     if config.head == 'cad':  # h + w lines through 256 -> 64 -> 256

@@ -1,0 +1,252 @@
+"""Time and memory of several works, measured in turn.
+
+Each work gets a process of its own, so that peaks of memory are its own. Only one of
+them runs at a time.
+"""
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import os
+import pathlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cadnet_jax.config import Config
+
+_WARM_UP = 2  # runs after the first
+
+
+class Job(NamedTuple):
+    """What is timed.
+
+    Attributes:
+        run: does it once, and returns when it is done.
+        pairs: number of pairs that one run takes.
+        waited: seconds that the last run waited for its input; None: it reads none.
+        gmacs: multiply-adds of a pair in 1e9, see `complexity.computed_gmacs`.
+        cost: XLA's analysis of the compiled program of a run.
+    """
+
+    run: Callable[[], object]
+    pairs: int
+    waited: Callable[[], float] | None = None
+    gmacs: float | None = None
+    cost: Mapping[str, float] | None = None
+
+
+class Settings(NamedTuple):
+    """What a job is made ready from.
+
+    Attributes:
+        config: of the network, the data, the losses and the optimiser.
+        image_size: side of predicted images in pixels; other jobs take crops.
+        devices: virtual devices that the CPU is split into; 0: as it is.
+    """
+
+    config: Config
+    image_size: int = 512
+    devices: int = 0
+
+
+class Work(NamedTuple):
+    """A name, and what makes its job ready.
+
+    `start` is a function of a module, so that another process can import it.
+    """
+
+    name: str
+    start: Callable[[Settings], Job]
+    settings: Settings
+
+
+def measure(
+    works: Sequence[Work], *, rounds: int = 5, runs: int = 4
+) -> list[dict[str, Any]]:
+    """Times works in turn: `runs` of each, and that `rounds` times.
+
+    Returns:
+        For each work `work`, `start_s` (to the end of the first run, with compilation,
+        without imports), `median_ms` and `p95_ms` of a run, `ms_per_pair` and
+        `pairs_per_s` (of the median), `round_medians_ms`, and `peak_gb`, the largest
+        resident set of its process. Where known also `device_peak_gb`; `wait_ms`, the
+        median time a run waited for input; `gmacs`; `gflops` and `gbytes` of a run by
+        XLA's cost analysis, and `matmul_share` and `copy_share`: these a second over
+        those of a large matrix product and of a large copy on the same machine.
+    """
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(_worker()) for _ in works]
+        results = [
+            worker.submit(_start, work).result()
+            for worker, work in zip(workers, works, strict=True)
+        ]
+        times: list[list[list[tuple[float, float]]]] = [[] for _ in works]
+        for _ in range(rounds):
+            for worker, taken in zip(workers, times, strict=True):
+                taken.append(worker.submit(_time, runs).result())
+        for worker, taken, result in zip(workers, times, results, strict=True):
+            result |= _summary(taken, result['pairs'])
+            result |= worker.submit(_finish, result['median_ms'] / 1e3).result()
+    return results
+
+
+def ratios(result: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, float]:
+    """Time of a pair over that of `base`: of the medians, and its range over rounds."""
+    by_round = [
+        (mine / result['pairs']) / (other / base['pairs'])
+        for mine, other in zip(
+            result['round_medians_ms'], base['round_medians_ms'], strict=True
+        )
+    ]
+    return {
+        'ratio': result['ms_per_pair'] / base['ms_per_pair'],
+        'smallest': min(by_round),
+        'largest': max(by_round),
+    }
+
+
+def format_table(results: Sequence[Mapping[str, Any]]) -> str:
+    """A line for each result, with what it has; ratios are to the first line."""
+    columns = {
+        'start_s': '.1f',
+        'median_ms': '.1f',
+        'p95_ms': '.1f',
+        'ms_per_pair': '.2f',
+        'pairs_per_s': '.2f',
+        'wait_ms': '.1f',
+        'peak_gb': '.2f',
+        'device_peak_gb': '.2f',
+        'gmacs': '.3f',
+        'gflops': '.2f',
+        'gbytes': '.2f',
+        'matmul_share': '.1%',
+        'copy_share': '.1%',
+    }
+    known = [name for name in columns if any(name in result for result in results)]
+    width = max(len(result['work']) for result in results)
+    lines = [' ' * width + ''.join(f'{name:>15}' for name in known)]
+    for result in results:
+        cells = (
+            format(result[name], columns[name]) if name in result else ''
+            for name in known
+        )
+        lines.append(f'{result["work"]:{width}}' + ''.join(f'{x:>15}' for x in cells))
+    for result in results[1:]:
+        ratio = ratios(result, results[0])
+        lines.append(
+            f'{result["work"]} / {results[0]["work"]}, time of a pair: '
+            f'{ratio["ratio"]:.3f} ({ratio["smallest"]:.3f} to {ratio["largest"]:.3f})'
+        )
+    return '\n'.join(lines)
+
+
+def _summary(taken: Sequence[Sequence[tuple[float, float]]], pairs: int) -> Any:
+    """Of the seconds of each run in each round, and those of them spent waiting."""
+    rounds = np.array(taken) * 1e3
+    seconds, waits = rounds[..., 0], rounds[..., 1]
+    median = float(np.median(seconds))
+    summary = {
+        'median_ms': median,
+        'p95_ms': float(np.percentile(seconds, 95)),
+        'ms_per_pair': median / pairs,
+        'pairs_per_s': pairs / median * 1e3,
+        'round_medians_ms': np.median(seconds, axis=1).tolist(),
+    }
+    if not np.isnan(waits).any():
+        summary['wait_ms'] = float(np.median(waits))
+    return summary
+
+
+@contextlib.contextmanager
+def _worker() -> Iterator[concurrent.futures.Executor]:
+    """A process that lives as long as the context."""
+    # On a GPU the first process would take most of the memory.
+    os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
+    spawn = multiprocessing.get_context('spawn')
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        yield pool
+
+
+# From here on: what runs in the worker. Its work stays between the calls.
+_current: tuple[Work, Job] | None = None
+
+
+def _start(work: Work) -> dict[str, Any]:
+    global _current
+    if work.settings.devices:
+        jax.config.update('jax_num_cpu_devices', work.settings.devices)
+    start = time.perf_counter()
+    job = work.start(work.settings)
+    job.run()
+    seconds = time.perf_counter() - start
+    for _ in range(_WARM_UP):
+        job.run()
+    _current = work, job
+    return {'work': work.name, 'pairs': job.pairs, 'start_s': seconds}
+
+
+def _time(runs: int) -> list[tuple[float, float]]:
+    """Seconds of each run, and those that it waited for its input, or nan."""
+    assert _current is not None
+    _, job = _current
+    taken = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        job.run()
+        seconds = time.perf_counter() - start
+        taken.append((seconds, job.waited() if job.waited else float('nan')))
+    return taken
+
+
+def _finish(seconds: float) -> dict[str, Any]:
+    """What the job says of itself, and what its process has taken."""
+    assert _current is not None
+    work, job = _current
+    result: dict[str, Any] = {'peak_gb': _peak_memory()}
+    # Some backends know their own memory.
+    if statistics := jax.local_devices()[0].memory_stats():
+        result['device_peak_gb'] = statistics['peak_bytes_in_use'] / 1e9
+    if job.gmacs is not None:
+        result['gmacs'] = job.gmacs
+    if job.cost is not None:
+        flops, moved = job.cost['flops'], job.cost['bytes accessed']
+        operations, traffic = _ceilings(jnp.dtype(work.settings.config.model.dtype))
+        result |= {
+            'gflops': flops / 1e9,
+            'gbytes': moved / 1e9,
+            'matmul_share': flops / seconds / operations,
+            'copy_share': moved / seconds / traffic,
+        }
+    return result
+
+
+def _peak_memory() -> float:
+    """Largest resident set of this process, in GB."""
+    # Not `getrusage`: its figure starts at that of the process that spawned this one.
+    status = pathlib.Path('/proc/self/status').read_text()
+    kibibytes = status.partition('VmHWM:')[2].split()[0]
+    return int(kibibytes) * 1024 / 1e9
+
+
+def _ceilings(dtype: Any) -> tuple[float, float]:
+    """Operations a second of a matrix product, and bytes a second of a copy."""
+    side = 2048 if jax.default_backend() == 'cpu' else 8192
+    x = jax.random.normal(jax.random.key(0), (side, side), dtype)
+    y = jnp.zeros((8 * side, side), jnp.float32)
+    product = _best_time(jax.jit(jnp.dot), x, x)
+    copy = _best_time(jax.jit(lambda y: y + 1), y)
+    return 2 * side**3 / product, 2 * y.nbytes / copy
+
+
+def _best_time(function: Callable[..., Any], *args: jax.Array) -> float:
+    times = []
+    for _ in range(6):
+        start = time.perf_counter()
+        jax.block_until_ready(function(*args))
+        times.append(time.perf_counter() - start)
+    return min(times)
