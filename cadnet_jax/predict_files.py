@@ -1,9 +1,10 @@
 """Pairs of image files -> files that say where their defects are."""
 
 import csv
+import functools
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,18 +32,19 @@ def list_pairs(
 
     Args:
         image: an image file, or a folder of them.
-        reference: a file, or a folder with a file of equal name for each image.
+        reference: a file, for all images; or a folder with a file of equal name for
+            each image.
         pairs: instead of these, a CSV file with the columns `image` and `reference`;
             relative paths start at its folder.
 
     Raises:
         FileNotFoundError: a file or folder is missing.
         ValueError: neither or both kinds are given, a folder holds no image, a file
-            goes with a folder, or the CSV file lacks a column or a value.
+            goes with a folder of references, or the CSV file lacks a column or a value.
     """
     if bool(pairs) == bool(image or reference) or bool(image) != bool(reference):
         raise ValueError(
-            'give both image and reference (two files or two folders), or pairs '
+            'give both image and reference (files or folders), or pairs '
             f'(a CSV file); image is {str(image)!r}, reference {str(reference)!r}, '
             f'pairs {str(pairs)!r}.'
         )
@@ -58,26 +60,17 @@ def check_pairs(pairs: Sequence[PairFiles], *, progress: bool = True) -> None:
     """Reads all files once, so that a bad one is known before anything is computed.
 
     Raises:
-        FileNotFoundError, ValueError: as `read_pair`, for the first bad one.
-    """
-    for pair in tqdm(pairs, 'check', unit='pairs', leave=False, disable=not progress):
-        read_pair(pair)
-
-
-def read_pair(pair: PairFiles) -> tuple[np.ndarray, np.ndarray]:
-    """Image and reference, uint8 [H, W, 3].
-
-    Raises:
         FileNotFoundError: a file is missing.
-        ValueError: a file is no image, or the sizes differ.
+        ValueError: a file is no image, or the sizes of a pair differ.
     """
-    image, reference = read_image(pair.image), read_image(pair.reference)
-    if image.shape != reference.shape:
-        raise ValueError(
-            f'{pair.image} is {_size(image)} pixels, but its reference '
-            f'{pair.reference} {_size(reference)}; align and crop them to one size.'
-        )
-    return image, reference
+    with tqdm(
+        total=len(pairs), desc='check', unit='pairs', leave=False, disable=not progress
+    ) as bar:
+        for reference_file, group in _by_reference(pairs).items():
+            reference = read_image(reference_file)
+            for pair in group:
+                _read_inspected(pair, reference)
+                bar.update()
 
 
 def predict_files(
@@ -91,26 +84,59 @@ def predict_files(
     """Writes NAME_mask.png (class ids), NAME_overlay.png and NAME.json for each pair.
 
     With `panels` NAME_panel.png as well: image, reference, prediction and DistMap. The
-    JSON comes last: where it is, the pictures are.
+    JSON comes last: where it is, the pictures are. A reference that several pairs share
+    is encoded once.
 
     Raises:
-        FileNotFoundError, ValueError: as `read_pair`.
+        FileNotFoundError: a file is missing.
+        ValueError: a file is no image, or the sizes of a pair differ.
     """
     output_dir = pathlib.Path(output_dir)
-    for pair in tqdm(pairs, 'predict', unit='pairs', disable=not progress):
-        image, reference = read_pair(pair)
-        prediction = predictor(image, reference)
-        write_png(output_dir / f'{pair.name}_mask.png', prediction.mask)
-        picture = mark(image, prediction.mask)
-        write_png(output_dir / f'{pair.name}_overlay.png', picture)
-        if panels:
-            picture = panel(
-                image, reference, None, prediction.mask, prediction.distance
+    with tqdm(
+        total=len(pairs), desc='predict', unit='pairs', disable=not progress
+    ) as bar:
+        for reference_file, group in _by_reference(pairs).items():
+            reference = read_image(reference_file)
+            predict: Callable[[np.ndarray], Prediction] = (
+                predictor.with_reference(reference)
+                if len(group) > 1
+                else functools.partial(predictor, reference=reference)
             )
-            write_png(output_dir / f'{pair.name}_panel.png', picture)
-        write_json(
-            output_dir / f'{pair.name}.json', _as_json(pair, prediction, predictor)
+            for pair in group:
+                image = _read_inspected(pair, reference)
+                prediction = predict(image)
+                mask = prediction.mask
+                write_png(output_dir / f'{pair.name}_mask.png', mask)
+                write_png(output_dir / f'{pair.name}_overlay.png', mark(image, mask))
+                if panels:
+                    write_png(
+                        output_dir / f'{pair.name}_panel.png',
+                        panel(image, reference, None, mask, prediction.distance),
+                    )
+                values = _as_json(pair, prediction, predictor)
+                write_json(output_dir / f'{pair.name}.json', values)
+                bar.update()
+
+
+def _by_reference(
+    pairs: Sequence[PairFiles],
+) -> dict[pathlib.Path, list[PairFiles]]:
+    """Pairs that share a reference, together; otherwise in their order."""
+    groups: dict[pathlib.Path, list[PairFiles]] = {}
+    for pair in pairs:
+        groups.setdefault(pair.reference, []).append(pair)
+    return groups
+
+
+def _read_inspected(pair: PairFiles, reference: np.ndarray) -> np.ndarray:
+    """The pair's image, uint8 [H, W, 3], of its reference's size."""
+    image = read_image(pair.image)
+    if image.shape != reference.shape:
+        raise ValueError(
+            f'{pair.image} is {_size(image)} pixels, but its reference '
+            f'{pair.reference} {_size(reference)}; align and crop them to one size.'
         )
+    return image
 
 
 def _from_paths(
@@ -121,12 +147,12 @@ def _from_paths(
             raise FileNotFoundError(
                 f'{name} {path}: no such file or folder; check the path.'
             )
-    if image.is_dir() != reference.is_dir():
-        raise ValueError(
-            f'image {image} and reference {reference}: one is a file and the other a '
-            'folder; give two files or two folders.'
-        )
     if not image.is_dir():
+        if reference.is_dir():
+            raise ValueError(
+                f'reference {reference} is a folder, but image {image} a file; name '
+                'its reference.'
+            )
         return [(image, reference)]
     files = sorted(path for path in image.iterdir() if path.suffix.lower() in SUFFIXES)
     if not files:
@@ -134,6 +160,8 @@ def _from_paths(
             f'{image}: no image in this folder; there must be files that end in '
             f'{", ".join(SUFFIXES)}.'
         )
+    if not reference.is_dir():
+        return [(file, reference) for file in files]
     pairs = [(file, reference / file.name) for file in files]
     for file, other in pairs:
         if not other.is_file():

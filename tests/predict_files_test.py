@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from cadnet_jax.image_files import read_image, write_png
+from cadnet_jax.predict import Predictor, ReferencePredictor
 from cadnet_jax.predict_files import check_pairs, list_pairs, predict_files
 from cadnet_jax.visualize import panel
 from tests.tiny_data import CLASS_NAMES, tiny_board
@@ -45,6 +46,17 @@ def test_folders_pair_files_of_equal_name(tmp_path: pathlib.Path) -> None:
     for pair in pairs:
         assert pair.image == tmp_path / 'image' / f'{pair.name}.png'
         assert pair.reference == tmp_path / 'reference' / f'{pair.name}.png'
+
+
+def test_a_folder_of_images_can_share_one_reference(tmp_path: pathlib.Path) -> None:
+    for name in ('b.png', 'a.png'):
+        write_board(tmp_path, name)
+    reference = tmp_path / 'reference' / 'b.png'
+    pairs = list_pairs(image=tmp_path / 'image', reference=reference)
+    assert [(pair.name, pair.reference) for pair in pairs] == [
+        ('a', reference),
+        ('b', reference),
+    ]
 
 
 def test_a_csvs_relative_paths_start_at_its_folder(tmp_path: pathlib.Path) -> None:
@@ -113,6 +125,44 @@ def test_what_is_written_of_a_pair(tmp_path: pathlib.Path) -> None:
     image = read_image(tmp_path / 'image' / 'a.png')
     overlay = read_image(output / 'a_overlay.png')
     np.testing.assert_array_equal(overlay[mask == 0], image[mask == 0] // 3)
+
+
+def test_a_reference_that_pairs_share_is_encoded_once(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where others stand between them; and what is written is the same."""
+    for seed, name in enumerate(('a.png', 'b.png', 'c.png')):
+        image, reference, _ = tiny_board(np.random.default_rng(seed), (40, 64))
+        write_png(tmp_path / 'image' / name, image)
+        write_png(tmp_path / 'reference' / name, reference)
+    together = write_csv(
+        tmp_path,
+        'image,reference\n'
+        'image/a.png,reference/a.png\n'
+        'image/c.png,reference/c.png\n'
+        'image/b.png,reference/a.png\n',
+    )
+    predictor = differencing_predictor()
+    fixed = []
+    with_reference = Predictor.with_reference
+
+    def noted(self: Predictor, reference: np.ndarray) -> ReferencePredictor:
+        fixed.append(reference)
+        return with_reference(self, reference)
+
+    monkeypatch.setattr(Predictor, 'with_reference', noted)
+    predict_files(
+        predictor, list_pairs(pairs=together), tmp_path / 'out', progress=False
+    )
+    (encoded,) = fixed
+    np.testing.assert_array_equal(encoded, read_image(tmp_path / 'reference/a.png'))
+    for name, other in (('a', 'a'), ('b', 'a'), ('c', 'c')):
+        expected = predictor(
+            read_image(tmp_path / f'image/{name}.png'),
+            read_image(tmp_path / f'reference/{other}.png'),
+        )
+        written = read_image(tmp_path / f'out/{name}_mask.png')[..., 0]
+        np.testing.assert_array_equal(written, expected.mask)
 
 
 def test_a_panel_is_written_where_it_is_asked_for(tmp_path: pathlib.Path) -> None:
@@ -198,7 +248,7 @@ def csv_that_is_an_image(folder: pathlib.Path) -> dict[str, pathlib.Path]:
 
 BAD_INPUT: list[tuple[Callable[[pathlib.Path], dict[str, pathlib.Path]], str]] = [
     (missing_file, r'none\.png: no such .*check the path'),
-    (file_with_folder, r'a\.png .* one is a file and the other a folder; give two'),
+    (file_with_folder, r'reference is a folder, but image .*a\.png a file; name its'),
     (empty_folder, r'empty: no image in this folder; there must be'),
     (no_reference_of_that_name, r'reference/a\.png: no such file; each image'),
     (truncated, r'reference/a\.png: a truncated PNG; copy'),
