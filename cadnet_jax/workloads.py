@@ -21,6 +21,7 @@ from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.optim import make_optimizer
 from cadnet_jax.predict import Predictor, make_predictor
 from cadnet_jax.transforms import normalize
+from cadnet_jax.workloads_torch import TORCH_WORKLOADS, check_installed
 
 CLASS_NAMES = ('background', 'line', 'point')
 
@@ -106,7 +107,7 @@ WORKLOADS: dict[str, Callable[[Settings], Job]] = {
         prediction,
         cached_prediction,
     )
-}
+} | TORCH_WORKLOADS
 
 
 def in_turn(names: Sequence[str], settings: Sequence[Settings]) -> list[list[Work]]:
@@ -118,7 +119,10 @@ def in_turn(names: Sequence[str], settings: Sequence[Settings]) -> list[list[Wor
     Raises:
         FileNotFoundError: 'pipeline' is named, and the settings' `data_dir` is not
             there or not prepared.
+        ValueError: a workload of PyTorch is named, which is not installed.
     """
+    if set(names) & set(TORCH_WORKLOADS):
+        check_installed()
     if 'pipeline' in names:
         for each in settings:
             read_info(each.config.data.data_dir)

@@ -16,11 +16,13 @@ from absl import flags
 from cadnet_jax import cli, config
 
 _NETWORK = ['forward', 'cached_forward', 'training_step']
+_TORCH = ['torch_forward', 'torch_training_step']
 _WORKLOAD = flags.DEFINE_multi_enum(
     'workload',
     _NETWORK,
-    [*_NETWORK, 'pipeline', 'prediction', 'cached_prediction'],
-    'What is timed; may be given several times. pipeline needs --data_dir.',
+    [*_NETWORK, 'pipeline', 'prediction', 'cached_prediction', *_TORCH],
+    'What is timed; may be given several times. pipeline needs --data_dir; torch_* are '
+    "Hugging Face's SegFormer-B0 on single images (needs torch and transformers).",
 )
 _COMPARE = flags.DEFINE_string(
     'compare', None, "Flags of a second setting, for example '--batch_size=8'."

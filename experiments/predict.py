@@ -3,8 +3,7 @@
     python experiments/predict.py --workdir=WORKDIR --output_dir=OUTPUT_DIR \
         --image=IMAGE --reference=REFERENCE
 
-IMAGE is a file, or a folder of files that share one REFERENCE; or both are folders,
-with files of equal names.
+IMAGE and REFERENCE are files, or folders with files of equal names.
 """
 
 from absl import flags
@@ -23,8 +22,8 @@ _IMAGE = flags.DEFINE_string(
 _REFERENCE = flags.DEFINE_string(
     'reference',
     '',
-    'Its defect-free reference, aligned and of one size with it: a file, which a '
-    'folder of images can share, or a folder with a file of equal name for each.',
+    'Its aligned defect-free reference: a file, also for a folder of images, or a '
+    'folder with a file of equal name for each.',
 )
 _PAIRS = flags.DEFINE_string(
     'pairs',

@@ -1,6 +1,7 @@
 """What the benchmark says is what happened: time, memory, and whose turn it was."""
 
 import dataclasses
+import importlib.util
 import json
 import pathlib
 import subprocess
@@ -10,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from cadnet_jax import benchmark, workloads
+from cadnet_jax import benchmark, workloads, workloads_torch
 from cadnet_jax.benchmark import Job, Settings, Work
 from cadnet_jax.config import Config, DataConfig
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
@@ -101,6 +102,23 @@ def test_a_fault_in_a_work_is_told() -> None:
         benchmark.measure([work])
 
 
+def test_without_torch_its_workloads_say_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(ValueError, match=r'torch is not installed.* pip install torch'):
+        workloads.in_turn(['forward', 'torch_forward'], [SETTINGS])
+
+
+@pytest.mark.parametrize('name', workloads_torch.TORCH_WORKLOADS)
+def test_torch_workloads_do_their_work(name: str) -> None:
+    pytest.importorskip('torch')
+    pytest.importorskip('transformers')
+    job = workloads.WORKLOADS[name](Settings(TINY))
+    job.run()
+    assert job.pairs == 2
+
+
 def test_two_settings_are_compared_work_by_work() -> None:
     other = SETTINGS._replace(devices=2)
     (both,) = workloads.in_turn(['forward', 'prediction'], [SETTINGS])
@@ -123,7 +141,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return prepare_tiny(tmp_path_factory.mktemp('tiny'))
 
 
-@pytest.mark.parametrize('name', workloads.WORKLOADS)
+@pytest.mark.parametrize(
+    'name',
+    [n for n in workloads.WORKLOADS if n not in workloads_torch.TORCH_WORKLOADS],
+)
 def test_each_workload_does_its_work(
     name: str, prepared: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

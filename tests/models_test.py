@@ -18,6 +18,7 @@ from cadnet_jax.models.cadnet import CADNet, Outputs, build_model
 from cadnet_jax.models.decoder import Decoder
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.models.mix_transformer import VARIANTS, MixTransformer, Variant
+from tests.plain_decoder import PlainDecoder
 
 TINY = Variant((8, 16, 20, 32), (1, 1, 1, 1))
 SIZE = (37, 53)  # Primes: no stride divides them.
@@ -116,7 +117,7 @@ def test_encoder_variants(variant: str) -> None:
     assert abs(count / 1e6 - PUBLISHED_MILLIONS[variant]) < 0.1
 
 
-class PlainDecoder:
+class NumpyDecoder:
     """The decoder as the paper writes it, in float64, all of it at stride 4."""
 
     def __init__(self, head: str, variables: dict[str, Any], *, train: bool) -> None:
@@ -187,10 +188,10 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-@pytest.mark.parametrize('train', [False, True], ids=['evaluation', 'training'])
-@pytest.mark.parametrize('head', ['cad', 'plain', 'ooc'])
-def test_the_decoder_computes_its_plain_form(head: str, train: bool) -> None:
-    """With the products at each stage's own resolution, it is the same function."""
+def decoder_inputs(
+    decoder: Decoder,
+) -> tuple[dict[str, Any], list[np.ndarray], np.ndarray]:
+    """Variables, features and distance of two pairs."""
     rng = np.random.default_rng(2)
     sizes = ((13, 19), (7, 10), (4, 5), (2, 3))
     features = [
@@ -198,7 +199,6 @@ def test_the_decoder_computes_its_plain_form(head: str, train: bool) -> None:
         for size, c in zip(sizes, TINY.channels, strict=True)
     ]
     distance = rng.uniform(0, 4, (2, *sizes[0], 1)).astype(np.float32)
-    decoder = Decoder(head, 3, dropout=0.0)
     shapes = jax.eval_shape(
         functools.partial(decoder.init, train=False),
         jax.random.key(0),
@@ -213,10 +213,50 @@ def test_the_decoder_computes_its_plain_form(head: str, train: bool) -> None:
         ),
         shapes,
     )
+    return variables, features, distance
+
+
+@pytest.mark.parametrize('train', [False, True], ids=['evaluation', 'training'])
+@pytest.mark.parametrize('head', ['cad', 'plain', 'ooc'])
+def test_the_decoder_computes_its_plain_form(head: str, train: bool) -> None:
+    """With the products at each stage's own resolution, it is the same function."""
+    decoder = Decoder(head, 3, dropout=0.0)
+    variables, features, distance = decoder_inputs(decoder)
     apply: Any = functools.partial(decoder.apply, train=train, mutable=['batch_stats'])
     actual, _ = jax.jit(apply)(variables, features, distance)
-    expected = PlainDecoder(head, variables, train=train)(features, distance)
+    expected = NumpyDecoder(head, variables, train=train)(features, distance)
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('head', ['cad', 'plain', 'ooc'])
+def test_the_decoder_has_the_gradients_of_its_plain_form(head: str) -> None:
+    """For the parameters and the features."""
+
+    def gradients(kind: type[Decoder]) -> Any:
+        decoder = kind(head, 3, dropout=0.0)
+        variables, features, distance = decoder_inputs(decoder)
+
+        def loss(params: Any, features: Any) -> jax.Array:
+            logits, _ = decoder.apply(
+                {**variables, 'params': params},
+                features,
+                distance,
+                train=True,
+                mutable=['batch_stats'],
+            )
+            return jnp.mean(jnp.square(logits - 1))
+
+        return jax.jit(jax.grad(loss, argnums=(0, 1)))(variables['params'], features)
+
+    ours, plain = (
+        dict(jax.tree_util.tree_leaves_with_path(gradients(kind)))
+        for kind in (Decoder, PlainDecoder)
+    )
+    assert ours.keys() == plain.keys()
+    for path, expected in plain.items():
+        # Channel attention saturates, where float32 keeps three digits.
+        error = np.linalg.norm(ours[path] - expected)
+        assert 0 <= error < 1e-3 * np.linalg.norm(expected), path
 
 
 @pytest.mark.parametrize('head', HEADS)
