@@ -254,9 +254,9 @@ def test_the_decoder_has_the_gradients_of_its_plain_form(head: str) -> None:
     )
     assert ours.keys() == plain.keys()
     for path, expected in plain.items():
-        # Channel attention saturates, where float32 keeps three digits.
+        # A bias ahead of a norm has no gradient, and a ReLU at 0 goes either way.
         error = np.linalg.norm(ours[path] - expected)
-        assert 0 <= error < 1e-3 * np.linalg.norm(expected), path
+        assert error < 2e-3 * np.linalg.norm(expected) + 1e-6, path
 
 
 @pytest.mark.parametrize('head', HEADS)
