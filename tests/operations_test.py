@@ -1,20 +1,17 @@
 """Each operation against an independent form of it, in value and in gradient."""
 
 import math
-from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
+from flax import linen as nn
 
 from cadnet_jax.models import operations
 from cadnet_jax.models.operations import gelu, resize_bilinear
-
-# (kernel, stride, padding) of the encoder's convolutions: patches and reductions.
-CONVOLUTIONS = ((7, 4, 3), (3, 2, 1), (8, 8, 0), (4, 4, 0), (2, 2, 0))
-SIZES = ((32, 32), (37, 53), (33, 47))
+from tests.gradients import assert_same_with_gradients
 
 
 def interpolate(x: np.ndarray, size: int) -> np.ndarray:
@@ -58,87 +55,100 @@ def test_gelu_is_the_exact_one() -> None:
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
 
 
-def assert_same_with_gradients(
-    ours: Callable, plain: Callable, x: np.ndarray, kernel: np.ndarray
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+@pytest.mark.parametrize('channels', [3, 9])
+@pytest.mark.parametrize('axis', [1, 2])
+def test_the_gradient_of_an_enlargement_is_that_of_its_shifts(
+    axis: int, channels: int
 ) -> None:
-    actual, backward = jax.vjp(ours, x, kernel)
-    expected, backward_plain = jax.vjp(plain, x, kernel)
-    assert actual.shape == expected.shape
-    change = np.random.default_rng(1).standard_normal(actual.shape, np.float32)
-    pairs = zip(
-        (actual, *backward(change)), (expected, *backward_plain(change)), strict=True
+    """With fewer channels than positions, and with more."""
+
+    def ours(x: jax.Array) -> jax.Array:
+        return operations._enlarge_on_cpu(x, axis, 4)
+
+    def plain(x: jax.Array) -> jax.Array:
+        return operations._enlarge(x, axis, 4)
+
+    assert_same_with_gradients(ours, plain, normal(2, 5, 7, channels))
+
+
+@pytest.mark.parametrize('kernels', [1, 2])
+def test_multiply_is_a_product_at_each_position(kernels: int) -> None:
+    """With one matrix for all, and with one for each sample."""
+
+    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        kernel = jnp.broadcast_to(kernel, (2, *kernel.shape[1:]))
+        return jnp.einsum('bhwc,bcd->bhwd', x, kernel)
+
+    x, kernel = normal(2, 5, 3, 4), normal(kernels, 4, 6, seed=1)
+    assert_same_with_gradients(operations.multiply, plain, x, kernel)
+
+
+@pytest.mark.parametrize('scale', [1, 30])
+def test_attention_is_a_softmax_of_products(scale: float) -> None:
+    """Also where one key takes nearly all of the weight."""
+
+    def plain(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+        logits = jnp.einsum('bqhd,bkhd->bhqk', query, key) / math.sqrt(8)
+        return jnp.einsum('bhqk,bkhd->bqhd', nn.softmax(logits), value)
+
+    query = scale * normal(2, 11, 3, 8)
+    key, value = normal(2, 5, 3, 8, seed=1), normal(2, 5, 3, 8, seed=2)
+    assert_same_with_gradients(
+        operations.attention, plain, query, key, value, tolerance=1e-5
     )
-    for a, e in pairs:
-        scale = float(jnp.max(jnp.abs(e)))
-        np.testing.assert_allclose(a, e, rtol=0, atol=3e-6 * scale)
 
 
-@pytest.mark.parametrize('size', SIZES)
-@pytest.mark.parametrize(('taps', 'stride', 'pad'), CONVOLUTIONS)
-def test_a_convolution_by_patches_is_the_convolution(
-    taps: int, stride: int, pad: int, size: tuple[int, int]
-) -> None:
-    """Also where the last rows and columns meet no kernel."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((2, *size, 3), np.float32)
-    kernel = rng.standard_normal((taps, taps, 3, 5), np.float32)
-
-    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            (stride, stride),
-            [(pad, pad)] * 2,
-            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-        )
-
-    def ours(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return operations._convolution_by_patches(x, kernel, stride, pad)
-
-    assert_same_with_gradients(ours, plain, x, kernel)
+def test_attention_in_bfloat16_comes_near() -> None:
+    args = [normal(2, 11, 3, 8, seed=seed) for seed in range(3)]
+    expected = operations.attention(*map(jnp.asarray, args))
+    actual = operations.attention(*(jnp.asarray(x, jnp.bfloat16) for x in args))
+    assert actual.dtype == jnp.bfloat16
+    np.testing.assert_allclose(actual.astype(jnp.float32), expected, rtol=0, atol=0.03)
 
 
-@pytest.mark.parametrize('size', [(1, 1), (1, 5), (7, 2), (13, 11)])
-def test_a_depthwise_convolution_by_shifts_is_the_convolution(
-    size: tuple[int, int],
-) -> None:
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((2, *size, 5), np.float32)
-    kernel = rng.standard_normal((3, 3, 1, 5), np.float32)
+def test_layer_norm_is_linens() -> None:
+    norm = nn.LayerNorm(epsilon=1e-6)
 
-    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            (1, 1),
-            'SAME',
-            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-            feature_group_count=5,
-        )
+    def plain(x: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
+        params = {'scale': scale.reshape(-1), 'bias': bias.reshape(-1)}
+        normal: Any = norm.apply({'params': params}, x)
+        return normal
 
-    ours = operations._depthwise_convolution_by_shifts
-    assert_same_with_gradients(ours, plain, x, kernel)
+    def ours(x: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
+        return operations.layer_norm(x, scale, bias, 1e-6)
+
+    scale, bias = (normal(1, 1, 1, 6, seed=seed) for seed in (1, 2))
+    x = 2 + normal(2, 5, 3, 6)
+    assert_same_with_gradients(ours, plain, x, scale, bias, tolerance=1e-5)
 
 
-def test_the_form_is_chosen_by_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other backends get XLA's convolution, of the same values."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((1, 9, 9, 4), np.float32)
-    kernel = rng.standard_normal((3, 3, 4, 2), np.float32)
-    depthwise = rng.standard_normal((3, 3, 1, 4), np.float32)
-    programs = []
-    values = []
-    for backend in ('cpu', 'gpu'):
-        monkeypatch.setattr(jax, 'default_backend', lambda backend=backend: backend)
+def test_a_gate_is_a_product() -> None:
+    def plain(x: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
+        return x * rows[:, :, None] * columns[:, None]
 
-        def both(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-            return (
-                operations.convolution(x, kernel, 2, 1),
-                operations.depthwise_convolution(x, depthwise),
-            )
+    x, rows, columns = normal(2, 5, 3, 4), normal(2, 5, 4, seed=1), normal(2, 3, 4)
+    assert_same_with_gradients(operations.gate, plain, x, rows, columns)
 
-        programs.append(str(jax.make_jaxpr(both)(x)).count('conv_general_dilated'))
-        values.append(both(jnp.asarray(x)))
-    assert programs == [0, 2]
-    for ours, plain in zip(*values, strict=True):
-        np.testing.assert_allclose(ours, plain, rtol=0, atol=1e-4)
+
+@pytest.mark.parametrize('axis', [1, 2])
+def test_a_mean_by_a_product_is_the_mean(axis: int) -> None:
+    def ours(x: jax.Array) -> jax.Array:
+        return operations._mean_by_product(x, axis)
+
+    def plain(x: jax.Array) -> jax.Array:
+        return jnp.mean(x, axis=axis)
+
+    assert_same_with_gradients(ours, plain, normal(2, 5, 3, 4))
+    half = jnp.asarray(normal(2, 5, 3, 4), jnp.bfloat16)
+    assert operations._mean_by_product(half, axis).dtype == jnp.bfloat16
+
+
+def test_the_gradient_of_gelu_is_its_derivative() -> None:
+    def plain(x: jax.Array) -> jax.Array:
+        return nn.gelu(x, approximate=False)
+
+    assert_same_with_gradients(gelu, plain, np.linspace(-6, 6, 101, dtype=np.float32))

@@ -11,7 +11,7 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 
 from cadnet_jax.models.layers import BatchNorm
-from cadnet_jax.models.operations import resize_bilinear
+from cadnet_jax.models.operations import gate, mean, resize_bilinear
 
 # Added to each difference before it is squared, as in the published code (PyTorch's
 # pairwise_distance), so that the gradient at zero difference is finite.
@@ -99,7 +99,7 @@ class CoordinateAttention(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         height, channels = x.shape[1], x.shape[-1]
-        lines = jnp.concatenate([jnp.mean(x, axis=2), jnp.mean(x, axis=1)], axis=1)
+        lines = jnp.concatenate([mean(x, 2), mean(x, 1)], axis=1)
         lines = nn.Dense(channels // self.reduction, dtype=self.dtype, name='reduce')(
             lines
         )
@@ -113,4 +113,4 @@ class CoordinateAttention(nn.Module):
         columns = nn.Dense(channels, dtype=self.dtype, name='gate_width')(
             lines[:, height:]
         )
-        return x * nn.sigmoid(rows)[:, :, None] * nn.sigmoid(columns)[:, None]
+        return gate(x, nn.sigmoid(rows), nn.sigmoid(columns))

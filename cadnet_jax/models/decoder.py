@@ -28,8 +28,8 @@ from cadnet_jax.models.change import (
     CoordinateAttention,
     min_max_normalize,
 )
-from cadnet_jax.models.layers import BatchNorm
-from cadnet_jax.models.operations import resize_bilinear
+from cadnet_jax.models.layers import BatchNorm, Projection
+from cadnet_jax.models.operations import multiply, resize_bilinear
 
 CHANNELS = 256
 
@@ -107,7 +107,7 @@ class Decoder(nn.Module):
 
     def _project(self, x: jax.Array, stage: int, *, train: bool) -> jax.Array:
         name = f'project_{stage}'
-        x = nn.Dense(CHANNELS, use_bias=False, dtype=self.dtype, name=name)(x)
+        x = Projection(CHANNELS, dtype=self.dtype, name=name)(x)
         return nn.relu(self._norm(f'{name}_norm')(x, train=train))
 
     def _by_stage(self, kernel: jax.Array) -> list[jax.Array]:
@@ -120,7 +120,7 @@ class Decoder(nn.Module):
         """sum_i up(W_i f_i): `[B, H_1, W_1, 256]`."""
         size = projected[0].shape[1:3]
         products = [
-            resize_bilinear(_multiply(x, w), size)
+            resize_bilinear(multiply(x, w), size)
             for x, w in zip(projected, kernels, strict=True)
         ]
         return sum(products[1:], start=products[0])
@@ -147,7 +147,7 @@ class Decoder(nn.Module):
             axis_name=self.axis_name, dtype=self.dtype, name='coordinate_attention'
         )(sum(upsampled, start=d), train=train)
         shared = sum(kernels[1:], start=kernels[0])
-        return self._fuse(projected, kernels) + _multiply(s, shared)
+        return self._fuse(projected, kernels) + multiply(s, shared)
 
     def _out_of_class(
         self, projected: Sequence[jax.Array], norm: jax.Array, kernel: jax.Array
@@ -156,10 +156,3 @@ class Decoder(nn.Module):
         size = projected[0].shape[1:3]
         kernels = self._attended(kernel, [resize_bilinear(x, size) for x in projected])
         return norm * self._fuse(projected, kernels)
-
-
-def _multiply(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`[B, H, W, C]` times `[B, C, D]`, or `[1, C, D]` for all: `[B, H, W, D]`."""
-    if kernel.shape[0] == 1:
-        return x @ kernel[0]
-    return jnp.einsum('bhwc,bcd->bhwd', x, kernel)

@@ -10,7 +10,8 @@ from flax import linen as nn
 from jax import lax
 from jax.typing import DTypeLike
 
-from cadnet_jax.models.operations import convolution, depthwise_convolution
+from cadnet_jax.models.convolutions import convolution, depthwise_convolution
+from cadnet_jax.models.operations import layer_norm, multiply
 
 
 class Conv(nn.Module):
@@ -40,6 +41,20 @@ class Conv(nn.Module):
         return x + bias.astype(self.dtype).reshape(1, 1, 1, -1)
 
 
+class Projection(nn.Module):
+    """A product with a matrix at each position: `[B, H, W, C]` -> `[..., features]`."""
+
+    features: int
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel = self.param(
+            'kernel', nn.initializers.lecun_normal(), (x.shape[-1], self.features)
+        )
+        return multiply(x.astype(self.dtype), kernel[None])
+
+
 class DepthwiseConv(nn.Module):
     """A 3x3 convolution of each channel by itself, zero padded: the shape stays."""
 
@@ -54,6 +69,22 @@ class DepthwiseConv(nn.Module):
         bias = self.param('bias', nn.initializers.zeros, (channels,))
         x = depthwise_convolution(x.astype(self.dtype), kernel.astype(self.dtype))
         return x + bias.astype(self.dtype).reshape(1, 1, 1, -1)
+
+
+class LayerNorm(nn.Module):
+    """Each position to mean 0 and variance 1 over the channels, scale and bias."""
+
+    epsilon: float = 1e-6
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (x.shape[-1],)
+        scale = self.param('scale', nn.initializers.ones, shape)
+        bias = self.param('bias', nn.initializers.zeros, shape)
+        leading = (1,) * (x.ndim - 1)
+        scale, bias = scale.reshape(*leading, -1), bias.reshape(*leading, -1)
+        return layer_norm(x.astype(self.dtype), scale, bias, self.epsilon)
 
 
 class BatchNorm(nn.Module):

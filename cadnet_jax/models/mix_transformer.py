@@ -5,7 +5,6 @@ N = H W, with R the reduction of keys and values (eqs. 5 and 6) and h the heads.
 """
 
 import functools
-import math
 from typing import NamedTuple
 
 import jax
@@ -13,8 +12,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from cadnet_jax.models.layers import Conv, DepthwiseConv, DropPath
-from cadnet_jax.models.operations import gelu
+from cadnet_jax.models.layers import Conv, DepthwiseConv, DropPath, LayerNorm
+from cadnet_jax.models.operations import attention, gelu
 
 
 class Variant(NamedTuple):
@@ -60,18 +59,13 @@ class Attention(nn.Module):
         if self.reduction > 1:
             r = self.reduction
             reduced = Conv(channels, r, r, dtype=self.dtype, name='reduction')(x)
-            reduced = nn.LayerNorm(
-                epsilon=1e-6, dtype=self.dtype, name='reduction_norm'
-            )(reduced)
+            reduced = LayerNorm(dtype=self.dtype, name='reduction_norm')(reduced)
         size = channels // self.heads
         query = dense(channels, name='query')(x)
         query = query.reshape(batch, -1, self.heads, size)
         key_value = dense(2 * channels, name='key_value')(reduced)
         key_value = key_value.reshape(batch, -1, 2, self.heads, size)
-        key, value = key_value[:, :, 0], key_value[:, :, 1]
-        logits = jnp.einsum('bqhd,bkhd->bhqk', query * (1 / math.sqrt(size)), key)
-        weights = nn.softmax(logits.astype(jnp.float32)).astype(self.dtype)
-        mixed = jnp.einsum('bhqk,bkhd->bqhd', weights, value)
+        mixed = attention(query, key_value[:, :, 0], key_value[:, :, 1])
         mixed = mixed.reshape(batch, height, width, channels)
         return dense(channels, name='output')(mixed)
 
@@ -101,7 +95,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        norm = functools.partial(nn.LayerNorm, epsilon=1e-6, dtype=self.dtype)
+        norm = functools.partial(LayerNorm, dtype=self.dtype)
         attention = Attention(self.heads, self.reduction, self.dtype, name='attention')
         x += self.drop_path(attention(norm(name='norm_1')(x)), train=train)
         mlp = MixMLP(self.dtype, name='mlp')
@@ -126,7 +120,7 @@ class PatchEmbedding(nn.Module):
             dtype=self.dtype,
             name='projection',
         )(x)
-        return nn.LayerNorm(epsilon=1e-6, dtype=self.dtype, name='norm')(x)
+        return LayerNorm(dtype=self.dtype, name='norm')(x)
 
 
 class MixTransformer(nn.Module):
@@ -169,6 +163,6 @@ class MixTransformer(nn.Module):
                     self.dtype,
                     name=f'{scope}_block_{block + 1}',
                 )(x, train=train)
-            x = nn.LayerNorm(epsilon=1e-6, dtype=self.dtype, name=f'{scope}_norm')(x)
+            x = LayerNorm(dtype=self.dtype, name=f'{scope}_norm')(x)
             features.append(x)
         return tuple(features)

@@ -1,17 +1,18 @@
-"""Pure operations of the network: resizing, GELU, convolutions.
+"""Pure operations of the network, with gradients of their own.
 
 Notation: B batch, H and W height and width, C channels; arrays are `[B, H, W, C]`.
-XLA's convolutions are slow on the CPU, in both directions. `convolution` and
-`depthwise_convolution` are the one place where an operation is chosen by backend.
+Automatic gradients would be right as well. These take less time and memory, on the CPU
+above all; docs/performance.md has the figures.
 """
 
 import functools
 import math
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from cadnet_jax.models.backend import by_backend
 
 
 def resize_bilinear(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
@@ -20,14 +21,16 @@ def resize_bilinear(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
     Bilinear, the same as PyTorch's `interpolate(mode='bilinear', align_corners=False)`.
     """
     height, width = x.shape[1:3]
+    if (height, width) == tuple(size):
+        return x
     if size[0] % height or size[1] % width:
         shape = (x.shape[0], *size, x.shape[3])
         return jax.image.resize(x, shape, 'bilinear', antialias=False)
-    x = _enlarge(x, axis=2, factor=size[1] // width)
-    return _enlarge(x, axis=1, factor=size[0] // height)
+    x = enlarge(x, 2, size[1] // width)
+    return enlarge(x, 1, size[0] // height)
 
 
-def _enlarge(x: jax.Array, *, axis: int, factor: int) -> jax.Array:
+def _enlarge(x: jax.Array, axis: int, factor: int) -> jax.Array:
     """Linear interpolation to an integer multiple of one axis' length.
 
     Every position in a cell has the same two weights in all cells: a few shifted
@@ -49,141 +52,256 @@ def _enlarge(x: jax.Array, *, axis: int, factor: int) -> jax.Array:
     return jnp.stack(phases, axis=axis + 1).reshape(shape)
 
 
-def gelu(x: jax.Array) -> jax.Array:
-    """The exact GELU. Linen's is written with erfc, which is slower than erf."""
-    return 0.5 * x * (1 + lax.erf(x * math.sqrt(0.5)))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _enlarge_on_cpu(x: jax.Array, axis: int, factor: int) -> jax.Array:
+    """`_enlarge`, whose gradient is a matrix product instead of a dozen paddings."""
+    return _enlarge(x, axis, factor)
 
 
-def _convolution(x: jax.Array, kernel: jax.Array, stride: int, pad: int) -> jax.Array:
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        (stride, stride),
-        ((pad, pad), (pad, pad)),
-        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-    )
+def _enlarge_forward(x: jax.Array, axis: int, factor: int) -> tuple[jax.Array, None]:
+    return _enlarge(x, axis, factor), None
 
 
-def _convolution_by_patches(
-    x: jax.Array, kernel: jax.Array, stride: int, pad: int
-) -> jax.Array:
-    """The same values as `_convolution`: patches are gathered, then multiplied once.
-
-    Rows and columns are first split into cells of the stride's size. For each row of
-    the kernel, its taps then lie side by side in one cell and the next ones.
-    """
-    batch, height, width, channels = x.shape
-    taps = kernel.shape[0]
-    reach = -(-taps // stride)
-    out_h = (height + 2 * pad - taps) // stride + 1
-    out_w = (width + 2 * pad - taps) // stride + 1
-    rows, columns = out_h + reach - 1, out_w + reach - 1
-    edges = [
-        (0, 0, 0),
-        (pad, rows * stride - height - pad, 0),
-        (pad, columns * stride - width - pad, 0),
-        (0, 0, 0),
-    ]
-    x = lax.pad(x, jnp.zeros((), x.dtype), edges)
-    if reach == 1:
-        x = x.reshape(batch, rows, stride, columns, stride, channels)
-        patches = x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows, columns, -1)
+def _enlarge_backward(
+    axis: int, factor: int, residuals: None, gradient: jax.Array
+) -> tuple[jax.Array]:
+    del residuals
+    batch, height, width, channels = gradient.shape
+    length = gradient.shape[axis] // factor
+    weights = _enlarge(jnp.eye(length, dtype=gradient.dtype)[None], 2, factor)[0]
+    if axis == 1:
+        flat = gradient.reshape(batch, height, width * channels)
+        shape = batch, length, width, channels
+    elif channels < length:  # smaller than a copy of the weights for each row
+        return (jnp.einsum('nw,bhwc->bhnc', weights, gradient),)
     else:
-        x = x.reshape(batch, rows, stride, columns, stride * channels)
-        slices = []
-        for i in range(taps):
-            line = x[:, i // stride :, i % stride][:, :out_h]
-            for cell in range(reach):
-                count = min(stride, taps - cell * stride)
-                slices.append(line[:, :, cell : cell + out_w, : count * channels])
-        patches = jnp.concatenate(slices, axis=-1)
-    return patches @ kernel.reshape(-1, kernel.shape[-1])
+        flat = gradient.reshape(batch * height, width, channels)
+        shape = batch, height, length, channels
+    weights = jnp.broadcast_to(weights, (len(flat), *weights.shape))
+    return (jnp.matmul(weights, flat).reshape(shape),)
 
 
-def _depthwise_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        (1, 1),
-        ((1, 1), (1, 1)),
-        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-        feature_group_count=x.shape[-1],
-    )
+_enlarge_on_cpu.defvjp(_enlarge_forward, _enlarge_backward)
 
 
-def _pad_by_one(x: jax.Array) -> jax.Array:
-    return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-
-
-_TAPS = tuple((i, j) for i in range(3) for j in range(3))
-
-
-def _weighted_shifts(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    height, width = x.shape[1:3]
-    x = _pad_by_one(x)
-    terms = [
-        x[:, i : i + height, j : j + width] * kernel[i, j].reshape(1, 1, 1, -1)
-        for i, j in _TAPS
-    ]
-    return sum(terms[1:], start=terms[0])
+enlarge = by_backend(cpu=_enlarge_on_cpu, default=_enlarge)
 
 
 @jax.custom_vjp
-def _depthwise_convolution_by_shifts(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The same values as `_depthwise_convolution`, as nine multiply-adds.
+def multiply(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`[B, H, W, C]` times `[B, C, D]`, or `[1, C, D]` for all: `[B, H, W, D]`.
 
-    The gradient for `x` is the same sum with the kernel turned by 180 degrees; the
-    gradient for the kernel is nine inner products, gathered row by row: XLA's
-    reductions of a product over rows and columns take seven times as long.
+    In the gradient for the kernel it is always `x` that is transposed. XLA would do it
+    with the other gradient, and compute that anew in the order of the columns.
     """
-    return _weighted_shifts(x, kernel)
+    flat, kernel = _flat(x, kernel), kernel.astype(x.dtype)
+    return jnp.matmul(flat, kernel).reshape(*x.shape[:-1], kernel.shape[-1])
 
 
-def _depthwise_forward(
+def _flat(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`[B, H, W, C]` -> `[B, N, C]`, B of `kernel`."""
+    return x.reshape(kernel.shape[0], -1, x.shape[-1])
+
+
+def _multiply_forward(
     x: jax.Array, kernel: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _weighted_shifts(x, kernel), (x, kernel)
+    return multiply(x, kernel), (x, kernel)
 
 
-def _depthwise_backward(
+def _multiply_backward(
     residuals: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = residuals
-    batch, height, width, channels = x.shape
-    padded = _pad_by_one(x)
-
-    # Sums over many rows lose their digits in bfloat16.
-    def add_row(row: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        rows = lax.dynamic_slice_in_dim(padded, row, 3, axis=1)
-        change = lax.dynamic_index_in_dim(gradient, row, axis=1, keepdims=False)
-        return tuple(
-            total + (rows[:, i, j : j + width] * change).astype(jnp.float32)
-            for total, (i, j) in zip(sums, _TAPS, strict=True)
-        )
-
-    zeros = (jnp.zeros((batch, width, channels), jnp.float32),) * len(_TAPS)
-    sums = lax.fori_loop(0, height, add_row, zeros)
-    kernel_gradient = jnp.stack([jnp.sum(total, axis=(0, 1)) for total in sums])
+    transposed = (((1,), (1,)), ((0,), (0,)))
+    kernel_gradient = lax.dot_general(
+        _flat(x, kernel), _flat(gradient, kernel), transposed
+    )
     return (
-        _weighted_shifts(gradient, kernel[::-1, ::-1]),
-        kernel_gradient.reshape(kernel.shape).astype(kernel.dtype),
+        multiply(gradient, kernel.swapaxes(1, 2)),
+        kernel_gradient.astype(kernel.dtype),
     )
 
 
-_depthwise_convolution_by_shifts.defvjp(_depthwise_forward, _depthwise_backward)
+multiply.defvjp(_multiply_forward, _multiply_backward)
 
 
-def _by_backend(*, cpu: Callable, default: Callable) -> Callable:
-    """`cpu` on the CPU, `default` elsewhere; both give the same values."""
+@jax.custom_vjp
+def attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+    """softmax(Q K^T / sqrt(d)) V for each head.
 
-    @functools.wraps(default)
-    def choose(*args: jax.Array | int) -> jax.Array:
-        return (cpu if jax.default_backend() == 'cpu' else default)(*args)
+    The weights are never normalised, the result is; and in the gradient the largest
+    arrays, of N x M, always stand where a matrix product reads them row by row.
 
-    return choose
+    Args:
+        query: `[B, N, h, d]`.
+        key: `[B, M, h, d]`.
+        value: `[B, M, h, d]`.
+
+    Returns:
+        `[B, N, h, d]`, in the format of `value`.
+    """
+    return _attention_forward(query, key, value)[0]
 
 
-convolution = _by_backend(cpu=_convolution_by_patches, default=_convolution)
-depthwise_convolution = _by_backend(
-    cpu=_depthwise_convolution_by_shifts, default=_depthwise_convolution
-)
+def _attention_forward(
+    query: jax.Array, key: jax.Array, value: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    scaled = query * (1 / math.sqrt(query.shape[-1]))
+    logits = jnp.einsum('bqhd,bkhd->bhqk', scaled, key).astype(jnp.float32)
+    exponentials = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
+    norm = 1 / jnp.sum(exponentials, axis=-1)
+    norm = norm.swapaxes(1, 2)[..., None].astype(value.dtype)  # [B, N, h, 1]
+    exponentials = exponentials.astype(value.dtype)
+    mixed = jnp.einsum('bhqk,bkhd->bqhd', exponentials, value) * norm
+    return mixed, (scaled, key, value, exponentials, norm, mixed)
+
+
+def _attention_backward(
+    residuals: tuple[jax.Array, ...], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    scaled, key, value, exponentials, norm, mixed = residuals
+    # With weights W = norm * exponentials: W * (dW - sum_k W dW) is the gradient of the
+    # logits, dW = gradient V^T, and the sum over the keys is gradient * mixed over d.
+    gradient = gradient * norm
+    inner = jnp.sum((gradient * mixed).astype(jnp.float32), axis=-1)
+    weights = jnp.einsum('bqhd,bkhd->bhqk', gradient, value)
+    logits = exponentials * (
+        weights - inner.swapaxes(1, 2)[..., None].astype(weights.dtype)
+    )
+    query = jnp.einsum('bhqk,bkhd->bqhd', logits, key)
+    return (
+        query * (1 / math.sqrt(query.shape[-1])),
+        _sum_over_queries(scaled, logits),
+        _sum_over_queries(gradient, exponentials),
+    )
+
+
+def _sum_over_queries(x: jax.Array, weights: jax.Array) -> jax.Array:
+    """`[B, N, h, d]`, `[B, h, N, M]` -> `[B, M, h, d]`."""
+    # In this order it is the small array that is transposed.
+    product = lax.dot_general(x, weights, (((1,), (2,)), ((0, 2), (0, 1))))
+    return product.transpose(0, 3, 1, 2)
+
+
+attention.defvjp(_attention_forward, _attention_backward)
+
+
+def _mean(x: jax.Array, axis: int) -> jax.Array:
+    """Mean over the rows (1) or the columns (2) of `[B, H, W, C]`."""
+    return jnp.mean(x, axis=axis)
+
+
+def _mean_by_product(x: jax.Array, axis: int) -> jax.Array:
+    return (_sum(x, axis) / x.shape[axis]).astype(x.dtype)
+
+
+mean = by_backend(cpu=_mean_by_product, default=_mean)
+
+
+def _sum(x: jax.Array, axis: int) -> jax.Array:
+    """As a product with ones: XLA's own sum takes many times as long on the CPU."""
+    batch, height, width, channels = x.shape
+    if axis == 1:
+        flat = x.reshape(batch, height, width * channels)
+    else:
+        flat = x.reshape(batch * height, width, channels)
+    ones = jnp.ones((flat.shape[0], 1, flat.shape[1]), x.dtype)
+    sums = jnp.matmul(ones, flat, preferred_element_type=jnp.float32)
+    return sums.reshape(batch, width if axis == 1 else height, channels)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def layer_norm(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> jax.Array:
+    """Each position of `[B, H, W, C]` to mean 0 and variance 1, then scale and bias."""
+    return _layer_norm_forward(x, scale, bias, epsilon)[0]
+
+
+def _layer_norm_forward(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    values = x.astype(jnp.float32)
+    average = jnp.mean(values, axis=-1, keepdims=True)
+    square = jnp.mean(jnp.square(values), axis=-1, keepdims=True)
+    factor = lax.rsqrt(jnp.maximum(square - jnp.square(average), 0) + epsilon)
+    normal = (values - average) * factor
+    return (normal * scale + bias).astype(x.dtype), (x, scale, average, factor)
+
+
+def _layer_norm_backward(
+    epsilon: float, residuals: tuple[jax.Array, ...], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    del epsilon
+    x, scale, average, factor = residuals
+    gradient = gradient.astype(jnp.float32)
+    normal = (x.astype(jnp.float32) - average) * factor
+    scaled = gradient * scale
+    change = (
+        scaled
+        - jnp.mean(scaled, axis=-1, keepdims=True)
+        - normal * jnp.mean(scaled * normal, axis=-1, keepdims=True)
+    )
+    axes = tuple(range(x.ndim - 1))
+    return (
+        (change * factor).astype(x.dtype),
+        jnp.sum(gradient * normal, axes, keepdims=True),
+        jnp.sum(gradient, axes, keepdims=True),
+    )
+
+
+layer_norm.defvjp(_layer_norm_forward, _layer_norm_backward)
+
+
+@jax.custom_vjp
+def gate(x: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
+    """`[B, H, W, C]` times `[B, H, C]` and times `[B, W, C]`."""
+    return x * rows[:, :, None] * columns[:, None]
+
+
+def _gate_forward(
+    x: jax.Array, rows: jax.Array, columns: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    return gate(x, rows, columns), (x, rows, columns)
+
+
+def _gate_backward(
+    residuals: tuple[jax.Array, ...], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    x, rows, columns = residuals
+    product = gradient * x
+    return (
+        gate(gradient, rows, columns),
+        _sum(product * columns[:, None], 2).astype(rows.dtype),
+        _sum(product * rows[:, :, None], 1).astype(columns.dtype),
+    )
+
+
+gate.defvjp(_gate_forward, _gate_backward)
+
+
+@jax.custom_vjp
+def gelu(x: jax.Array) -> jax.Array:
+    """The exact GELU, x times the normal distribution up to x.
+
+    Linen's is written with erfc, which is slower than erf, and keeps more for the
+    gradient than `x`.
+    """
+    return x * _normal_distribution(x)
+
+
+def _normal_distribution(x: jax.Array) -> jax.Array:
+    return 0.5 * (1 + lax.erf(x * math.sqrt(0.5)))
+
+
+def _gelu_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return gelu(x), x
+
+
+def _gelu_backward(x: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
+    density = jnp.exp(-0.5 * jnp.square(x)) * (1 / math.sqrt(2 * math.pi))
+    return (gradient * (_normal_distribution(x) + x * density),)
+
+
+gelu.defvjp(_gelu_forward, _gelu_backward)

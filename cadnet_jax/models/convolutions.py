@@ -1,0 +1,136 @@
+"""Convolutions, in the form that is fast on the device.
+
+Notation: B batch, H and W height and width, C channels; arrays are `[B, H, W, C]`.
+XLA's convolutions are slow on the CPU, in both directions.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from cadnet_jax.models.backend import by_backend
+
+
+def _convolution(x: jax.Array, kernel: jax.Array, stride: int, pad: int) -> jax.Array:
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (stride, stride),
+        ((pad, pad), (pad, pad)),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    )
+
+
+def _convolution_by_patches(
+    x: jax.Array, kernel: jax.Array, stride: int, pad: int
+) -> jax.Array:
+    """The same values as `_convolution`: patches are gathered, then multiplied once.
+
+    Rows and columns are first split into cells of the stride's size. For each row of
+    the kernel, its taps then lie side by side in one cell and the next ones.
+    """
+    batch, height, width, channels = x.shape
+    taps = kernel.shape[0]
+    reach = -(-taps // stride)
+    out_h = (height + 2 * pad - taps) // stride + 1
+    out_w = (width + 2 * pad - taps) // stride + 1
+    rows, columns = out_h + reach - 1, out_w + reach - 1
+    edges = [
+        (0, 0, 0),
+        (pad, rows * stride - height - pad, 0),
+        (pad, columns * stride - width - pad, 0),
+        (0, 0, 0),
+    ]
+    x = lax.pad(x, jnp.zeros((), x.dtype), edges)
+    if reach == 1:
+        x = x.reshape(batch, rows, stride, columns, stride, channels)
+        patches = x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows, columns, -1)
+    else:
+        x = x.reshape(batch, rows, stride, columns, stride * channels)
+        slices = []
+        for i in range(taps):
+            line = x[:, i // stride :, i % stride][:, :out_h]
+            for cell in range(reach):
+                count = min(stride, taps - cell * stride)
+                slices.append(line[:, :, cell : cell + out_w, : count * channels])
+        patches = jnp.concatenate(slices, axis=-1)
+    return patches @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def _depthwise_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (1, 1),
+        ((1, 1), (1, 1)),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        feature_group_count=x.shape[-1],
+    )
+
+
+def _pad_by_one(x: jax.Array) -> jax.Array:
+    return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+
+
+_TAPS = tuple((i, j) for i in range(3) for j in range(3))
+
+
+def _weighted_shifts(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    height, width = x.shape[1:3]
+    x = _pad_by_one(x)
+    terms = [
+        x[:, i : i + height, j : j + width] * kernel[i, j].reshape(1, 1, 1, -1)
+        for i, j in _TAPS
+    ]
+    return sum(terms[1:], start=terms[0])
+
+
+@jax.custom_vjp
+def _depthwise_convolution_by_shifts(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The same values as `_depthwise_convolution`, as nine multiply-adds.
+
+    The gradient for `x` is the same sum with the kernel turned by 180 degrees; the
+    gradient for the kernel is nine inner products, gathered row by row: XLA's
+    reductions of a product over rows and columns take seven times as long.
+    """
+    return _weighted_shifts(x, kernel)
+
+
+def _depthwise_forward(
+    x: jax.Array, kernel: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _weighted_shifts(x, kernel), (x, kernel)
+
+
+def _depthwise_backward(
+    residuals: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x, kernel = residuals
+    batch, height, width, channels = x.shape
+    padded = _pad_by_one(x)
+
+    # Sums over many rows lose their digits in bfloat16.
+    def add_row(row: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        rows = lax.dynamic_slice_in_dim(padded, row, 3, axis=1)
+        change = lax.dynamic_index_in_dim(gradient, row, axis=1, keepdims=False)
+        return tuple(
+            total + (rows[:, i, j : j + width] * change).astype(jnp.float32)
+            for total, (i, j) in zip(sums, _TAPS, strict=True)
+        )
+
+    zeros = (jnp.zeros((batch, width, channels), jnp.float32),) * len(_TAPS)
+    sums = lax.fori_loop(0, height, add_row, zeros)
+    kernel_gradient = jnp.stack([jnp.sum(total, axis=(0, 1)) for total in sums])
+    return (
+        _weighted_shifts(gradient, kernel[::-1, ::-1]),
+        kernel_gradient.reshape(kernel.shape).astype(kernel.dtype),
+    )
+
+
+_depthwise_convolution_by_shifts.defvjp(_depthwise_forward, _depthwise_backward)
+
+
+convolution = by_backend(cpu=_convolution_by_patches, default=_convolution)
+depthwise_convolution = by_backend(
+    cpu=_depthwise_convolution_by_shifts, default=_depthwise_convolution
+)
