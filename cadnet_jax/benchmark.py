@@ -127,15 +127,20 @@ def format_table(results: Sequence[Mapping[str, Any]]) -> str:
         'matmul_share': '.1%',
         'copy_share': '.1%',
     }
-    known = [name for name in columns if any(name in result for result in results)]
-    width = max(len(result['work']) for result in results)
-    lines = [' ' * width + ''.join(f'{name:>15}' for name in known)]
-    for result in results:
-        cells = (
+    rows = [['', *columns]] + [
+        [result['work']]
+        + [
             format(result[name], columns[name]) if name in result else ''
-            for name in known
-        )
-        lines.append(f'{result["work"]:{width}}' + ''.join(f'{x:>15}' for x in cells))
+            for name in columns
+        ]
+        for result in results
+    ]
+    filled = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    widths = [max(map(len, column)) for column in filled]
+    lines = [
+        '  '.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in zip(*filled, strict=True)
+    ]
     for result in results[1:]:
         ratio = ratios(result, results[0])
         lines.append(

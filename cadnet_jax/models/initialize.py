@@ -5,6 +5,7 @@ with deviation 0.02, cut off at two deviations; every other kernel is He normal 
 fan-out in the encoder and over its fan-in in the decoder; the classifier 0.01.
 """
 
+import functools
 import math
 from typing import Any
 
@@ -16,6 +17,7 @@ from cadnet_jax.models.cadnet import CADNet
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
 
 
+@functools.cache  # a second, and it is asked for several times
 def parameter_shapes(model: CADNet) -> dict[str, Any]:
     """The variables of `model` ('params', 'batch_stats') as shapes, not computed."""
     image = jax.ShapeDtypeStruct((1, SMALLEST_SIDE, SMALLEST_SIDE, 3), np.float32)
