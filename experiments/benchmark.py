@@ -36,7 +36,7 @@ _DEVICES = flags.DEFINE_integer(
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Turns of each workload.', lower_bound=1)
 _RUNS = flags.DEFINE_integer('runs', 4, 'Runs in each turn.', lower_bound=1)
 _OUTPUT = flags.DEFINE_string('output', None, 'JSON file for all figures.')
-config.define_flags('model', 'data', 'loss', 'optim')
+config.define_flags()
 
 
 def main(argv: list[str]) -> None:

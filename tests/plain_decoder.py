@@ -2,7 +2,7 @@
 
     python -m tests.plain_decoder
 
-compares the time and the memory of a training step with it and with ours.
+compares the time and the memory of a training step of plain parts with ours.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,15 @@ import jax.numpy as jnp
 
 from cadnet_jax import benchmark, workloads
 from cadnet_jax.config import Config
-from cadnet_jax.models import cadnet
+from cadnet_jax.models import (
+    cadnet,
+    change,
+    convolutions,
+    decoder,
+    layers,
+    mix_transformer,
+    operations,
+)
 from cadnet_jax.models.change import ChannelAttention, CoordinateAttention
 from cadnet_jax.models.decoder import Decoder, _pool
 from cadnet_jax.models.operations import resize_bilinear
@@ -60,8 +68,19 @@ def _concatenated(projected: Sequence[jax.Array]) -> jax.Array:
 
 
 def plain_training_step(settings: benchmark.Settings) -> benchmark.Job:
-    """For a process of its own: every network in it is built with `PlainDecoder`."""
+    """For a process of its own, where every network is then built of plain parts.
+
+    `PlainDecoder`, XLA's convolutions, and automatic gradients everywhere.
+    """
     cadnet.Decoder = PlainDecoder  # type: ignore[misc]
+    operations.enlarge = operations._enlarge
+    change.mean = operations._mean
+    layers.convolution = convolutions._convolution
+    layers.depthwise_convolution = convolutions._depthwise_convolution
+    for module in (change, decoder, layers, mix_transformer):
+        for name, value in list(vars(module).items()):
+            if isinstance(value, jax.custom_vjp):
+                setattr(module, name, value.fun)
     return workloads.training_step(settings)
 
 

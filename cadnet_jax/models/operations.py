@@ -300,8 +300,10 @@ def _gelu_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _gelu_backward(x: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
+    # Of -x, so that XLA does not keep the forward pass' value for it.
+    distribution = 1 - _normal_distribution(-x)
     density = jnp.exp(-0.5 * jnp.square(x)) * (1 / math.sqrt(2 * math.pi))
-    return (gradient * (_normal_distribution(x) + x * density),)
+    return (gradient * (distribution + x * density),)
 
 
 gelu.defvjp(_gelu_forward, _gelu_backward)
