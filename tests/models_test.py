@@ -366,6 +366,18 @@ def test_bfloat16_has_float32_parameters_and_outputs_and_comes_near() -> None:
         assert 0 < error < 0.03, name
 
 
+def test_shapes_follow_a_variant_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are kept between calls, though."""
+    model = build_model(ModelConfig(variant='tiny'), 3)
+    before = parameter_shapes(model)
+    assert parameter_shapes(model) is before
+    monkeypatch.setitem(VARIANTS, 'tiny', TINY._replace(blocks=(1, 1, 1, 2)))
+    names = [
+        set(shapes['params']['encoder']) for shapes in (before, parameter_shapes(model))
+    ]
+    assert names[0] < names[1]
+
+
 def test_initialisation_depends_on_the_seed_alone() -> None:
     model = build_model(ModelConfig(variant='tiny'), 3)
     first, again, other = (initialize(model, seed=seed) for seed in (0, 0, 1))

@@ -14,12 +14,18 @@ import numpy as np
 from flax import traverse_util
 
 from cadnet_jax.models.cadnet import CADNet
-from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
+from cadnet_jax.models.mix_transformer import SMALLEST_SIDE, VARIANTS, Variant
 
 
-@functools.cache  # a second, and it is asked for several times
 def parameter_shapes(model: CADNet) -> dict[str, Any]:
     """The variables of `model` ('params', 'batch_stats') as shapes, not computed."""
+    return _shapes(model, VARIANTS[model.config.variant])
+
+
+# It takes most of a second, and is asked for several times. VARIANTS is open to others.
+@functools.cache
+def _shapes(model: CADNet, variant: Variant) -> dict[str, Any]:
+    del variant
     image = jax.ShapeDtypeStruct((1, SMALLEST_SIDE, SMALLEST_SIDE, 3), np.float32)
     return jax.eval_shape(model.init, jax.random.key(0), image, image)
 
