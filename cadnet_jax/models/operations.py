@@ -200,7 +200,10 @@ mean = by_backend(cpu=_mean_by_product, default=_mean)
 
 
 def _sum(x: jax.Array, axis: int) -> jax.Array:
-    """As a product with ones: XLA's own sum takes many times as long on the CPU."""
+    """Sum over the rows (1) or the columns (2), float32 `[B, W or H, C]`.
+
+    As a product with ones: XLA's own sum takes many times as long on the CPU.
+    """
     batch, height, width, channels = x.shape
     if axis == 1:
         flat = x.reshape(batch, height, width * channels)
@@ -215,7 +218,10 @@ def _sum(x: jax.Array, axis: int) -> jax.Array:
 def layer_norm(
     x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
 ) -> jax.Array:
-    """Each position of `[B, H, W, C]` to mean 0 and variance 1, then scale and bias."""
+    """Each position of `[B, H, W, C]` to mean 0 and variance 1, then scale and bias.
+
+    `scale` and `bias` are `[1, 1, 1, C]`; `epsilon` is added to the variance.
+    """
     return _layer_norm_forward(x, scale, bias, epsilon)[0]
 
 
@@ -283,7 +289,7 @@ gate.defvjp(_gate_forward, _gate_backward)
 
 @jax.custom_vjp
 def gelu(x: jax.Array) -> jax.Array:
-    """The exact GELU, x times the normal distribution up to x.
+    """The exact GELU, x times the normal distribution up to x, in any shape.
 
     Linen's is written with erfc, which is slower than erf, and keeps more for the
     gradient than `x`.
