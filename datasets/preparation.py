@@ -6,23 +6,28 @@ TensorFlow. Its `metadata.json` holds
 
     class_names   ["background", ...], a pixel's class id is its index here
     class_pixels  {split: [pixels of class 0, of class 1, ...]}
+    options       {name: value} and
+    statistics    {split: {what: {value: how many}}}, where the builder has them
 
 Ids in a mask: 0 background, 1..K defects, 255 ignored (counted nowhere).
 """
 
 import contextlib
+import errno
 import io
 import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 from numpy.typing import NDArray
+
+from cadnet_jax.datasets import disk_shuffling
+from cadnet_jax.datasets.encoding import encode_png
 
 IGNORED = 255
 
@@ -66,17 +71,6 @@ def example(
     }
 
 
-def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """PNG of an RGB image [H, W, 3] or a mask [H, W], uint8.
-
-    Compressed lightly: training decodes each pair many times, and that is its cost.
-    """
-    if pixels.ndim == 3:
-        pixels = pixels[..., ::-1]  # cv2 expects BGR
-    pixels = np.ascontiguousarray(pixels)
-    return cv2.imencode('.png', pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
-
-
 def count_pixels(mask: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
     """Pixels of each class in `mask` [H, W], int64 [num_classes].
 
@@ -107,33 +101,41 @@ def prepare(
     make_builder: Callable[..., tfds.core.GeneratorBasedBuilder],
     output_dir: pathlib.Path,
     *,
-    source_dir: pathlib.Path,
+    source_dir: pathlib.Path | None = None,
     overwrite: bool = False,
 ) -> pathlib.Path:
-    """Writes `output_dir/NAME/VERSION` and returns its path.
+    """Writes `output_dir/NAME/VERSION` (or NAME/CONFIG/VERSION) and returns its path.
 
     It appears under its name when it is whole; after an error or an interruption what
-    stood there before stands there again. One that exists is left as it is, unless
-    `overwrite`.
+    stood there before stands there again. One that exists, of the same options, is left
+    as it is, unless `overwrite`.
 
     Args:
-        make_builder: the builder's class; it is called with `data_dir`.
+        make_builder: the builder's class; it is called with `data_dir`. Its `options`,
+            if it has any, are what the data depend on beside the source.
         output_dir: where prepared directories stand.
-        source_dir: the files as their authors publish them.
+        source_dir: the files as their authors publish them; None where the builder
+            makes the data itself.
         overwrite: whether a prepared directory that exists is replaced.
 
     Raises:
         FileNotFoundError: there is no directory `source_dir`, or nothing is in it.
-        ValueError: files of the source are bad (all are listed).
+        ValueError: files of the source are bad (all are listed), an option is out of
+            range, `source_dir` is missing or of no use, or what is prepared already has
+            other options.
+        OSError: there is no space left.
     """
     builder = make_builder(data_dir=output_dir)
+    _check_source(builder, source_dir)
     target = pathlib.Path(builder.data_path)
     previous = target.with_name(f'{target.name}.previous')
     if previous.exists() and not target.exists():
         os.replace(previous, target)  # a run with `overwrite` was killed
+        builder = make_builder(data_dir=output_dir)
     if target.exists() and not overwrite:
+        _check_options(builder)
         return target
-    if not source_dir.is_dir() or not any(source_dir.iterdir()):
+    if source_dir and not (source_dir.is_dir() and any(source_dir.iterdir())):
         raise FileNotFoundError(
             f'{source_dir}: no such directory, or nothing is in it; '
             f'{builder.MANUAL_DOWNLOAD_INSTRUCTIONS}.'
@@ -143,7 +145,9 @@ def prepare(
         os.replace(target, previous)
     try:
         # A builder takes over the description of what it finds: this one finds nothing.
-        _download_and_prepare(make_builder(data_dir=output_dir), source_dir)
+        builder = make_builder(data_dir=output_dir)
+        with _full_disk_explained(output_dir):
+            _download_and_prepare(builder, source_dir)
     except BaseException:
         if previous.exists():
             os.replace(previous, target)
@@ -152,14 +156,89 @@ def prepare(
     return target
 
 
+def describe(data_dir: pathlib.Path) -> str:
+    """Tables of the pairs, the pixels of each class, and the builder's statistics."""
+    info = tfds.builder_from_directory(data_dir).info
+    metadata = info.metadata
+    pixels = metadata['class_pixels']
+    rows = {'pairs': {split: info.splits[split].num_examples for split in pixels}}
+    for i, name in enumerate(metadata['class_names']):
+        rows[f'pixels of {name}'] = {split: n[i] for split, n in pixels.items()}
+    lines = [' ' * 24 + ''.join(f'{split:>14}' for split in pixels)]
+    for name, row in rows.items():
+        lines.append(f'{name:<24}' + ''.join(f'{row[s]:>14,}' for s in pixels))
+    statistics = metadata.get('statistics', {})
+    for what in dict.fromkeys(key for counts in statistics.values() for key in counts):
+        counts = {split: of.get(what, {}) for split, of in statistics.items()}
+        values = sorted(
+            {value for count in counts.values() for value in count},
+            key=lambda value: (int(value) if value.isdigit() else 0, value),
+        )
+        lines.append(f'{what:<30}' + ''.join(f'{value:>12}' for value in values))
+        for split, count in counts.items():
+            cells = ''.join(f'{count.get(value, 0):>12,}' for value in values)
+            lines.append(f'  {split:<28}{cells}')
+    return '\n'.join(lines)
+
+
+def _check_source(
+    builder: tfds.core.GeneratorBasedBuilder, source_dir: pathlib.Path | None
+) -> None:
+    instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+    if instructions and source_dir is None:
+        raise ValueError(f'{builder.name}: source_dir is missing; {instructions}.')
+    if source_dir is not None and not instructions:
+        raise ValueError(
+            f'{builder.name}: its data are generated, so that there is nothing to take '
+            f'from source_dir={source_dir}; leave it out.'
+        )
+
+
+def _check_options(builder: tfds.core.GeneratorBasedBuilder) -> None:
+    """Raises a ValueError where what is prepared has other options than `builder`."""
+    stored = (builder.info.metadata or {}).get('options', {})
+    options = getattr(builder, 'options', {})
+    names = [
+        name for name in {**stored, **options} if stored.get(name) != options.get(name)
+    ]
+    if names:
+        have, want = (
+            ', '.join(f'{name}={values.get(name)}' for name in names)
+            for values in (stored, options)
+        )
+        raise ValueError(
+            f'{builder.data_path}: was prepared with {have}, not with {want}. '
+            '--overwrite prepares it again, another --output_dir keeps both.'
+        )
+
+
+@contextlib.contextmanager
+def _full_disk_explained(output_dir: pathlib.Path) -> Iterator[None]:
+    """Turns what a full disk raises, here or in C++, into one OSError with a remedy."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        number = getattr(error, 'errno', None)
+        full = number in (errno.ENOSPC, errno.EDQUOT)
+        if not full and os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        raise OSError(
+            errno.ENOSPC,
+            'no space left on the disk, nothing was kept; make room (records need '
+            'twice their size while they are shuffled) or give another --output_dir',
+            str(output_dir),
+        ) from error
+
+
 def _download_and_prepare(
-    builder: tfds.core.GeneratorBasedBuilder, source_dir: pathlib.Path
+    builder: tfds.core.GeneratorBasedBuilder, source_dir: pathlib.Path | None
 ) -> None:
     tfds.disable_progress_bar()  # the builders' own bars know the total
     # TFDS wants a place for downloads, and announces some, where there are none.
     with (
         tempfile.TemporaryDirectory() as downloads,
         contextlib.redirect_stdout(io.StringIO()),
+        disk_shuffling.shuffling_on_disk(),
     ):
         builder.download_and_prepare(
             file_format='array_record',

@@ -1,28 +1,24 @@
-"""Prepares a data set for training: checks every file, then writes array_record files.
+"""Prepares a data set for training: checks or makes it, then writes array_record files.
 
-    python experiments/prepare_data.py --dataset=deep_pcb \
-        --source_dir=DeepPCB/PCBData --output_dir=data
+python experiments/prepare_data.py --dataset=deep_pcb --source_dir=DeepPCB/PCBData
+python experiments/prepare_data.py --dataset=synlcd/mixed --output_dir=prepared
 """
 
+import functools
 import pathlib
 
 from absl import flags
 
-from cadnet_jax import cli, input_pipeline
-from cadnet_jax.datasets import deep_pcb, preparation
+from cadnet_jax import cli
 from cadnet_jax.image_files import write_json
 
-BUILDERS = {'deep_pcb': deep_pcb.Builder}
-
-_DATASET = flags.DEFINE_enum(
-    'dataset', None, list(BUILDERS), 'What is prepared.', required=True
-)
+_NAMES = ['deep_pcb', 'synlcd/line', 'synlcd/abpt', 'synlcd/mixed']
+_DATASET = flags.DEFINE_enum('dataset', None, _NAMES, 'A data set.', required=True)
 _SOURCE_DIR = flags.DEFINE_string(
     'source_dir',
     None,
     'Directory with the files as their authors publish them (deep_pcb: PCBData, or the '
-    'directory that holds it).',
-    required=True,
+    'directory that holds it; synlcd is generated and has none).',
 )
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir',
@@ -32,35 +28,41 @@ _OUTPUT_DIR = flags.DEFINE_string(
 _OVERWRITE = flags.DEFINE_bool(
     'overwrite', False, 'Prepare the data again where they are prepared already.'
 )
+_SYNLCD = {
+    'count': 'defective samples of each pattern, and as many defect-free (300)',
+    'size': 'side of the images in pixels, 64 to 4096 in steps of 32 (512)',
+    'seed': 'of all that is random; one seed, one data set (0)',
+    'workers': 'processes, on which the data do not depend (one for each core)',
+}
+for _flag, _help in _SYNLCD.items():
+    flags.DEFINE_integer(_flag, None, f'synlcd: {_help}.')
 
 
 def main(argv: list[str]) -> None:
     del argv
-    output_dir, make_builder = pathlib.Path(_OUTPUT_DIR.value), BUILDERS[_DATASET.value]
+    # Not at the top: the processes that generate data import this file as well.
+    from cadnet_jax import input_pipeline
+    from cadnet_jax.datasets import deep_pcb, preparation, synlcd
+
+    name, _, config = _DATASET.value.partition('/')
+    given = {f: flags.FLAGS[f].value for f in _SYNLCD if flags.FLAGS[f].present}
+    if given and name != 'synlcd':
+        raise ValueError(f'--{min(given)} is for synlcd, not for {name}; leave it out.')
+    make_builder = deep_pcb.Builder
+    if name == 'synlcd':
+        make_builder = functools.partial(synlcd.Builder, config=config, **given)
+    output_dir = pathlib.Path(_OUTPUT_DIR.value)
     done = make_builder(data_dir=output_dir).data_path.exists() and not _OVERWRITE.value
     data_dir = preparation.prepare(
         make_builder,
         output_dir,
-        source_dir=pathlib.Path(_SOURCE_DIR.value),
+        source_dir=_SOURCE_DIR.value and pathlib.Path(_SOURCE_DIR.value),
         overwrite=_OVERWRITE.value,
     )
-    info = input_pipeline.read_info(data_dir)
-    write_json(data_dir / 'summary.json', info._asdict())
-    print_table(info)
-    if done:
-        print(f'Already prepared: {data_dir} (--overwrite prepares it again)')
-    else:
-        print(f'Prepared: {data_dir}')
-
-
-def print_table(info: input_pipeline.DatasetInfo) -> None:
-    """Prints the pairs, and the pixels of each class, with a column for each split."""
-    rows: dict[str, dict[str, int]] = {'pairs': info.num_examples}
-    for i, name in enumerate(info.class_names):
-        rows[f'pixels of {name}'] = {s: n[i] for s, n in info.class_pixels.items()}
-    print(' ' * 24 + ''.join(f'{split:>14}' for split in info.class_pixels))
-    for name, row in rows.items():
-        print(f'{name:<24}' + ''.join(f'{row[s]:>14,}' for s in info.class_pixels))
+    write_json(data_dir / 'summary.json', input_pipeline.read_info(data_dir)._asdict())
+    print(preparation.describe(data_dir))
+    hint = ' (--overwrite prepares it again)'
+    print(f'{"Already prepared" if done else "Prepared"}: {data_dir}{hint * done}')
 
 
 if __name__ == '__main__':

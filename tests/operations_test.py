@@ -152,3 +152,28 @@ def test_the_gradient_of_gelu_is_its_derivative() -> None:
         return nn.gelu(x, approximate=False)
 
     assert_same_with_gradients(gelu, plain, np.linspace(-6, 6, 101, dtype=np.float32))
+
+
+def test_the_maximum_and_its_gradient_are_those_of_the_map() -> None:
+    def plain(x: jax.Array) -> jax.Array:
+        return jnp.max(x, axis=(1, 2))
+
+    assert_same_with_gradients(operations.maximum, plain, normal(2, 5, 7, 3))
+
+
+def test_of_equal_maxima_the_first_has_the_gradient() -> None:
+    x = jnp.zeros((1, 3, 4, 2)).at[0, 1, 2:, 0].set(1).at[0, 2, 0, 0].set(1)
+    gradient = jax.grad(lambda x: operations.maximum(x).sum())(x)
+    assert np.argwhere(gradient).tolist() == [[0, 0, 0, 1], [0, 1, 2, 0]]
+
+
+@pytest.mark.parametrize('size', [(3, 5), (12, 20), (7, 11)])
+def test_the_resized_square_is_that_of_the_larger_map(size: tuple[int, int]) -> None:
+    def ours(x: jax.Array) -> jax.Array:
+        return operations.resized_square(x, size, 0.5)
+
+    def plain(x: jax.Array) -> jax.Array:
+        square = jnp.square(resize_bilinear(x, size) + 0.5)
+        return jnp.sum(square, axis=-1, keepdims=True)
+
+    assert_same_with_gradients(ours, plain, normal(2, 3, 5, 4))

@@ -11,7 +11,7 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 
 from cadnet_jax.models.layers import BatchNorm
-from cadnet_jax.models.operations import gate, mean, resize_bilinear
+from cadnet_jax.models.operations import gate, mean, resized_square
 
 # Added to each difference before it is squared, as in the published code (PyTorch's
 # pairwise_distance), so that the gradient at zero difference is finite.
@@ -30,13 +30,7 @@ def distance_map(differences: Sequence[jax.Array]) -> jax.Array:
     """
     size = differences[0].shape[1:3]
     squares = [
-        jnp.sum(
-            jnp.square(
-                resize_bilinear(difference.astype(jnp.float32), size) + DISTANCE_EPSILON
-            ),
-            axis=-1,
-            keepdims=True,
-        )
+        resized_square(difference.astype(jnp.float32), size, DISTANCE_EPSILON)
         for difference in differences
     ]
     return jnp.sqrt(sum(squares[1:], start=squares[0]))

@@ -29,7 +29,7 @@ from cadnet_jax.models.change import (
     min_max_normalize,
 )
 from cadnet_jax.models.layers import BatchNorm, Projection
-from cadnet_jax.models.operations import multiply, resize_bilinear
+from cadnet_jax.models.operations import maximum, multiply, resize_bilinear
 
 CHANNELS = 256
 
@@ -37,7 +37,7 @@ CHANNELS = 256
 def _pool(maps: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
     """Average and maximum over space of each `[B, H, W, C]`, joined to `[B, sum C]`."""
     averages = [jnp.mean(x, axis=(1, 2)) for x in maps]
-    maxima = [jnp.max(x, axis=(1, 2)) for x in maps]
+    maxima = [maximum(x) for x in maps]
     return jnp.concatenate(averages, axis=-1), jnp.concatenate(maxima, axis=-1)
 
 

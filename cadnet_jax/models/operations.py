@@ -88,6 +88,64 @@ enlarge = by_backend(cpu=_enlarge_on_cpu, default=_enlarge)
 
 
 @jax.custom_vjp
+def maximum(x: jax.Array) -> jax.Array:
+    """Maximum over the map, `[B, H, W, C]` -> `[B, C]`.
+
+    Its gradient goes to one position, the first of the largest as in PyTorch's pooling.
+    All that is kept for it is where that is; XLA would keep `x`.
+    """
+    return _maximum_forward(x)[0]
+
+
+def _maximum_forward(x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    by_row = jnp.max(x, axis=2)  # [B, H, C]
+    row = jnp.argmax(by_row, axis=1)[:, None, None]  # [B, 1, 1, C]
+    column = jnp.argmax(jnp.take_along_axis(x, row, axis=1), axis=2, keepdims=True)
+    shape = jnp.zeros((0, *x.shape[1:3], 0), x.dtype)
+    return jnp.max(by_row, axis=1), (row, column, shape)
+
+
+def _maximum_backward(
+    residuals: tuple[jax.Array, ...], gradient: jax.Array
+) -> tuple[jax.Array]:
+    row, column, shape = residuals
+    rows = jnp.arange(shape.shape[1]).reshape(1, -1, 1, 1)
+    columns = jnp.arange(shape.shape[2]).reshape(1, 1, -1, 1)
+    here = (rows == row) & (columns == column)
+    return (jnp.where(here, gradient[:, None, None], 0).astype(shape.dtype),)
+
+
+maximum.defvjp(_maximum_forward, _maximum_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def resized_square(x: jax.Array, size: tuple[int, ...], offset: float) -> jax.Array:
+    """sum over C of (x resized + offset)^2: `[B, H, W, C]` -> `[B, *size, 1]`.
+
+    For the gradient `x` is kept, and not the larger map.
+    """
+    square = jnp.square(resize_bilinear(x, size) + offset)
+    return jnp.sum(square, axis=-1, keepdims=True)
+
+
+def _resized_square_forward(
+    x: jax.Array, size: tuple[int, ...], offset: float
+) -> tuple[jax.Array, jax.Array]:
+    return resized_square(x, size, offset), x
+
+
+def _resized_square_backward(
+    size: tuple[int, ...], offset: float, x: jax.Array, gradient: jax.Array
+) -> tuple[jax.Array]:
+    # Of 2x, so that XLA does not keep the forward pass' map for it.
+    twice, transpose = jax.vjp(lambda x: resize_bilinear(x, size), 2 * x)
+    return transpose(gradient * (twice + 2 * offset))
+
+
+resized_square.defvjp(_resized_square_forward, _resized_square_backward)
+
+
+@jax.custom_vjp
 def multiply(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """`[B, H, W, C]` times `[B, C, D]`, or `[1, C, D]` for all: `[B, H, W, D]`.
 
