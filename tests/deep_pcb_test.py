@@ -12,7 +12,7 @@ import pytest
 import skimage.io
 import tensorflow_datasets as tfds
 
-from cadnet_jax.datasets import box_masks, deep_pcb, preparation
+from cadnet_jax.datasets import box_masks, deep_pcb, encoding, preparation
 from cadnet_jax.datasets.deep_pcb import deep_pcb_dataset_builder
 from cadnet_jax.image_files import read_image
 from tests.tiny_deep_pcb import SIZE, write_tiny_deep_pcb
@@ -277,7 +277,7 @@ def test_colour_images_keep_their_channel_order(tmp_path: pathlib.Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (7, 11, 3), np.uint8)
     skimage.io.imsave(tmp_path / 'a.png', pixels, check_contrast=False)
     np.testing.assert_array_equal(read_image(tmp_path / 'a.png'), pixels)
-    stored = preparation.encode_png(pixels)
+    stored = encoding.encode_png(pixels)
     (tmp_path / 'b.png').write_bytes(stored)
     np.testing.assert_array_equal(skimage.io.imread(tmp_path / 'b.png'), pixels)
     decoded = preparation.features()['image'].decode_example_np(stored)

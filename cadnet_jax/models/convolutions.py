@@ -4,11 +4,14 @@ Notation: B batch, H and W height and width, C channels; arrays are `[B, H, W, C
 XLA's convolutions are slow on the CPU, in both directions.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from cadnet_jax.models.backend import by_backend
+from cadnet_jax.models.operations import anew
 
 
 def _convolution(x: jax.Array, kernel: jax.Array, stride: int, pad: int) -> jax.Array:
@@ -21,16 +24,13 @@ def _convolution(x: jax.Array, kernel: jax.Array, stride: int, pad: int) -> jax.
     )
 
 
-def _convolution_by_patches(
-    x: jax.Array, kernel: jax.Array, stride: int, pad: int
-) -> jax.Array:
-    """The same values as `_convolution`: patches are gathered, then multiplied once.
+def _patches(x: jax.Array, taps: int, stride: int, pad: int) -> jax.Array:
+    """What each position of a convolution reads: `[B, H', W', taps * taps * C]`.
 
     Rows and columns are first split into cells of the stride's size. For each row of
     the kernel, its taps then lie side by side in one cell and the next ones.
     """
     batch, height, width, channels = x.shape
-    taps = kernel.shape[0]
     reach = -(-taps // stride)
     out_h = (height + 2 * pad - taps) // stride + 1
     out_w = (width + 2 * pad - taps) // stride + 1
@@ -44,17 +44,53 @@ def _convolution_by_patches(
     x = lax.pad(x, jnp.zeros((), x.dtype), edges)
     if reach == 1:
         x = x.reshape(batch, rows, stride, columns, stride, channels)
-        patches = x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows, columns, -1)
-    else:
-        x = x.reshape(batch, rows, stride, columns, stride * channels)
-        slices = []
-        for i in range(taps):
-            line = x[:, i // stride :, i % stride][:, :out_h]
-            for cell in range(reach):
-                count = min(stride, taps - cell * stride)
-                slices.append(line[:, :, cell : cell + out_w, : count * channels])
-        patches = jnp.concatenate(slices, axis=-1)
+        return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows, columns, -1)
+    x = x.reshape(batch, rows, stride, columns, stride * channels)
+    slices = []
+    for i in range(taps):
+        line = x[:, i // stride :, i % stride][:, :out_h]
+        for cell in range(reach):
+            count = min(stride, taps - cell * stride)
+            slices.append(line[:, :, cell : cell + out_w, : count * channels])
+    return jnp.concatenate(slices, axis=-1)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolution_by_patches(
+    x: jax.Array, kernel: jax.Array, stride: int, pad: int
+) -> jax.Array:
+    """The same values as `_convolution`: patches are gathered, then multiplied once.
+
+    For the gradient `x` is kept, and not the patches, which overlap.
+    """
+    patches = _patches(x, kernel.shape[0], stride, pad)
     return patches @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def _by_patches_forward(
+    x: jax.Array, kernel: jax.Array, stride: int, pad: int
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _convolution_by_patches(x, kernel, stride, pad), (x, kernel)
+
+
+def _by_patches_backward(
+    stride: int,
+    pad: int,
+    residuals: tuple[jax.Array, jax.Array],
+    gradient: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    x, kernel = residuals
+    patches, transpose = jax.vjp(
+        lambda x: _patches(x, kernel.shape[0], stride, pad), anew(x, gradient)
+    )
+    matrix = kernel.reshape(-1, kernel.shape[-1])
+    flat = gradient.reshape(-1, gradient.shape[-1])
+    kernel_gradient = patches.reshape(len(flat), -1).T @ flat
+    (x_gradient,) = transpose(gradient @ matrix.T)
+    return x_gradient, kernel_gradient.reshape(kernel.shape)
+
+
+_convolution_by_patches.defvjp(_by_patches_forward, _by_patches_backward)
 
 
 def _depthwise_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -15,6 +15,15 @@ from jax import lax
 from cadnet_jax.models.backend import by_backend
 
 
+def anew(x: jax.Array, gradient: jax.Array) -> jax.Array:
+    """`x`, to compute from it again in a backward pass what the forward pass computed.
+
+    From `x` itself XLA would not: it keeps the forward pass' result, or computes it
+    early. So 0 times a value of `gradient`, which comes late, is added.
+    """
+    return x + 0 * gradient[(0,) * gradient.ndim].astype(x.dtype)
+
+
 def resize_bilinear(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
     """Resizes `[B, H, W, C]` to a `size` of (height, width), with half-pixel centres.
 
@@ -137,9 +146,9 @@ def _resized_square_forward(
 def _resized_square_backward(
     size: tuple[int, ...], offset: float, x: jax.Array, gradient: jax.Array
 ) -> tuple[jax.Array]:
-    # Of 2x, so that XLA does not keep the forward pass' map for it.
-    twice, transpose = jax.vjp(lambda x: resize_bilinear(x, size), 2 * x)
-    return transpose(gradient * (twice + 2 * offset))
+    x = anew(x, gradient)
+    larger, transpose = jax.vjp(lambda x: resize_bilinear(x, size), x)
+    return transpose(2 * gradient * (larger + offset))
 
 
 resized_square.defvjp(_resized_square_forward, _resized_square_backward)
@@ -300,6 +309,7 @@ def _layer_norm_backward(
     del epsilon
     x, scale, average, factor = residuals
     gradient = gradient.astype(jnp.float32)
+    x, factor = anew(x, gradient), anew(factor, gradient)
     normal = (x.astype(jnp.float32) - average) * factor
     scaled = gradient * scale
     change = (
@@ -364,10 +374,9 @@ def _gelu_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _gelu_backward(x: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
-    # Of -x, so that XLA does not keep the forward pass' value for it.
-    distribution = 1 - _normal_distribution(-x)
+    x = anew(x, gradient)
     density = jnp.exp(-0.5 * jnp.square(x)) * (1 / math.sqrt(2 * math.pi))
-    return (gradient * (distribution + x * density),)
+    return (gradient * (_normal_distribution(x) + x * density),)
 
 
 gelu.defvjp(_gelu_forward, _gelu_backward)
