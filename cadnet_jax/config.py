@@ -71,6 +71,11 @@ class DataConfig:
     train_split: str = _field(
         'train', "Split to learn from; slices such as 'train[:10%]' work."
     )
+    label_fraction: float = _field(
+        1.0,
+        'Share of the pairs of train_split that are learnt from, above 0; which ones '
+        'is drawn by the seed, and a smaller share is part of a larger one.',
+    )
     eval_split: str = _field('val', 'Split that is evaluated during training.')
     batch_size: int = _field(4, 'Pairs in a training step, over all devices.')
     eval_batch_size: int = _field(4, 'Pairs that are evaluated together.')
@@ -218,6 +223,11 @@ class Config:
                     raise ValueError(f'{field.name} is {value}; it must be in [0, 1).')
                 if field.name in _SHARES and not 0 <= value <= 1:
                     raise ValueError(f'{field.name} is {value}; it must be in [0, 1].')
+        if not 0 < self.data.label_fraction <= 1:
+            raise ValueError(
+                f'label_fraction is {self.data.label_fraction}; it must be above 0 and '
+                'at most 1.'
+            )
         if self.loss.defect_weight <= 0:
             raise ValueError(
                 f'defect_weight is {self.loss.defect_weight}; it must be positive.'

@@ -29,8 +29,10 @@ from cadnet_jax.config import Config
 from cadnet_jax.evaluate import evaluate
 from cadnet_jax.image_files import write_json
 from cadnet_jax.input_pipeline import (
+    Share,
     evaluation_batches,
     read_info,
+    read_share,
     training_batches,
 )
 from cadnet_jax.models.cadnet import build_model
@@ -87,7 +89,10 @@ def train(config: Config, workdir: str | pathlib.Path) -> None:
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    data = _check_inputs(config, workdir)
+    share = None
+    if config.data.label_fraction < 1:
+        share = read_share(config.data, seed=config.train.seed)
+    data = _check_inputs(config, share, workdir)
     model = build_model(config.model, len(data.class_names), axis_name=AXIS)
     optimizer = make_optimizer(
         config.optim, config.train.steps, parameter_shapes(model)['params']
@@ -99,7 +104,7 @@ def train(config: Config, workdir: str | pathlib.Path) -> None:
         model, optimizer, config.loss, data.class_pixels, seed=config.train.seed
     )
     if first := jax.process_index() == 0:
-        _write_inputs(config, data, workdir)
+        _write_inputs(config, data, share, workdir)
 
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopSignal())
@@ -160,7 +165,9 @@ def train(config: Config, workdir: str | pathlib.Path) -> None:
                 timer = time.monotonic(), step
 
 
-def _check_inputs(config: Config, workdir: pathlib.Path) -> TrainingData:
+def _check_inputs(
+    config: Config, share: Share | None, workdir: pathlib.Path
+) -> TrainingData:
     """Refuses what cannot be trained, ahead of all that takes time.
 
     The training split has been found by then.
@@ -184,6 +191,8 @@ def _check_inputs(config: Config, workdir: pathlib.Path) -> TrainingData:
     info = read_info(data_dir)
     evaluation_batches(data_dir, split, batch_size=config.data.eval_batch_size)
     data = training_data(info, config.data.train_split)
+    if share:
+        data = data._replace(class_pixels=share.class_pixels)
     if kept_steps(workdir)['latest'] and (workdir / 'config.json').exists():
         _check_same_run(config, data, workdir)
     elif any(kept_steps(workdir).values()):
@@ -216,8 +225,19 @@ def _check_same_run(config: Config, data: TrainingData, workdir: pathlib.Path) -
             )
 
 
-def _write_inputs(config: Config, data: TrainingData, workdir: pathlib.Path) -> None:
+def _write_inputs(
+    config: Config, data: TrainingData, share: Share | None, workdir: pathlib.Path
+) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
+    if share:
+        chosen = {
+            'dataset': data.name,
+            'split': config.data.train_split,
+            'label_fraction': config.data.label_fraction,
+            'seed': config.train.seed,
+            'ids': share.ids,
+        }
+        write_json(workdir / 'train_samples.json', chosen)
     write_dataset_info(workdir, data)
     # A notebook elsewhere finds the data, too.
     data_dir = str(pathlib.Path(config.data.data_dir).absolute())

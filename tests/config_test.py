@@ -47,6 +47,8 @@ def _another(field: dataclasses.Field[Any]) -> Any:
         return default + 'x'
     if isinstance(default, int):
         return default + 1
+    if field.name == 'label_fraction':
+        return default / 2
     return (default + 0.9) / 2 if default < 0.9 else default + 1
 
 
@@ -149,6 +151,13 @@ def test_a_defect_weight_that_is_not_positive_is_refused() -> None:
 def test_a_head_without_any_loss_is_refused(head: str, name: str) -> None:
     values = {'model': {'head': head}, 'loss': {name: 0.0}}
     with pytest.raises(ValueError, match=f"{name} is 0: head '{head}'"):
+        config.from_dict(values, source='here')
+
+
+@pytest.mark.parametrize('fraction', [0.0, -0.1, 1.1])
+def test_no_labels_at_all_are_refused(fraction: float) -> None:
+    values = {'data': {'label_fraction': fraction}}
+    with pytest.raises(ValueError, match=f'label_fraction is {fraction}'):
         config.from_dict(values, source='here')
 
 
