@@ -250,6 +250,12 @@ _DEFINE: Mapping[Any, Callable[..., Any]] = {
 flags.disclaim_key_flags()
 
 
+# Settings that change neither what is learnt nor what is measured.
+MAY_CHANGE = frozenset(
+    {'data_dir', 'eval_batch_size', 'keep_checkpoints', 'log_every', 'reader_threads'}
+)
+
+
 def define_flags(*sections: str) -> None:
     """Defines a flag for each field of the named sections (all, if none is named)."""
     for section in dataclasses.fields(Config):
@@ -319,6 +325,24 @@ def load(path: str | pathlib.Path) -> Config:
     except json.JSONDecodeError as error:
         raise ValueError(f'{path}: not valid JSON ({error}).') from None
     return from_dict(values, source=str(path))
+
+
+def replace(config: Config, **values: Any) -> Config:
+    """`config` with other values of the named fields, whatever their sections.
+
+    Raises:
+        ValueError: there is no such field, or a value cannot be.
+    """
+    sections = {}
+    for section in dataclasses.fields(Config):
+        names = {field.name for field in dataclasses.fields(section.type)}  # type: ignore[arg-type]
+        given = {name: values.pop(name) for name in names & set(values)}
+        sections[section.name] = dataclasses.replace(
+            getattr(config, section.name), **given
+        )
+    if values:
+        raise ValueError(f'config has no field {min(values)!r}.')
+    return Config(**sections)
 
 
 def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:

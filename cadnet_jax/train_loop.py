@@ -53,10 +53,6 @@ from cadnet_jax.train_step import (
 from cadnet_jax.training_log import RecentMetrics, TrainingLog, not_finite
 from cadnet_jax.visualize import panel
 
-# Settings that change neither what is learnt nor what is measured.
-_MAY_CHANGE = frozenset(
-    {'data_dir', 'eval_batch_size', 'keep_checkpoints', 'log_every', 'reader_threads'}
-)
 _PANELS = 4  # pairs of the evaluated split that TensorBoard shows
 
 
@@ -208,7 +204,7 @@ def _check_same_run(config: Config, data: TrainingData, workdir: pathlib.Path) -
     changed = [
         f'{name}: {old!r} -> {new!r}'
         for name, (old, new) in configs.differences(configs.load(path), config).items()
-        if name not in _MAY_CHANGE
+        if name not in configs.MAY_CHANGE
     ]
     if changed:
         raise ValueError(
@@ -241,9 +237,7 @@ def _write_inputs(
     write_dataset_info(workdir, data)
     # A notebook elsewhere finds the data, too.
     data_dir = str(pathlib.Path(config.data.data_dir).absolute())
-    config = dataclasses.replace(
-        config, data=dataclasses.replace(config.data, data_dir=data_dir)
-    )
+    config = configs.replace(config, data_dir=data_dir)
     write_json(workdir / 'config.json', dataclasses.asdict(config))
 
 

@@ -161,6 +161,17 @@ def test_no_labels_at_all_are_refused(fraction: float) -> None:
         config.from_dict(values, source='here')
 
 
+def test_replace_finds_the_section_of_each_field() -> None:
+    replaced = config.replace(Config(), head='plain', steps=7, crop_size=64)
+    assert config.differences(Config(), replaced) == {
+        'head': ('cad', 'plain'),
+        'crop_size': (512, 64),
+        'steps': (126_000, 7),
+    }
+    with pytest.raises(ValueError, match="no field 'crop'"):
+        config.replace(Config(), crop=64)
+
+
 def test_differences_name_what_changed_and_nothing_else() -> None:
     assert config.differences(Config(), Config()) == {}
     changed = config.differences(Config(), _all_changed())
