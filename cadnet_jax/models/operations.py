@@ -366,7 +366,10 @@ def gelu(x: jax.Array) -> jax.Array:
 
 
 def _normal_distribution(x: jax.Array) -> jax.Array:
-    return 0.5 * (1 + lax.erf(x * math.sqrt(0.5)))
+    share = 0.5 * (1 + lax.erf(x * math.sqrt(0.5)))
+    # It is 0 there anyway. Without the choice the CPU's compiler joins this with the
+    # product that follows, and then writes out the constants as whole arrays.
+    return jnp.where(x < -6, 0, share)
 
 
 def _gelu_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
