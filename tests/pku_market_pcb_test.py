@@ -230,7 +230,7 @@ def test_an_option_out_of_range_is_named(
     option: str, value: int, message: str, source: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        prepare(tmp_path, source, **{option: value})
+        prepare(tmp_path, source, 'by_crop', **{option: value})
     assert not list(tmp_path.iterdir())
 
 
