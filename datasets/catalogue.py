@@ -72,8 +72,8 @@ def builder(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
     for option in options:
         if dataset not in (allowed := OPTIONS[option].datasets):
             raise ValueError(
-                f'--{option} is for {" and ".join(allowed)}, not for {dataset}; leave '
-                'it out.'
+                f'--{option} is for {", ".join(allowed)}, not for {dataset}; leave it '
+                'out.'
             )
     builders = {
         'deep_pcb': deep_pcb.Builder,
