@@ -277,7 +277,7 @@ def test_a_broken_file_is_named_and_nothing_is_written(
 @pytest.mark.parametrize(
     ('name', 'message'),
     [
-        ('bottel/train/good/000.png', r"bottel': not an object; bottle, cable"),
+        ('bottel/train/good/000.png', r"bottel': not one of the folders bottle, cable"),
         ('pill/train/crack/000.png', r'only train/good has images for training'),
         ('pill/test/crack/000.jpg', r'not of the form FOLDER/NAME\.png'),
         ('pill/test/crack/000.png.part', r'not of the form FOLDER/NAME\.png'),

@@ -225,7 +225,10 @@ def find_photos(source_dir: pathlib.Path) -> tuple[list[Photo], list[str]]:
     problems: list[str] = []
     for folder in folders:
         if folder.name not in OBJECTS:
-            problems.append(f'{str(folder)!r}: not an object; {", ".join(OBJECTS)} are')
+            problems.append(
+                f'{str(folder)!r}: not one of the folders {", ".join(OBJECTS)}; rename '
+                'or remove it'
+            )
             continue
         photos += _photos_of(folder, problems)
     return photos, problems
@@ -246,7 +249,9 @@ def _photos_of(folder: pathlib.Path, problems: list[str]) -> list[Photo]:
                 mask = folder / 'ground_truth' / kind / f'{stem}_mask.png'
                 masks.discard((kind, mask.name))
             elif kind != 'good':
-                problems.append(f'{image}: only train/good has images for training')
+                problems.append(
+                    f'{image}: only train/good has images for training; remove it'
+                )
             id = f'{folder.name}/{split}/{kind}/{stem}'
             photos.append(Photo(id, folder.name, image, mask))
     problems += [
@@ -274,7 +279,7 @@ def _files(folder: pathlib.Path, problems: list[str]) -> list[pathlib.Path]:
             else:
                 problems.append(
                     f'{str(path)!r}: not of the form FOLDER/NAME.png with letters, '
-                    'digits and _.+- alone'
+                    'digits and _.+- alone; rename or remove it'
                 )
     return files
 

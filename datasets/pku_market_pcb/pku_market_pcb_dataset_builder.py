@@ -20,7 +20,6 @@ Configs say what is shuffled and split 70 to 30 into `train` and `test`:
     by_board    the boards: those of the test split are new to the network
 """
 
-import functools
 import itertools
 import pathlib
 import re
@@ -53,9 +52,6 @@ SEEDS = range(2**32)
 
 _JPEG = ('.jpg', '.jpeg')
 _NAME = re.compile(r'([0-9]+)_([a-z_]+)_([0-9]+)', re.ASCII)
-
-# Consecutive photos share their template.
-_read_template = functools.lru_cache(maxsize=1)(read_image)
 
 _CITATION = """\
 @article{huang2019pcb,
@@ -210,7 +206,7 @@ def find_photos(source_dir: pathlib.Path) -> tuple[list[Photo], list[str]]:
         if not match or match[2] != class_name or image.suffix.lower() not in _JPEG:
             problems.append(
                 f'{str(image)!r}: its name is not of the form '
-                f'BOARD_{class_name}_NUMBER.jpg'
+                f'BOARD_{class_name}_NUMBER.jpg; rename or remove it'
             )
             continue
         board = match[1]
@@ -242,7 +238,8 @@ def _files(folders: Sequence[pathlib.Path], problems: list[str]) -> list[pathlib
             files += preparation.visible(folder)
         else:
             problems.append(
-                f'{str(folder)!r}: not one of the folders {", ".join(CLASS_NAMES[1:])}'
+                f'{str(folder)!r}: not one of the folders '
+                f'{", ".join(CLASS_NAMES[1:])}; rename or remove it'
             )
     return files
 
@@ -268,7 +265,7 @@ def read_pixels(photo: Photo, size: int) -> Pixels:
         FileNotFoundError: image or template is missing.
         ValueError: one of its files is damaged, or they do not fit together.
     """
-    image, template = read_image(photo.image), _read_template(photo.template)
+    image, template = read_image(photo.image), read_image(photo.template)
     (height, width), (h, w) = image.shape[:2], template.shape[:2]
     if (height, width) != (h, w):
         raise ValueError(
