@@ -2,7 +2,8 @@
 
 A box says where a defect is and of what class; which of its pixels are the defect
 follows from what changed between image and reference. The thresholds were chosen on
-DeepPCB, where the rule leaves none of the 10,013 boxes empty. Notation:
+DeepPCB, where the rule leaves none of the 10,013 boxes empty. Photographs differ in
+what counts as changed, and a box can be left empty there. Notation:
 
     changed  bool [H, W], pixels that differ between image and reference, binarised
     contour  bool [H, W], the band along the reference's own edges, where a pixel that
@@ -19,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bits = NDArray[np.bool_]
+
+IGNORED = 255
 
 _SQUARE = np.ones((3, 3), np.uint8)
 _NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
@@ -72,6 +75,49 @@ def mask_from_boxes(
     dy, dx = find_shift(foreground, template, boxes)
     template = shift(template, dy, dx)
     return paint_changes(foreground ^ template, contour_band(template), boxes)
+
+
+def mask_from_photo_boxes(
+    image: NDArray[np.uint8],
+    reference: NDArray[np.uint8],
+    boxes: Sequence[Box],
+    *,
+    threshold: int = 18,
+) -> NDArray[np.uint8]:
+    """The class of each pixel of a photograph whose reference is exactly aligned.
+
+    A pixel has changed where the largest difference of its three channels, averaged
+    over 3x3 pixels, exceeds `threshold`. Edges are in the same place, so that there is
+    no contour band. Where nothing has changed in a box its defect is too faint to be
+    told from noise, and the box is ignored.
+
+    Args:
+        image: RGB, [H, W, 3].
+        reference: RGB, [H, W, 3].
+        boxes: the image's labelled defects, inside the image.
+        threshold: grey levels, 0 to 254.
+
+    Returns:
+        Class ids, uint8 [H, W]; 255 in a box where nothing has changed.
+
+    Raises:
+        ValueError: nothing has changed in any box.
+    """
+    channels = cv2.split(cv2.absdiff(image, reference))
+    difference = cv2.max(cv2.max(channels[0], channels[1]), channels[2])
+    changed = cv2.blur(difference, (3, 3)) > threshold
+    shown = [box for box in boxes if changed[box.window].any()]
+    if boxes and not shown:
+        raise ValueError(
+            'nothing differs between image and reference in any of its boxes; '
+            'correct them, or check that image and reference show the same board'
+        )
+    mask = paint_changes(changed, np.zeros_like(changed), shown)
+    for box in boxes:
+        if box not in shown:
+            inside = mask[box.window]
+            inside[inside == 0] = IGNORED
+    return mask
 
 
 def find_shift(

@@ -20,7 +20,7 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -32,6 +32,7 @@ from cadnet_jax.datasets.encoding import encode_png
 IGNORED = 255
 
 _LISTED_PROBLEMS = 20
+_Item = TypeVar('_Item')
 
 
 def features() -> tfds.features.FeaturesDict:
@@ -85,6 +86,42 @@ def count_pixels(mask: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]
             f'{num_classes - 1}, or {IGNORED} for pixels to ignore'
         )
     return counts[:num_classes].astype(np.int64)
+
+
+def visible(directory: pathlib.Path) -> list[pathlib.Path]:
+    """What is in `directory`, by name, but for what a desktop hides there."""
+    return sorted(path for path in directory.iterdir() if path.name[0] != '.')
+
+
+def check_range(name: str, value: int, allowed: range) -> None:
+    """Raises a ValueError where the option `name` has a value that is not allowed."""
+    if value not in allowed:
+        steps = f' in steps of {allowed.step}' if allowed.step > 1 else ''
+        raise ValueError(
+            f'{name}={value} is out of range: {allowed[0]} to {allowed[-1]}{steps}.'
+        )
+
+
+def shuffle_70_30(
+    items: Sequence[_Item], *, seed: int, what: str
+) -> dict[str, list[_Item]]:
+    """Seven tenths of `items`, rounded down, as 'train', the others as 'test'.
+
+    Which ones is drawn with `seed`; within a split they keep their order.
+
+    Raises:
+        ValueError: there are fewer than two; the message calls them `what`.
+    """
+    if len(items) < 2:
+        raise ValueError(
+            f'{len(items)} {what}: too few to be split 70 to 30. Give 2 or more.'
+        )
+    order = np.random.default_rng(seed).permutation(len(items))
+    share = 7 * len(items) // 10
+    return {
+        split: [items[i] for i in sorted(indices)]
+        for split, indices in (('train', order[:share]), ('test', order[share:]))
+    }
 
 
 def raise_problems(problems: Sequence[str], *, remedy: str) -> None:

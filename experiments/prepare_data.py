@@ -4,21 +4,24 @@ python experiments/prepare_data.py --dataset=deep_pcb --source_dir=DeepPCB/PCBDa
 python experiments/prepare_data.py --dataset=synlcd/mixed --output_dir=prepared
 """
 
-import functools
 import pathlib
+from typing import Any
 
 from absl import flags
 
 from cadnet_jax import cli
+from cadnet_jax.datasets import catalogue
 from cadnet_jax.image_files import write_json
 
-_NAMES = ['deep_pcb', 'synlcd/line', 'synlcd/abpt', 'synlcd/mixed']
-_DATASET = flags.DEFINE_enum('dataset', None, _NAMES, 'A data set.', required=True)
+_DATASET = flags.DEFINE_enum(
+    'dataset', None, catalogue.NAMES, 'A data set.', required=True
+)
 _SOURCE_DIR = flags.DEFINE_string(
     'source_dir',
     None,
-    'Directory with the files as their authors publish them (deep_pcb: PCBData, or the '
-    'directory that holds it; synlcd is generated and has none).',
+    'Directory with the files as their authors publish them (deep_pcb: PCBData; '
+    'pku_market_pcb: PCB_DATASET; mvtec_ad: the folders of the objects), or the '
+    'directory that holds it. synlcd is generated and has none.',
 )
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir',
@@ -28,29 +31,21 @@ _OUTPUT_DIR = flags.DEFINE_string(
 _OVERWRITE = flags.DEFINE_bool(
     'overwrite', False, 'Prepare the data again where they are prepared already.'
 )
-_SYNLCD = {
-    'count': 'defective samples of each pattern, and as many defect-free (300)',
-    'size': 'side of the images in pixels, 64 to 4096 in steps of 32 (512)',
-    'seed': 'of all that is random; one seed, one data set (0)',
-    'workers': 'processes, on which the data do not depend (one for each core)',
-}
-for _flag, _help in _SYNLCD.items():
-    flags.DEFINE_integer(_flag, None, f'synlcd: {_help}.')
+for _name, _option in catalogue.OPTIONS.items():
+    _define: Any = {int: flags.DEFINE_integer, str: flags.DEFINE_string}[_option.kind]
+    _define(_name, None, f'{", ".join(_option.datasets)}: {_option.help}')
 
 
 def main(argv: list[str]) -> None:
     del argv
     # Not at the top: the processes that generate data import this file as well.
     from cadnet_jax import input_pipeline
-    from cadnet_jax.datasets import deep_pcb, preparation, synlcd
+    from cadnet_jax.datasets import preparation
 
-    name, _, config = _DATASET.value.partition('/')
-    given = {f: flags.FLAGS[f].value for f in _SYNLCD if flags.FLAGS[f].present}
-    if given and name != 'synlcd':
-        raise ValueError(f'--{min(given)} is for synlcd, not for {name}; leave it out.')
-    make_builder = deep_pcb.Builder
-    if name == 'synlcd':
-        make_builder = functools.partial(synlcd.Builder, config=config, **given)
+    make_builder = catalogue.builder(
+        _DATASET.value,
+        {f: flags.FLAGS[f].value for f in catalogue.OPTIONS if flags.FLAGS[f].present},
+    )
     output_dir = pathlib.Path(_OUTPUT_DIR.value)
     done = make_builder(data_dir=output_dir).data_path.exists() and not _OVERWRITE.value
     data_dir = preparation.prepare(

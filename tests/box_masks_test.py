@@ -183,3 +183,46 @@ def test_a_box_in_which_nothing_differs_is_an_error_that_names_it() -> None:
 def test_no_box_no_defect() -> None:
     mask = box_masks.mask_from_boxes(board(1), board(2), [])
     assert mask.shape == SIZE and mask.dtype == np.uint8 and not mask.any()
+
+
+def photo(seed: int) -> np.ndarray:
+    """A board in colour with noise of up to 8 grey levels, RGB uint8 [61, 53, 3]."""
+    rng = np.random.default_rng(seed)
+    colour = np.full((*SIZE, 3), (60, 120, 50), np.uint8) + rng.integers(
+        0, 9, (*SIZE, 3), np.uint8
+    )
+    colour[8:14] += 70
+    return colour
+
+
+def test_in_photographs_what_differs_in_any_channel_is_labelled() -> None:
+    """A red square of 5x5 pixels: averaging adds the row beside each of its edges."""
+    image = photo(1)
+    image[46:51, 42:47, 0] = 200
+    mask = box_masks.mask_from_photo_boxes(image, photo(2), [Box(36, 40, 53, 57, 4)])
+    assert (mask[46:51, 42:47] == 4).all()
+    assert (mask[45, 43:46] == 4).all() and (mask[47:50, 47] == 4).all()
+    mask[45:52, 41:48] = 0
+    assert not mask.any()
+
+
+def test_in_photographs_an_edge_may_be_defective() -> None:
+    """Pairs are aligned: there is no band along edges where changes are doubted."""
+    image = photo(1)
+    image[12:14, 20:25] = image[0, 0]
+    mask = box_masks.mask_from_photo_boxes(image, photo(2), [Box(15, 5, 30, 20, 2)])
+    assert (mask[12:14, 20:25] == 2).all() and np.count_nonzero(mask) <= 28
+
+
+def test_in_photographs_a_box_without_change_is_ignored_beside_one_with() -> None:
+    image = photo(1)
+    image[46:51, 42:47] = 0
+    seen, faint = Box(36, 40, 53, 57, 4), Box(20, 42, 40, 60, 5)
+    mask = box_masks.mask_from_photo_boxes(image, photo(2), [faint, seen])
+    assert set(np.unique(mask)) == {0, 4, 255}
+    assert (mask[46:51, 42:47] == 4).all()
+    np.testing.assert_array_equal(np.argwhere(mask == 255).min(0), (42, 20))
+    assert np.count_nonzero(mask == 255) == faint.area
+    with pytest.raises(ValueError, match='nothing differs between'):
+        box_masks.mask_from_photo_boxes(image, photo(2), [faint])
+    assert not box_masks.mask_from_photo_boxes(image, photo(2), []).any()

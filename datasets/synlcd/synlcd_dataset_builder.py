@@ -69,11 +69,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         Raises:
             ValueError: an option is out of range.
         """
-        _check('count', count, COUNTS)
-        _check('size', size, SIZES)
-        _check('seed', seed, SEEDS)
+        preparation.check_range('count', count, COUNTS)
+        preparation.check_range('size', size, SIZES)
+        preparation.check_range('seed', seed, SEEDS)
         if workers is not None:
-            _check('workers', workers, WORKERS)
+            preparation.check_range('workers', workers, WORKERS)
         self.options = {'count': count, 'size': size, 'seed': seed}
         self._workers = workers
         super().__init__(**options)
@@ -137,14 +137,6 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             for number in range(count)
             for defective in (True, False)
         ]
-
-
-def _check(name: str, value: int, allowed: range) -> None:
-    if value not in allowed:
-        steps = f' in steps of {allowed.step}' if allowed.step > 1 else ''
-        raise ValueError(
-            f'{name}={value} is out of range: {allowed[0]} to {allowed[-1]}{steps}.'
-        )
 
 
 def _nested(tally: Tally) -> dict[str, dict[str, int]]:

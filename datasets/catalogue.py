@@ -1,0 +1,85 @@
+"""The data sets that can be prepared, by name, and the options that each takes."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+NAMES = (
+    'deep_pcb',
+    'mvtec_ad/by_object',
+    'mvtec_ad/binary',
+    'pku_market_pcb/by_crop',
+    'pku_market_pcb/by_board',
+    'synlcd/line',
+    'synlcd/abpt',
+    'synlcd/mixed',
+)
+
+
+class Option(NamedTuple):
+    """An option of some of the data sets."""
+
+    kind: type  # int or str
+    datasets: tuple[str, ...]  # without their configs
+    help: str
+
+
+OPTIONS: Mapping[str, Option] = {
+    'count': Option(
+        int,
+        ('synlcd',),
+        'Defective samples of each pattern, and as many defect-free (300).',
+    ),
+    'size': Option(
+        int,
+        ('synlcd', 'pku_market_pcb'),
+        'Side of the images in pixels (synlcd: 64 to 4096 in steps of 32, 512; '
+        'pku_market_pcb, of the crops: 32 to 4096, 1000).',
+    ),
+    'seed': Option(
+        int,
+        ('synlcd', 'pku_market_pcb', 'mvtec_ad'),
+        'Of all that is random; one seed, one data set (0).',
+    ),
+    'workers': Option(
+        int,
+        ('synlcd',),
+        'Processes, on which the data do not depend (one for each core).',
+    ),
+    'reference': Option(
+        str,
+        ('mvtec_ad',),
+        'Of an image: the most similar defect-free training image of its object '
+        '(similar, the default), or train/good/000.png (first).',
+    ),
+}
+
+
+def builder(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
+    """What makes the builder of a data set; called with `data_dir`.
+
+    Args:
+        name: one of NAMES.
+        options: the options that are given.
+
+    Raises:
+        ValueError: an option is for other data sets.
+    """
+    # Not at the top: TFDS is slow, and worker processes import this file as well.
+    from cadnet_jax.datasets import deep_pcb, mvtec_ad, pku_market_pcb, synlcd
+
+    dataset, _, config = name.partition('/')
+    for option in options:
+        if dataset not in (allowed := OPTIONS[option].datasets):
+            raise ValueError(
+                f'--{option} is for {", ".join(allowed)}, not for {dataset}; leave it '
+                'out.'
+            )
+    builders = {
+        'deep_pcb': deep_pcb.Builder,
+        'mvtec_ad': mvtec_ad.Builder,
+        'pku_market_pcb': pku_market_pcb.Builder,
+        'synlcd': synlcd.Builder,
+    }
+    given = {'config': config, **options} if config else options
+    return functools.partial(builders[dataset], **given)
