@@ -162,7 +162,7 @@ def sum_over_processes(counts: _Counted) -> _Counted:
     gathered = multihost_utils.process_allgather(values.view(np.uint32))
     total = np.ascontiguousarray(gathered).view(np.int64).sum(axis=0)
     parts = np.split(total, np.cumsum([field.size for field in fields])[:-1])
-    sums = (
+    sums: Any = (
         part.reshape(field.shape) if field.ndim else int(part[0])
         for part, field in zip(parts, fields, strict=True)
     )
