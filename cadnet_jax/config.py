@@ -71,6 +71,11 @@ class DataConfig:
     train_split: str = _field(
         'train', "Split to learn from; slices such as 'train[:10%]' work."
     )
+    label_fraction: float = _field(
+        1.0,
+        'Share of the pairs of train_split that are learnt from, above 0; which ones '
+        'is drawn by the seed, and a smaller share is part of a larger one.',
+    )
     eval_split: str = _field('val', 'Split that is evaluated during training.')
     batch_size: int = _field(4, 'Pairs in a training step, over all devices.')
     eval_batch_size: int = _field(4, 'Pairs that are evaluated together.')
@@ -218,6 +223,11 @@ class Config:
                     raise ValueError(f'{field.name} is {value}; it must be in [0, 1).')
                 if field.name in _SHARES and not 0 <= value <= 1:
                     raise ValueError(f'{field.name} is {value}; it must be in [0, 1].')
+        if not 0 < self.data.label_fraction <= 1:
+            raise ValueError(
+                f'label_fraction is {self.data.label_fraction}; it must be above 0 and '
+                'at most 1.'
+            )
         if self.loss.defect_weight <= 0:
             raise ValueError(
                 f'defect_weight is {self.loss.defect_weight}; it must be positive.'
@@ -238,6 +248,12 @@ _DEFINE: Mapping[Any, Callable[..., Any]] = {
 
 # --help lists a flag under the script that asks for it, not under this module.
 flags.disclaim_key_flags()
+
+
+# Settings that change neither what is learnt nor what is measured.
+MAY_CHANGE = frozenset(
+    {'data_dir', 'eval_batch_size', 'keep_checkpoints', 'log_every', 'reader_threads'}
+)
 
 
 def define_flags(*sections: str) -> None:
@@ -309,6 +325,24 @@ def load(path: str | pathlib.Path) -> Config:
     except json.JSONDecodeError as error:
         raise ValueError(f'{path}: not valid JSON ({error}).') from None
     return from_dict(values, source=str(path))
+
+
+def replace(config: Config, **values: Any) -> Config:
+    """`config` with other values of the named fields, whatever their sections.
+
+    Raises:
+        ValueError: there is no such field, or a value cannot be.
+    """
+    sections = {}
+    for section in dataclasses.fields(Config):
+        names = {field.name for field in dataclasses.fields(section.type)}  # type: ignore[arg-type]
+        given = {name: values.pop(name) for name in names & set(values)}
+        sections[section.name] = dataclasses.replace(
+            getattr(config, section.name), **given
+        )
+    if values:
+        raise ValueError(f'config has no field {min(values)!r}.')
+    return Config(**sections)
 
 
 def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:

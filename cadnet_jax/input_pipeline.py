@@ -9,7 +9,7 @@ changes the speed alone, and an iterator's state is the index of the next batch.
 """
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -73,9 +73,12 @@ def training_batches(
     Each epoch has an order of its own. Global batch k is the same for any number of
     processes: process p gets its pairs p, p + process_count, ...
 
+    A share of the labels (`label_fraction`) may be smaller than a batch: its pairs are
+    then repeated within one, each augmented anew.
+
     Args:
         config: what is read, and how it is augmented.
-        seed: of the order and of all random draws.
+        seed: of the order, of the share of the labels and of all random draws.
         process_index: this process among the `process_count` that train together.
         process_count: how many processes share a global batch.
 
@@ -91,8 +94,8 @@ def training_batches(
             processes cannot share, or an impossible crop.
     """
     _check_training_config(config, process_count)
-    source = _PairSource(config.data_dir, config.train_split)
-    if len(source) < config.batch_size:
+    source = _training_source(config, seed)
+    if len(source) < config.batch_size and config.label_fraction == 1:
         raise ValueError(
             f'train_split {config.train_split!r} of {config.data_dir} has '
             f'{len(source)} pairs, fewer than batch_size = {config.batch_size}. '
@@ -117,6 +120,29 @@ def training_batches(
         prefetch_buffer_size=config.reader_threads + 2,
     )
     return iter(dataset.to_iter_dataset(options))
+
+
+class Share(NamedTuple):
+    """The pairs that a run with `label_fraction` below 1 learns from."""
+
+    ids: tuple[str, ...]
+    class_pixels: tuple[int, ...]
+
+
+def read_share(config: DataConfig, *, seed: int) -> Share:
+    """Reads the ids and labels of the pairs that `training_batches` draws from.
+
+    Raises:
+        FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
+        ValueError: no such split, or damaged data.
+    """
+    source = _training_source(config, seed)
+    ids, pixels = [], np.zeros(256, np.int64)
+    for index in range(len(source)):
+        example = source[index]
+        ids.append(example['id'])
+        pixels += np.bincount(example['mask'].ravel(), minlength=256)
+    return Share(tuple(ids), tuple(pixels[: source.num_classes].tolist()))
 
 
 def evaluation_batches(
@@ -225,21 +251,41 @@ def _check_split(
         )
 
 
-class _PairSource:
-    """Random access to the decoded examples of a split."""
+def _training_source(config: DataConfig, seed: int) -> '_PairSource':
+    return _PairSource(
+        config.data_dir,
+        config.train_split,
+        fraction=config.label_fraction,
+        seed=seed,
+    )
 
-    def __init__(self, data_dir: str | pathlib.Path, split: str) -> None:
+
+class _PairSource:
+    """Random access to the decoded examples of a split, or of a share of them."""
+
+    def __init__(
+        self,
+        data_dir: str | pathlib.Path,
+        split: str,
+        *,
+        fraction: float = 1.0,
+        seed: int = 0,
+    ) -> None:
         builder = _open(data_dir)
         _check_split(builder, data_dir, split)
         self._name = f'{data_dir}, split {split}'
-        self._num_classes = len(builder.info.metadata['class_names'])
+        self.num_classes = len(builder.info.metadata['class_names'])
         # The images are left encoded: decoding them here, straight to RGB, is faster.
         self._records = builder.as_data_source(
             split, decoders=dict.fromkeys(_IMAGES, tfds.decode.SkipDecoding())
         )
+        self._chosen: Sequence[int] = range(len(self._records))
+        if fraction < 1:
+            order = np.random.default_rng(seed).permutation(len(self._records))
+            self._chosen = order[: max(1, round(fraction * len(order)))].tolist()
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._chosen)
 
     def __repr__(self) -> str:
         return f'PairSource({self._name})'
@@ -252,7 +298,7 @@ class _PairSource:
                 class map.
         """
         try:
-            record = self._records[index]
+            record = self._records[self._chosen[index]]
         except (TypeError, RuntimeError):
             message = f'{self._name}: cannot read pair {index}. {_DAMAGED}'
             raise ValueError(message) from None
@@ -271,12 +317,12 @@ class _PairSource:
 
     def _check_labels(self, example: dict[str, Any]) -> None:
         mask = example['mask']
-        unknown = mask[(mask >= self._num_classes) & (mask != transforms.IGNORED)]
+        unknown = mask[(mask >= self.num_classes) & (mask != transforms.IGNORED)]
         if unknown.size:
             raise ValueError(
                 f'{self._name}: the mask of {example["id"]!r} has the value '
                 f'{unknown[0]} ({unknown.size} pixels), outside the class map: 0 to '
-                f'{self._num_classes - 1}, or {transforms.IGNORED} for pixels to '
+                f'{self.num_classes - 1}, or {transforms.IGNORED} for pixels to '
                 'ignore. Correct the mask and prepare the data again.'
             )
 

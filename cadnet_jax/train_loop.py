@@ -29,8 +29,10 @@ from cadnet_jax.config import Config
 from cadnet_jax.evaluate import evaluate
 from cadnet_jax.image_files import write_json
 from cadnet_jax.input_pipeline import (
+    Share,
     evaluation_batches,
     read_info,
+    read_share,
     training_batches,
 )
 from cadnet_jax.models.cadnet import build_model
@@ -51,10 +53,6 @@ from cadnet_jax.train_step import (
 from cadnet_jax.training_log import RecentMetrics, TrainingLog, not_finite
 from cadnet_jax.visualize import panel
 
-# Settings that change neither what is learnt nor what is measured.
-_MAY_CHANGE = frozenset(
-    {'data_dir', 'eval_batch_size', 'keep_checkpoints', 'log_every', 'reader_threads'}
-)
 _PANELS = 4  # pairs of the evaluated split that TensorBoard shows
 
 
@@ -87,7 +85,10 @@ def train(config: Config, workdir: str | pathlib.Path) -> None:
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    data = _check_inputs(config, workdir)
+    share = None
+    if config.data.label_fraction < 1:
+        share = read_share(config.data, seed=config.train.seed)
+    data = _check_inputs(config, share, workdir)
     model = build_model(config.model, len(data.class_names), axis_name=AXIS)
     optimizer = make_optimizer(
         config.optim, config.train.steps, parameter_shapes(model)['params']
@@ -99,7 +100,7 @@ def train(config: Config, workdir: str | pathlib.Path) -> None:
         model, optimizer, config.loss, data.class_pixels, seed=config.train.seed
     )
     if first := jax.process_index() == 0:
-        _write_inputs(config, data, workdir)
+        _write_inputs(config, data, share, workdir)
 
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopSignal())
@@ -160,7 +161,9 @@ def train(config: Config, workdir: str | pathlib.Path) -> None:
                 timer = time.monotonic(), step
 
 
-def _check_inputs(config: Config, workdir: pathlib.Path) -> TrainingData:
+def _check_inputs(
+    config: Config, share: Share | None, workdir: pathlib.Path
+) -> TrainingData:
     """Refuses what cannot be trained, ahead of all that takes time.
 
     The training split has been found by then.
@@ -184,6 +187,8 @@ def _check_inputs(config: Config, workdir: pathlib.Path) -> TrainingData:
     info = read_info(data_dir)
     evaluation_batches(data_dir, split, batch_size=config.data.eval_batch_size)
     data = training_data(info, config.data.train_split)
+    if share:
+        data = data._replace(class_pixels=share.class_pixels)
     if kept_steps(workdir)['latest'] and (workdir / 'config.json').exists():
         _check_same_run(config, data, workdir)
     elif any(kept_steps(workdir).values()):
@@ -199,7 +204,7 @@ def _check_same_run(config: Config, data: TrainingData, workdir: pathlib.Path) -
     changed = [
         f'{name}: {old!r} -> {new!r}'
         for name, (old, new) in configs.differences(configs.load(path), config).items()
-        if name not in _MAY_CHANGE
+        if name not in configs.MAY_CHANGE
     ]
     if changed:
         raise ValueError(
@@ -216,14 +221,23 @@ def _check_same_run(config: Config, data: TrainingData, workdir: pathlib.Path) -
             )
 
 
-def _write_inputs(config: Config, data: TrainingData, workdir: pathlib.Path) -> None:
+def _write_inputs(
+    config: Config, data: TrainingData, share: Share | None, workdir: pathlib.Path
+) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
+    if share:
+        chosen = {
+            'dataset': data.name,
+            'split': config.data.train_split,
+            'label_fraction': config.data.label_fraction,
+            'seed': config.train.seed,
+            'ids': share.ids,
+        }
+        write_json(workdir / 'train_samples.json', chosen)
     write_dataset_info(workdir, data)
     # A notebook elsewhere finds the data, too.
     data_dir = str(pathlib.Path(config.data.data_dir).absolute())
-    config = dataclasses.replace(
-        config, data=dataclasses.replace(config.data, data_dir=data_dir)
-    )
+    config = configs.replace(config, data_dir=data_dir)
     write_json(workdir / 'config.json', dataclasses.asdict(config))
 
 

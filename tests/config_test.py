@@ -47,6 +47,8 @@ def _another(field: dataclasses.Field[Any]) -> Any:
         return default + 'x'
     if isinstance(default, int):
         return default + 1
+    if field.name == 'label_fraction':
+        return default / 2
     return (default + 0.9) / 2 if default < 0.9 else default + 1
 
 
@@ -150,6 +152,24 @@ def test_a_head_without_any_loss_is_refused(head: str, name: str) -> None:
     values = {'model': {'head': head}, 'loss': {name: 0.0}}
     with pytest.raises(ValueError, match=f"{name} is 0: head '{head}'"):
         config.from_dict(values, source='here')
+
+
+@pytest.mark.parametrize('fraction', [0.0, -0.1, 1.1])
+def test_no_labels_at_all_are_refused(fraction: float) -> None:
+    values = {'data': {'label_fraction': fraction}}
+    with pytest.raises(ValueError, match=f'label_fraction is {fraction}'):
+        config.from_dict(values, source='here')
+
+
+def test_replace_finds_the_section_of_each_field() -> None:
+    replaced = config.replace(Config(), head='plain', steps=7, crop_size=64)
+    assert config.differences(Config(), replaced) == {
+        'head': ('cad', 'plain'),
+        'crop_size': (512, 64),
+        'steps': (126_000, 7),
+    }
+    with pytest.raises(ValueError, match="no field 'crop'"):
+        config.replace(Config(), crop=64)
 
 
 def test_differences_name_what_changed_and_nothing_else() -> None:

@@ -46,6 +46,7 @@ ORDER = (
     'evaluate',
     'training_log',
     'train_loop',
+    'studies',
     'benchmark',
     'workloads_torch',
     'workloads',

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import shutil
@@ -21,6 +22,7 @@ from cadnet_jax.checkpoint import (
     Checkpoints,
     kept_steps,
     load_variables,
+    read_dataset_info,
     save_variables,
 )
 from cadnet_jax.config import (
@@ -32,6 +34,7 @@ from cadnet_jax.config import (
     differences,
     load,
 )
+from cadnet_jax.input_pipeline import read_share
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.optim import make_optimizer
@@ -337,3 +340,23 @@ def test_weights_without_a_run_are_no_work_directory(
     save_variables(tmp_path, initialize(build_model(ModelConfig(), 3), seed=0), {})
     with pytest.raises(ValueError, match=r'no config.json.*--init_from'):
         train_loop.train(config, tmp_path)
+
+
+def test_a_share_of_the_labels_is_noted(config: Config, tmp_path: pathlib.Path) -> None:
+    """Which pairs, and what they count in the balance of the classes."""
+    data = dataclasses.replace(config.data, label_fraction=0.25)
+    config = dataclasses.replace(
+        config, data=data, train=dataclasses.replace(config.train, steps=3)
+    )
+    train_loop.train(config, tmp_path)
+    share = read_share(data, seed=config.train.seed)
+    noted = json.loads((tmp_path / 'train_samples.json').read_text())
+    assert noted == {
+        'dataset': 'tiny_pairs',
+        'split': 'train',
+        'label_fraction': 0.25,
+        'seed': config.train.seed,
+        'ids': list(share.ids),
+    }
+    assert len(share.ids) == 3
+    assert read_dataset_info(tmp_path).class_pixels == share.class_pixels

@@ -1,0 +1,213 @@
+"""The paper's experiments: which runs each consists of, and what they are tested on.
+
+A run has a folder of its own, named after it. Studies share runs: one that several name
+is trained once. What is there already is left alone, so that the same call goes on
+where an earlier one was stopped.
+"""
+
+import json
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from cadnet_jax import config as configs
+from cadnet_jax.checkpoint import kept_steps
+from cadnet_jax.config import Config
+from cadnet_jax.evaluate import evaluate, output_directory
+from cadnet_jax.predict import load_predictor
+from cadnet_jax.train_loop import train
+
+KINDS = ('line', 'abpt', 'mixed')
+FRACTIONS = (0.05, 0.1, 0.15)
+# Fine-tuning has the paper's steps in the paper; here it has a part of them.
+FINE_TUNING_SHARE = 0.25
+
+
+class Run(NamedTuple):
+    """One run of a study.
+
+    Attributes:
+        name: of its folder.
+        trained_on: 'line', 'abpt' or 'mixed'.
+        tested_on: kinds of defects.
+        config: all settings but `data_dir`, which `trained_on` stands for.
+        starts_from: name of the run with whose weights it starts; '' for random ones.
+    """
+
+    name: str
+    trained_on: str
+    tested_on: tuple[str, ...]
+    config: Config
+    starts_from: str = ''
+
+
+def comparison(base: Config, seed: int) -> list[Run]:
+    """Table 3: CADNet and SegFormer on lines and points together."""
+    return [_run(base, 'mixed', head, seed) for head in ('cad', 'segformer')]
+
+
+def cross_test(base: Config, seed: int) -> list[Run]:
+    """Figure 6: trained on lines (L) or points (A), tested on either.
+
+    The change-aware head takes part where both are the same, the out-of-class head and
+    SegFormer in all four.
+    """
+    both = ('line', 'abpt')
+    runs = []
+    for kind in both:
+        runs += [
+            _run(base, kind, 'cad', seed),
+            _run(base, kind, 'ooc', seed, tested_on=both),
+            _run(base, kind, 'segformer', seed, tested_on=both),
+        ]
+    return runs
+
+
+def few_labels(base: Config, seed: int) -> list[Run]:
+    """Table 6, last row: trained on points, then on a few labelled lines.
+
+    With none of them it is the run of `cross_test`. Every head takes the same steps.
+    """
+    steps = max(1, round(FINE_TUNING_SHARE * base.train.steps))
+    warmup = min(base.optim.warmup_steps, steps // 10)
+    start = _run(base, 'abpt', 'ooc', seed, tested_on=('line', 'abpt'))
+    runs = [start]
+    for fraction in FRACTIONS:
+        config = configs.replace(
+            start.config, label_fraction=fraction, steps=steps, warmup_steps=warmup
+        )
+        name = f'line_ooc_{round(100 * fraction):02}percent_seed{seed}'
+        runs.append(Run(name, 'line', ('line',), config, starts_from=start.name))
+    return runs
+
+
+def ablation(base: Config, seed: int) -> list[Run]:
+    """Table 7: CE; CE + CL; CE + BCL; CE + BCL + CAD."""
+    variants: Mapping[str, Mapping[str, Any]] = {
+        'ce': {'contrastive_weight': 0.0},
+        'ce_cl': {'balance': 'none'},
+        'ce_bcl': {'balance': 'train'},
+    }
+    plain = _run(base, 'mixed', 'plain', seed)
+    runs = [
+        plain._replace(
+            name=f'mixed_plain_{name}_seed{seed}',
+            config=configs.replace(plain.config, **changed),
+        )
+        for name, changed in variants.items()
+    ]
+    return [*runs, _run(base, 'mixed', 'cad', seed)]
+
+
+STUDIES: Mapping[str, Callable[[Config, int], list[Run]]] = {
+    function.__name__: function
+    for function in (comparison, cross_test, few_labels, ablation)
+}
+
+
+def runs_of(names: Iterable[str], base: Config, seeds: int) -> list[Run]:
+    """The runs of some studies, each once; all of seed 0 first, then of seed 1, ...
+
+    Args:
+        names: of `STUDIES`.
+        base: settings that all runs share. The studies set head, loss, labels, seed and
+            the steps of fine-tuning.
+        seeds: how many.
+    """
+    runs: dict[str, Run] = {}
+    for seed in range(seeds):
+        for name in names:
+            runs |= {run.name: run for run in STUDIES[name](base, seed)}
+    return list(runs.values())
+
+
+def complete(
+    run: Run,
+    root: pathlib.Path,
+    data_dirs: Mapping[str, pathlib.Path],
+    *,
+    split: str,
+    num_pictures: int = 0,
+) -> bool:
+    """Trains a run as far as it is not, and evaluates its last weights where missing.
+
+    A run with all its evaluations is complete, whether its checkpoints are there or
+    not.
+
+    Args:
+        run: stands in `root / run.name`.
+        root: folder of all runs.
+        data_dirs: prepared data set of each kind of defects.
+        split: that is tested, of each of these.
+        num_pictures: of the pairs whose pictures are written.
+
+    Returns:
+        Whether it is complete; False where it was asked to stop.
+
+    Raises:
+        FileNotFoundError: the weights that it starts from are not there.
+        ValueError: the folder holds a run with other settings.
+    """
+    workdir = root / run.name
+    config = configs.replace(run.config, data_dir=str(data_dirs[run.trained_on]))
+    if run.starts_from:
+        config = configs.replace(config, init_from=str(root / run.starts_from))
+    missing = _missing(run, workdir, config, split)
+    if not missing:
+        return True
+    last = config.train.steps
+    if last not in kept_steps(workdir)['latest']:
+        train(config, workdir)
+    if last not in kept_steps(workdir)['latest']:
+        return False
+    predictor = load_predictor(workdir, 'latest')
+    for kind in missing:
+        evaluate(
+            predictor,
+            data_dirs[kind],
+            split,
+            batch_size=config.data.eval_batch_size,
+            output_dir=output_directory(predictor, data_dirs[kind], split),
+            num_pictures=num_pictures,
+        )
+    return True
+
+
+def _run(
+    base: Config, kind: str, head: str, seed: int, *, tested_on: tuple[str, ...] = ()
+) -> Run:
+    config = configs.replace(base, head=head, seed=seed)
+    return Run(f'{kind}_{head}_seed{seed}', kind, tested_on or (kind,), config)
+
+
+def _missing(
+    run: Run, workdir: pathlib.Path, config: Config, split: str
+) -> tuple[str, ...]:
+    """The kinds that it is not tested on yet."""
+    done = set()
+    for path in workdir.glob('evaluation/*/metrics.json'):
+        metrics = json.loads(path.read_text())
+        if (metrics['split'], metrics['step']) == (split, config.train.steps):
+            done.add(metrics['dataset'])
+    missing = tuple(kind for kind in run.tested_on if f'synlcd/{kind}' not in done)
+    if not missing:
+        _check_settings(workdir, config)
+    return missing
+
+
+def _check_settings(workdir: pathlib.Path, config: Config) -> None:
+    """That the results are those of these settings; paths may differ."""
+    same_paths = {'data_dir': '', 'init_from': ''}
+    path = workdir / 'config.json'
+    changed = configs.differences(
+        *(configs.replace(x, **same_paths) for x in (configs.load(path), config))
+    )
+    changed = {k: v for k, v in changed.items() if k not in configs.MAY_CHANGE}
+    if changed:
+        listed = ', '.join(
+            f'{k}: {old!r} -> {new!r}' for k, (old, new) in changed.items()
+        )
+        raise ValueError(
+            f'{path}: these are results of other settings: {listed}. Give the same, '
+            'or name another folder for the runs.'
+        )

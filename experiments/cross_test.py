@@ -1,0 +1,18 @@
+"""Trains on lines and on points, and tests on both: LL, AA, LA and AL (figure 6).
+
+    python experiments/cross_test.py --flagfile=experiments/flagfiles/synlcd_small.cfg \
+        --root=workdirs/synlcd
+
+It is reproduce.py with --study=cross_test: the same folders, and the same flags.
+"""
+
+import reproduce
+from absl import flags
+
+from cadnet_jax import cli
+
+flags.adopt_module_key_flags(reproduce)
+
+if __name__ == '__main__':
+    flags.set_default(reproduce.STUDIES, ['cross_test'])
+    cli.run(reproduce.main)

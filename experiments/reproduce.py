@@ -1,0 +1,68 @@
+"""Runs the paper's experiments on SynLCD, as far as they are not done.
+
+    python experiments/reproduce.py --flagfile=experiments/flagfiles/synlcd_small.cfg \
+        --root=workdirs/synlcd
+
+prepares the data, trains and evaluates run after run, all of seed 0 first. Ctrl-C or
+SIGTERM saves; the same command goes on.
+"""
+
+import functools
+import pathlib
+
+from absl import flags
+
+from cadnet_jax import cli, config
+
+STUDIES = flags.DEFINE_multi_enum(
+    'study',
+    ['comparison', 'cross_test', 'few_labels', 'ablation'],
+    ['comparison', 'cross_test', 'few_labels', 'ablation'],
+    'Table 3, figure 6, table 6 (last row), table 7 of the paper; may be given several '
+    'times.',
+)
+_ROOT = flags.DEFINE_string(
+    'root', None, 'Folder for the runs, each in a folder of its own.', required=True
+)
+_SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each kind.', lower_bound=1)
+_PREPARED_DIR = flags.DEFINE_string(
+    'prepared_dir', 'prepared', 'Where SynLCD is prepared; it is, where it is missing.'
+)
+_COUNT = flags.DEFINE_integer('count', 300, 'Of SynLCD; see prepare_data.py.')
+_SIZE = flags.DEFINE_integer('size', 512, 'Of SynLCD; see prepare_data.py.')
+_TEST_SPLIT = flags.DEFINE_string('test_split', 'test', 'Split that is tested.')
+_NUM_PICTURES = flags.DEFINE_integer(
+    'num_pictures', 4, 'Pairs of each test whose pictures are written.', lower_bound=0
+)
+config.define_flags()
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    # Not at the top: the processes that generate data import this file as well.
+    from cadnet_jax import studies
+    from cadnet_jax.datasets import preparation, synlcd
+
+    runs = studies.runs_of(STUDIES.value, config.from_flags(), _SEEDS.value)
+    data_dirs = {}
+    for kind in sorted({k for run in runs for k in (run.trained_on, *run.tested_on)}):
+        make_builder = functools.partial(
+            synlcd.Builder, config=kind, count=_COUNT.value, size=_SIZE.value
+        )
+        data_dirs[kind] = preparation.prepare(
+            make_builder, pathlib.Path(_PREPARED_DIR.value)
+        )
+    for number, run in enumerate(runs, start=1):
+        print(f'{number} of {len(runs)}: {run.name}', flush=True)
+        if not studies.complete(
+            run,
+            pathlib.Path(_ROOT.value),
+            data_dirs,
+            split=_TEST_SPLIT.value,
+            num_pictures=_NUM_PICTURES.value,
+        ):
+            return
+
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,164 @@
+"""The paper's experiments: the runs they consist of, and that each is done once."""
+
+import functools
+import json
+import pathlib
+import shutil
+
+import pytest
+
+from cadnet_jax import config as configs
+from cadnet_jax import studies
+from cadnet_jax.checkpoint import load_variables
+from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
+from cadnet_jax.datasets import preparation, synlcd
+from cadnet_jax.studies import Run
+
+BASE = Config(
+    data=DataConfig(
+        batch_size=2, eval_batch_size=2, crop_size=32, eval_split='train[:2]'
+    ),
+    optim=OptimConfig(warmup_steps=1),
+    train=TrainConfig(steps=8, eval_every=8, checkpoint_every=8),
+)
+
+
+@pytest.fixture(scope='module')
+def data_dirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
+    """14 screens of 64 x 64 to learn from, 6 to test on, with lines and with points."""
+    root = tmp_path_factory.mktemp('data')
+    return {
+        kind: preparation.prepare(
+            functools.partial(synlcd.Builder, config=kind, count=1, size=64, workers=1),
+            root,
+        )
+        for kind in ('line', 'abpt')
+    }
+
+
+def _changes(run: Run) -> dict[str, object]:
+    return {k: new for k, (_, new) in configs.differences(BASE, run.config).items()}
+
+
+def test_table_3_compares_two_networks_on_both_kinds_of_defects() -> None:
+    runs = studies.comparison(BASE, 1)
+    assert [(run.trained_on, run.tested_on) for run in runs] == [
+        ('mixed', ('mixed',))
+    ] * 2
+    assert [_changes(run) for run in runs] == [
+        {'seed': 1},
+        {'head': 'segformer', 'seed': 1},
+    ]
+
+
+def test_the_cross_test_has_all_four_pairings() -> None:
+    tests = {
+        (run.config.model.head, run.trained_on, tested)
+        for run in studies.cross_test(BASE, 0)
+        for tested in run.tested_on
+    }
+    kinds = ('line', 'abpt')
+    assert tests == {
+        *((head, a, b) for head in ('ooc', 'segformer') for a in kinds for b in kinds),
+        *(('cad', kind, kind) for kind in kinds),
+    }
+
+
+def test_few_labels_start_from_the_run_on_points() -> None:
+    start, *tuned = studies.few_labels(BASE, 2)
+    assert (start.trained_on, start.tested_on) == ('abpt', ('line', 'abpt'))
+    assert start in studies.cross_test(BASE, 2)
+    assert [_changes(run)['label_fraction'] for run in tuned] == [0.05, 0.1, 0.15]
+    for run in tuned:
+        assert (run.trained_on, run.tested_on) == ('line', ('line',))
+        assert run.starts_from == start.name
+        assert run.config.model.head == 'ooc'
+        assert run.config.train.steps == 2
+
+
+def test_the_ablation_adds_one_thing_at_a_time() -> None:
+    runs = studies.ablation(BASE, 0)
+    assert [_changes(run) for run in runs] == [
+        {'head': 'plain', 'contrastive_weight': 0.0},
+        {'head': 'plain', 'balance': 'none'},
+        {'head': 'plain'},
+        {},
+    ]
+
+
+def test_what_studies_share_is_run_once_and_seed_by_seed() -> None:
+    runs = studies.runs_of(studies.STUDIES, BASE, seeds=2)
+    assert len({run.name for run in runs}) == len(runs)
+    seeds = [run.config.train.seed for run in runs]
+    assert seeds == sorted(seeds)
+    # 2, 6, 3 and 3 more, for each seed.
+    assert len(runs) == 28
+
+
+def test_a_run_is_trained_and_tested_once(
+    data_dirs: dict[str, pathlib.Path],
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Then it is left alone: its results are enough, its weights may be gone."""
+    run = studies.cross_test(BASE, 0)[2]
+    assert run.name == 'line_segformer_seed0'
+    assert studies.complete(run, tmp_path, data_dirs, split='test')
+    tested = {
+        (metrics['dataset'], metrics['step'])
+        for path in tmp_path.glob('*/evaluation/*/metrics.json')
+        for metrics in [json.loads(path.read_text())]
+    }
+    assert tested == {('synlcd/line', 8), ('synlcd/abpt', 8)}
+
+    monkeypatch.setattr(studies, 'train', None)
+    shutil.rmtree(tmp_path / run.name / 'evaluation/synlcd-abpt-test-8')
+    assert studies.complete(run, tmp_path, data_dirs, split='test')
+    assert len(list(tmp_path.glob('*/evaluation/*/metrics.json'))) == 2
+    shutil.rmtree(tmp_path / run.name / 'checkpoints')
+    elsewhere = {kind: pathlib.Path('elsewhere') for kind in data_dirs}
+    assert studies.complete(run, tmp_path, elsewhere, split='test')
+
+    other = run._replace(config=configs.replace(run.config, learning_rate=1.0))
+    with pytest.raises(ValueError, match=r'learning_rate: 6e-05 -> 1\.0'):
+        studies.complete(other, tmp_path, data_dirs, split='test')
+
+
+def test_fine_tuning_goes_on_from_the_weights_of_another_run(
+    data_dirs: dict[str, pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    """At a learning rate of nearly nothing, these are the weights that come out."""
+    start, tuned, *_ = (
+        run._replace(config=configs.replace(run.config, head='segformer'))
+        for run in studies.few_labels(BASE, 0)
+    )
+    with pytest.raises(FileNotFoundError, match=start.name):
+        studies.complete(tuned, tmp_path, data_dirs, split='test')
+    tuned = tuned._replace(
+        config=configs.replace(
+            tuned.config, learning_rate=1e-30, label_fraction=0.15, weight_decay=0.0
+        )
+    )
+    for run in (start, tuned):
+        assert studies.complete(run, tmp_path, data_dirs, split='test')
+    before, after = (
+        load_variables(tmp_path / run.name, 'latest')[0]['params']['encoder']
+        for run in (start, tuned)
+    )
+    kernel = 'stage_1_patches', 'projection', 'kernel'
+    for name in kernel:
+        before, after = before[name], after[name]
+    assert before.tolist() == after.tolist()
+    samples = json.loads((tmp_path / tuned.name / 'train_samples.json').read_text())
+    assert len(samples['ids']) == 2
+
+
+def test_a_run_that_was_stopped_is_not_complete(
+    data_dirs: dict[str, pathlib.Path],
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(studies, 'train', lambda config, workdir: None)
+    run = studies.cross_test(BASE, 0)[0]
+    assert not studies.complete(run, tmp_path, data_dirs, split='test')
+    assert not list(tmp_path.rglob('metrics.json'))
