@@ -4,6 +4,7 @@ They are drawn by matplotlib without its global state. Names come from folders a
 sets: they are shown as they are, never read as formulas.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 _DPI = 100
-_CELL = 2.0  # inches, a picture's longer side
+_CELL = 2.0  # inches, the height of a picture
+_TITLE_CHARACTERS = 30  # that fit above a square picture
 
 
 def plot_curves(
@@ -62,7 +64,12 @@ def picture_grid(
         max((p.shape[1] / p.shape[0] for p in column if p is not None), default=1)
         for column in zip(*rows, strict=True)
     ]
-    size = _CELL * sum(widths), _CELL * len(rows) + 0.8
+    titles = [
+        textwrap.fill(title, max(8, int(_TITLE_CHARACTERS * width)))
+        for title, width in zip(titles, widths, strict=True)
+    ]
+    lines = max(title.count('\n') + 1 for title in titles)
+    size = _CELL * sum(widths), _CELL * len(rows) + 0.16 * lines
     figure = Figure(figsize=size, dpi=_DPI, layout='constrained')
     axes = figure.subplots(len(rows), len(titles), squeeze=False, width_ratios=widths)
     for places, pictures in zip(axes, rows, strict=True):
@@ -71,7 +78,7 @@ def picture_grid(
             if picture is not None:
                 place.imshow(picture)
     for place, title in zip(axes[0], titles, strict=True):
-        place.set_title(title, fontsize=8, wrap=True, parse_math=False)
+        place.set_title(title, fontsize=8, parse_math=False)
     return _pixels(figure)
 
 
