@@ -42,8 +42,9 @@ def run(main: Callable[[list[str]], None], *, arguments: str = '') -> None:
 def parse_flags(argv: list[str], *, arguments: str = '') -> list[str]:
     """Parses `argv`, whose first entry is the command, and returns what is no flag.
 
-    With `arguments` (see `run`) these may stand among the flags in any order. Where a flag or an argument is not known it exits with one line. Flags that were
-    parsed before and are not in `argv` keep their values.
+    With `arguments` (see `run`) these may stand among the flags in any order. Where a
+    flag or an argument is not known it exits with one line. Flags that were parsed
+    before and are not in `argv` keep their values.
     """
     flags.FLAGS.set_gnu_getopt(bool(arguments))
     try:

@@ -6,7 +6,7 @@ out, and so is a figure that no run is left of.
 
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,16 +74,17 @@ def _pictures(result: Result) -> set[str]:
 
 def _curves(rows: Sequence[Row]) -> list[Figure]:
     """Figure 8: one for each class, with a line for each run."""
-    labels: dict[int, str] = {}
-    results = [result for row in rows for result in row.results if result.curves]
+    runs: dict[str, dict[str, Any]] = {}
+    seen: set[int] = set()
     for row in rows:
         for result in row.results:
-            seed = f'{row.label}, seed {result.config.train.seed}'
-            again = seed in labels.values() and id(result) not in labels
-            labels.setdefault(
-                id(result), f'{seed} ({result.workdir})' if again else seed
-            )
-    runs = {labels[id(result)]: result.curves for result in results}
+            if not result.curves or id(result) in seen:
+                continue
+            seen.add(id(result))
+            label = f'{row.label}, seed {result.config.train.seed}'
+            if label in runs:
+                label += f' ({result.workdir})'
+            runs[label] = result.curves
     names = list(dict.fromkeys(name for curves in runs.values() for name in curves))
     return [
         Figure(
@@ -97,7 +98,7 @@ def _curves(rows: Sequence[Row]) -> list[Figure]:
 
 def _grids(key: str, title: str, labelled: Sequence[_Labelled]) -> list[Figure]:
     """Pairs in rows, runs in columns; for each data set, and each kind of picture."""
-    figures = []
+    figures: list[Figure] = []
     with_pictures = [entry for entry in labelled if _pictures(entry.result)]
     for group in group_by(
         with_pictures, lambda entry: (entry.result.tested_on, entry.result.split)

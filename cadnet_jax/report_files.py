@@ -19,8 +19,8 @@ from cadnet_jax.runs import Mean
 
 TITLE = "CADNet: the paper's tables and figures"
 NOTE = (
-    'Scores are in percent: mean ± sample standard deviation over n runs that differ in '
-    'the seed alone, and one value where there is one run.'
+    'Scores are in percent: mean ± sample standard deviation over n runs that differ '
+    'in the seed alone; one value where there is one run.'
 )
 _MARKDOWN = re.compile(r'([\\`*_{}\[\]()<>#+!|~$&])')
 

@@ -2,9 +2,9 @@
 
     python experiments/report.py WORKDIR... --output_dir=REPORT
 
-writes report.html (one file, with its figures), report.md and report.json. A run's place
-in the tables follows from its own files, not from its name: config.json, dataset.json
-and what evaluate.py wrote. Runs that differ in the seed alone are one row.
+writes report.html (one file, with its figures), report.md and report.json. A run's
+place in the tables follows from its own files, not from its name: config.json,
+dataset.json and what evaluate.py wrote. Runs that differ in the seed alone are one row.
 """
 
 import pathlib
