@@ -43,7 +43,7 @@ def make_figures(tables: Sequence[Table]) -> list[Figure]:
     rows = {table.key: table.rows for table in tables}
     comparison, ablation = rows.get('table_3', ()), rows.get('table_7', ())
     cross_test = [
-        _Labelled(f'{letters(group[0])}: {row.label}', _with_pictures(group))
+        _labelled(f'{letters(group[0])}: {row.label}', group)
         for row in rows.get('figure_6', ())
         for group in group_by(row.results, letters)
     ]
@@ -56,12 +56,13 @@ def make_figures(tables: Sequence[Table]) -> list[Figure]:
 
 
 def _one_of_each(rows: Sequence[Row]) -> list[_Labelled]:
-    return [_Labelled(row.label, _with_pictures(row.results)) for row in rows]
+    return [_labelled(row.label, row.results) for row in rows]
 
 
-def _with_pictures(results: Sequence[Result]) -> Result:
+def _labelled(label: str, results: Sequence[Result]) -> _Labelled:
     """The result with the smallest seed, of those with pictures where there are any."""
-    return min(results, key=lambda r: (not _pictures(r), r.config.train.seed))
+    first = min(results, key=lambda r: (not _pictures(r), r.config.train.seed))
+    return _Labelled(f'{label}, seed {first.config.train.seed}', first)
 
 
 def _pictures(result: Result) -> set[str]:

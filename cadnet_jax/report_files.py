@@ -22,7 +22,7 @@ NOTE = (
     'Scores are in percent: mean ± sample standard deviation over n runs that differ '
     'in the seed alone; one value where there is one run.'
 )
-_MARKDOWN = re.compile(r'([\\`*_{}\[\]()<>#+!|~$&])')
+_MARKDOWN = re.compile(r'([\\`*_\[\]<>|~$&])')
 
 
 def write_report(

@@ -94,7 +94,7 @@ def test_a_report_of_metrics_alone_has_tables_and_no_figures(
     assert '60.00 ± 14.14 (n=2)' in page.texts
     assert 'img' not in page.tags
     markdown = (tmp_path / 'report' / 'report.md').read_text()
-    assert '| CADNet | 60.00 ± 14.14 \\(n=2\\) |' in markdown
+    assert '| CADNet | 60.00 ± 14.14 (n=2) |' in markdown
 
 
 def test_names_are_neither_html_nor_markdown(tmp_path: pathlib.Path) -> None:
