@@ -269,9 +269,9 @@ def _labelled(
 
 
 def _values(config: configs.Config, names: set[str]) -> list[str]:
-    """`name=value` of the named fields, in the order of the settings."""
+    """`name=value` of the named fields, or `no name`, in the order of the settings."""
     return [
-        f'{name}={value}'
+        f'no {name}' if value == '' else f'{name}={value}'
         for section in dataclasses.asdict(config).values()
         for name, value in section.items()
         if name in names

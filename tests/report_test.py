@@ -63,7 +63,7 @@ def test_rows_of_one_method_name_the_settings_that_differ(
     write_evaluation(tmp_path / 'c', 'mixed', split='val')
     labels = [row.label for row in tables_of(*runs)['table_3'].rows]
     assert labels == [
-        'CADNet, learning_rate=0.001, init_from=',
+        'CADNet, learning_rate=0.001, no init_from',
         'CADNet, learning_rate=6e-05, init_from=given',
         'SegFormer',
         'SegFormer, on val',
