@@ -90,16 +90,12 @@ def make_tables(results: Sequence[Result]) -> list[Table]:
 
 def comparison(results: Sequence[Result]) -> Table:
     """Table 3: CADNet and SegFormer on lines and points together."""
-    methods = [
-        Method(HEADS[head], lambda result, head=head: result.config.model.head == head)  # type: ignore[misc]
-        for head in ('cad', 'segformer')
-    ]
     return Table(
         'table_3',
         'Table 3: comparison on SynLCD',
         _SCORES_NOTE,
         _SCORES,
-        _score_rows(methods, _on_mixed(results)),
+        _score_rows(_by_head('cad', 'segformer'), _on_mixed(results)),
     )
 
 
@@ -130,7 +126,7 @@ def cross_test(results: Sequence[Result]) -> Table:
         and result.config.data.label_fraction == 1
     ]
     rows = []
-    for label, group in _labelled(_methods_by_head(), chosen):
+    for label, group in _labelled(_by_head(*HEADS), chosen):
         ious: dict[str, list[float | None]] = {}
         for result in group:
             ious.setdefault(letters(result), []).append(result.metrics['defect_iou'])
@@ -169,7 +165,7 @@ def few_labels(results: Sequence[Result]) -> Table:
     ]
     rows = []
     used: set[int] = set()
-    for label, group in _labelled(_methods_by_head(), tuned, _any_fraction):
+    for label, group in _labelled(_by_head(*HEADS), tuned, _any_fraction):
         fitting = [
             result
             for result in start
@@ -180,7 +176,7 @@ def few_labels(results: Sequence[Result]) -> Table:
             group = [*fitting, *group]
             used |= set(map(id, fitting))
         rows.append((label, group))
-    rows += _labelled(_methods_by_head(), [r for r in start if id(r) not in used])
+    rows += _labelled(_by_head(*HEADS), [r for r in start if id(r) not in used])
     fractions = sorted({*_FRACTIONS, *map(_share, tuned)})
     columns = [
         Column(f'{score} {100 * fraction:g} %', percent=True)
@@ -227,10 +223,10 @@ def _any_fraction(result: Result) -> Any:
     return configs.replace(result.settings, label_fraction=1.0)
 
 
-def _methods_by_head() -> list[Method]:
+def _by_head(*heads: str) -> list[Method]:
     return [
-        Method(name, lambda result, head=head: _head(result) == head)  # type: ignore[misc]
-        for head, name in HEADS.items()
+        Method(HEADS[head], lambda result, head=head: _head(result) == head)  # type: ignore[misc]
+        for head in heads
     ]
 
 
