@@ -1,5 +1,6 @@
 """How a script starts and ends: quiet, with one clear line when something is wrong."""
 
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -7,8 +8,11 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 
-def run(main: Callable[[list[str]], None]) -> None:
+def run(main: Callable[[list[str]], None], *, arguments: str = '') -> None:
     """Parses the flags, calls `main` with what is left of `sys.argv`, and exits.
+
+    `arguments` is what a script takes beside flags, at least one, as its docstring
+    and so --help names it: 'WORKDIR...'. By default it takes flags alone.
 
     The exit status is 0 where `main` returns, 130 where it is interrupted from the
     keyboard, and 1 after a ValueError, an OSError or a flag that cannot be: then
@@ -31,20 +35,25 @@ def run(main: Callable[[list[str]], None]) -> None:
         return 0
 
     _keep_compiled_programs()
-    app.run(guarded, flags_parser=parse_flags)
+    parser = functools.partial(parse_flags, arguments=arguments)
+    app.run(guarded, flags_parser=parser)
 
 
-def parse_flags(argv: list[str]) -> list[str]:
+def parse_flags(argv: list[str], *, arguments: str = '') -> list[str]:
     """Parses `argv`, whose first entry is the command, and returns what is no flag.
 
-    Where a flag or an argument is not known it exits with one line. Flags that were
-    parsed before and are not in `argv` keep their values.
+    With `arguments` (see `run`) these may stand among the flags in any order. Where a
+    flag or an argument is not known it exits with one line. Flags that were parsed
+    before and are not in `argv` keep their values.
     """
+    flags.FLAGS.set_gnu_getopt(bool(arguments))
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
         sys.exit(_fail(f'{_describe(error)} (--help lists the flags.)'))
-    if len(rest) > 1:
+    if arguments and len(rest) == 1:
+        sys.exit(_fail(f'{arguments} is missing. (--help shows how it is given.)'))
+    if not arguments and len(rest) > 1:
         sys.exit(
             _fail(
                 f'unexpected argument {rest[1]!r}: values are given as --flag=value, '

@@ -1,17 +1,23 @@
-"""A trained network on a prepared split: metrics.json, a table, pictures."""
+"""A trained network on a prepared split: metrics.json, a table, curves, pictures."""
 
 import math
 import pathlib
-import urllib.parse
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from tqdm import tqdm
 
-from cadnet_jax.image_files import write_json, write_png
+from cadnet_jax.curves import (
+    ScoreHistograms,
+    count_scores,
+    curve_names,
+    no_histograms,
+)
+from cadnet_jax.evaluation_files import LabelledPair, write_curves, write_pictures
+from cadnet_jax.image_files import write_json
 from cadnet_jax.input_pipeline import DatasetInfo, evaluation_batches, read_info
 from cadnet_jax.metrics import (
     Counts,
@@ -24,17 +30,8 @@ from cadnet_jax.models.complexity import count_parameters, gmacs
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
 from cadnet_jax.predict import Predictor
 from cadnet_jax.transforms import IGNORED
-from cadnet_jax.visualize import colour_distance, overlay
 
-
-class _Labelled(NamedTuple):
-    """A pair, its label and what is predicted of it, all of one height and width."""
-
-    id: str
-    image: np.ndarray
-    mask: np.ndarray
-    prediction: np.ndarray
-    distance: np.ndarray | None
+_Counted = TypeVar('_Counted', Counts, ScoreHistograms)
 
 
 def evaluate(
@@ -58,9 +55,9 @@ def evaluate(
         data_dir: prepared data set, of the classes that the network was trained on.
         split: such as 'test' or 'val[:10%]'.
         batch_size: pairs that go through the network together.
-        output_dir: where metrics.json, overlays/ and distance/ are written; None:
-            nowhere.
-        num_pictures: number of pairs whose overlay and DistMap are written.
+        output_dir: where metrics.json is written, and what `evaluation_files` lists;
+            None: nowhere.
+        num_pictures: number of pairs whose pictures are written.
         progress: show a progress bar.
 
     Returns:
@@ -75,6 +72,8 @@ def evaluate(
     info = read_info(data_dir)
     _check_classes(predictor, info, data_dir)
     counts = no_counts(len(predictor.class_names))
+    curves = curve_names(predictor.class_names, has_classes=predictor.threshold is None)
+    histograms = no_histograms(len(curves))
     size: tuple[int, ...] | None = None
     with tqdm(
         desc=f'evaluate {split}',
@@ -82,10 +81,20 @@ def evaluate(
         unit='pairs',
         disable=not progress or jax.process_index() > 0,
     ) as bar:
-        for pair in _predictions(predictor, data_dir, split, batch_size):
+        for pair in _predictions(
+            predictor,
+            data_dir,
+            split,
+            batch_size,
+            with_probabilities=output_dir is not None,
+        ):
             size = size or pair.mask.shape
             label = _label(pair, predictor)
             counts += count(label, pair.prediction, len(predictor.class_names))
+            if pair.probabilities is not None:
+                histograms += count_scores(
+                    label, pair.probabilities, largest=_largest_score(predictor)
+                )
             bar.update()
     metrics = {
         'dataset': info.name,
@@ -95,11 +104,16 @@ def evaluate(
         'parameters': count_parameters(predictor.variables),
         'gmacs': _gmacs(predictor, size) if size else None,
     }
-    if output_dir is not None and jax.process_index() == 0:
+    if output_dir is None:
+        return metrics
+    histograms = sum_over_processes(histograms)
+    if jax.process_index() == 0:
+        directory, largest = pathlib.Path(output_dir), _largest_score(predictor)
         pairs = _predictions(predictor, data_dir, split, batch_size)
         for _, pair in zip(range(num_pictures), pairs, strict=False):
-            _write_pictures(pair, pathlib.Path(output_dir))
-        write_json(pathlib.Path(output_dir) / 'metrics.json', metrics)
+            write_pictures(directory, pair, largest=largest)
+        write_curves(directory, histograms, curves, largest=largest)
+        write_json(directory / 'metrics.json', metrics)
     return metrics
 
 
@@ -134,17 +148,25 @@ def format_table(metrics: Mapping[str, Any]) -> str:
     return '\n'.join(lines)
 
 
-def sum_over_processes(counts: Counts) -> Counts:
-    """The counts of all processes together; with one process, `counts`."""
+def sum_over_processes(counts: _Counted) -> _Counted:
+    """The counts of all processes together; with one process, `counts`.
+
+    Args:
+        counts: a dataclass of integers and int64 arrays, which all add up.
+    """
     if jax.process_count() == 1:
         return counts
-    others = (counts.hits, counts.defects, counts.false_regions, counts.images)
-    values = np.concatenate([counts.confusion.ravel(), np.array(others, np.int64)])
+    fields = [np.asarray(value, np.int64) for value in vars(counts).values()]
+    values = np.concatenate([field.ravel() for field in fields])
     # JAX would cut 64-bit integers down to 32 bits: they travel as pairs of 32 bits.
     gathered = multihost_utils.process_allgather(values.view(np.uint32))
     total = np.ascontiguousarray(gathered).view(np.int64).sum(axis=0)
-    confusion = total[: -len(others)].reshape(counts.confusion.shape)
-    return Counts(confusion, *(int(value) for value in total[-len(others) :]))
+    parts = np.split(total, np.cumsum([field.size for field in fields])[:-1])
+    sums: Any = (
+        part.reshape(field.shape) if field.ndim else int(part[0])
+        for part, field in zip(parts, fields, strict=True)
+    )
+    return type(counts)(*sums)
 
 
 def _check_classes(
@@ -176,7 +198,9 @@ def _predictions(
     data_dir: str | pathlib.Path,
     split: str,
     batch_size: int,
-) -> Iterator[_Labelled]:
+    *,
+    with_probabilities: bool = False,
+) -> Iterator[LabelledPair]:
     """Each pair of this process with its prediction."""
     batches = evaluation_batches(
         data_dir,
@@ -186,18 +210,30 @@ def _predictions(
         process_count=jax.process_count(),
     )
     for batch in batches:
-        maps = predictor.predict_batch(batch['image'], batch['reference'])
+        maps = predictor.predict_batch(
+            batch['image'], batch['reference'], with_probabilities=with_probabilities
+        )
         for index in np.flatnonzero(batch['valid']):
-            yield _Labelled(
+            yield LabelledPair(
                 id=batch['id'][index],
                 image=batch['image'][index],
+                reference=batch['reference'][index],
                 mask=batch['mask'][index],
                 prediction=maps.mask[index],
+                score=maps.score[index],
                 distance=None if maps.distance is None else maps.distance[index],
+                probabilities=(
+                    None if maps.probabilities is None else maps.probabilities[index]
+                ),
             )
 
 
-def _label(pair: _Labelled, predictor: Predictor) -> np.ndarray:
+def _largest_score(predictor: Predictor) -> float:
+    """A probability's; for head 'ooc' as far above the threshold as 0 is below it."""
+    return 1.0 if predictor.threshold is None else 2 * predictor.threshold
+
+
+def _label(pair: LabelledPair, predictor: Predictor) -> np.ndarray:
     """The mask in the network's classes."""
     if predictor.config.model.head != 'ooc':
         return pair.mask
@@ -212,14 +248,6 @@ def _gmacs(predictor: Predictor, size: tuple[int, ...]) -> float:
     )
     num_classes = len(predictor.class_names)
     return gmacs(predictor.config.model, num_classes, height, width)
-
-
-def _write_pictures(pair: _Labelled, output_dir: pathlib.Path) -> None:
-    name = f'{urllib.parse.quote(pair.id, safe="")}.png'
-    picture = overlay(pair.image, pair.mask, pair.prediction)
-    write_png(output_dir / 'overlays' / name, picture)
-    if pair.distance is not None:
-        write_png(output_dir / 'distance' / name, colour_distance(pair.distance))
 
 
 def _number(value: float | None) -> str:

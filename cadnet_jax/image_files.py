@@ -1,4 +1,4 @@
-"""Image and JSON files: whole or not at all, in both directions.
+"""Image, JSON and text files: whole or not at all, in both directions.
 
 Reading refuses what a decoder would quietly complete (a truncated JPEG has a grey
 lower half); writing goes to a temporary name that is renamed once it is complete.
@@ -131,5 +131,9 @@ def write_json(path: str | os.PathLike[str], values: Any) -> None:
     Raises:
         ValueError: a number is infinite or not a number: JSON has none of these.
     """
-    text = json.dumps(values, indent=2, allow_nan=False)
-    _write(pathlib.Path(path), (text + '\n').encode())
+    write_text(path, json.dumps(values, indent=2, allow_nan=False) + '\n')
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes `text` in UTF-8, atomically."""
+    _write(pathlib.Path(path), text.encode())

@@ -25,21 +25,35 @@ class PixelMaps(NamedTuple):
         distance: DistMap, float32 [B, H, W]; None for head 'segformer'.
         confidence: float32 [B, H, W]: probability of the predicted class; for head
             'ooc' the change score.
+        probabilities: float32 [B, H, W, K]: probability of each class, the largest of
+            which is the mask's; for head 'ooc' the change score, [B, H, W, 1]. None
+            where they were not asked for.
     """
 
     mask: Any
     score: Any
     distance: Any | None
     confidence: Any
+    probabilities: Any | None = None
 
 
-def empty_maps(shape: tuple[int, int, int], *, with_distance: bool) -> PixelMaps:
-    """Maps of `shape` = (B, H, W) that are still to be filled."""
+def empty_maps(
+    shape: tuple[int, int, int], *, with_distance: bool, num_probabilities: int
+) -> PixelMaps:
+    """Maps of `shape` = (B, H, W) that are still to be filled.
+
+    `num_probabilities` is the last axis of the probabilities; 0: there are none.
+    """
     return PixelMaps(
         mask=np.empty(shape, np.uint8),
         score=np.empty(shape, np.float32),
         distance=np.empty(shape, np.float32) if with_distance else None,
         confidence=np.empty(shape, np.float32),
+        probabilities=(
+            np.empty((*shape, num_probabilities), np.float32)
+            if num_probabilities
+            else None
+        ),
     )
 
 
@@ -52,6 +66,7 @@ def predict_pixels(
     limits: np.ndarray | None = None,
     threshold: float | None = None,
     defect_weight: float = 1.0,
+    with_probabilities: bool = False,
 ) -> PixelMaps:
     """Runs the network on whole images.
 
@@ -65,8 +80,9 @@ def predict_pixels(
             tiles (head 'ooc').
         threshold: change score above which a pixel is a defect (head 'ooc'); None: the
             network gives the logits of classes.
-        defect_weight: what the cross entropy counted a defect pixel for. It made the
-            odds of a defect so many times too high, which is taken back here.
+        defect_weight: what the odds of a defect are divided by. The cross entropy that
+            counts a defect pixel so often makes them so many times too high.
+        with_probabilities: return those of all classes, too.
 
     Returns:
         NumPy arrays, read only.
@@ -83,6 +99,8 @@ def predict_pixels(
         threshold=threshold,
         defect_weight=defect_weight,
     )
+    if not with_probabilities:
+        maps = maps._replace(probabilities=None)
     return PixelMaps(
         *(None if x is None else np.asarray(x)[:, :height, :width] for x in maps)
     )
@@ -129,15 +147,20 @@ def _forward(
     if threshold is not None:
         change = logits[..., 0]
         return PixelMaps(
-            (change > threshold).astype(jnp.uint8), change, distance, change
+            mask=(change > threshold).astype(jnp.uint8),
+            score=change,
+            distance=distance,
+            confidence=change,
+            probabilities=change[..., None],
         )
     logits = logits.at[..., 0].add(math.log(defect_weight))
     probabilities = nn.softmax(logits)
     return PixelMaps(
-        mask=jnp.argmax(logits, axis=-1).astype(jnp.uint8),
+        mask=jnp.argmax(probabilities, axis=-1).astype(jnp.uint8),
         score=1 - probabilities[..., 0],
         distance=distance,
         confidence=jnp.max(probabilities, axis=-1),
+        probabilities=probabilities,
     )
 
 

@@ -94,7 +94,13 @@ class Predictor:
         references = _check_image('reference', reference)[None]
         return _with_defects(self.predict_batch(images, references), self.class_names)
 
-    def predict_batch(self, images: np.ndarray, references: np.ndarray) -> PixelMaps:
+    def predict_batch(
+        self,
+        images: np.ndarray,
+        references: np.ndarray,
+        *,
+        with_probabilities: bool = False,
+    ) -> PixelMaps:
         """Classes, scores and DistMaps of pairs that have one size.
 
         Images with a side above `tile_size` go through in overlapping tiles, in memory
@@ -104,6 +110,8 @@ class Predictor:
         Args:
             images: the inspected ones, uint8 [B, H, W, 3] RGB.
             references: uint8 [B, H, W, 3].
+            with_probabilities: return the probabilities of all classes, too: 4 bytes a
+                pixel and class more.
 
         Returns:
             NumPy arrays.
@@ -122,7 +130,7 @@ class Predictor:
         parts = [
             references[(slice(None), *tile.source)] for tile in self._tiles(images)
         ]
-        return self._predict_tiles(images, parts)
+        return self._predict_tiles(images, parts, with_probabilities)
 
     def with_reference(self, reference: np.ndarray) -> 'ReferencePredictor':
         """A predictor for images that all have one reference, which is encoded once.
@@ -148,25 +156,32 @@ class Predictor:
         )
 
     def _predict_tiles(
-        self, images: np.ndarray, references: Sequence[np.ndarray | Features]
+        self,
+        images: np.ndarray,
+        references: Sequence[np.ndarray | Features],
+        with_probabilities: bool,
     ) -> PixelMaps:
         """`references` are those of each tile in turn, as images or encoded."""
         places = self._tiles(images)
         limits = None
         if self.config.model.head == 'ooc' and len(places) > 1:
             limits = self._distance_limits(images, references)
-        has_distance = self.config.model.head != 'segformer'
-        maps = empty_maps(images.shape[:3], with_distance=has_distance)
+        num_probabilities = 1 if self.threshold is not None else len(self.class_names)
+        maps = empty_maps(
+            images.shape[:3],
+            with_distance=self.config.model.head != 'segformer',
+            num_probabilities=num_probabilities if with_probabilities else 0,
+        )
         for tile, reference in zip(places, references, strict=True):
             source, target, core = ((slice(None), *part) for part in tile)
-            part = self._predict(images[source], reference, limits)
+            part = self._predict(images[source], reference, limits, with_probabilities)
             for whole, values in zip(maps, part, strict=True):
                 if whole is not None:
                     whole[target] = values[core]
         return maps
 
     @property
-    def _threshold(self) -> float | None:
+    def threshold(self) -> float | None:
         """Change score above which a pixel is a defect; None: there are classes."""
         if self.config.model.head != 'ooc':
             return None
@@ -185,6 +200,7 @@ class Predictor:
         images: np.ndarray,
         references: np.ndarray | Features,
         limits: np.ndarray | None,
+        with_probabilities: bool,
     ) -> PixelMaps:
         return predict_pixels(
             self.model,
@@ -192,8 +208,9 @@ class Predictor:
             images,
             references,
             limits=limits,
-            threshold=self._threshold,
-            defect_weight=self.config.loss.defect_weight,
+            threshold=self.threshold,
+            defect_weight=self.config.loss.defect_weight / self.config.loss.defect_odds,
+            with_probabilities=with_probabilities,
         )
 
     def _distance_limits(
@@ -250,18 +267,21 @@ class ReferencePredictor:
         maps = self.predict_batch(_check_image('image', image)[None])
         return _with_defects(maps, self.predictor.class_names)
 
-    def predict_batch(self, images: np.ndarray) -> PixelMaps:
+    def predict_batch(
+        self, images: np.ndarray, *, with_probabilities: bool = False
+    ) -> PixelMaps:
         """Classes, scores and DistMaps; see `Predictor.predict_batch`.
 
         Args:
             images: uint8 [B, H, W, 3] RGB.
+            with_probabilities: return those of all classes, too.
 
         Raises:
             ValueError: they are not of that kind or size.
         """
         _check_batch('images', images)
         _check_sizes(images, self.shape)
-        return self.predictor._predict_tiles(images, self.features)
+        return self.predictor._predict_tiles(images, self.features, with_probabilities)
 
 
 def make_predictor(

@@ -43,8 +43,21 @@ def colour_distance(distance: np.ndarray, *, largest: float = 2.2) -> np.ndarray
     Returns:
         uint8 [H, W, 3].
     """
+    return heat_map(distance, largest=largest)
+
+
+def heat_map(values: np.ndarray, *, largest: float) -> np.ndarray:
+    """Values as colours from black to light yellow.
+
+    Args:
+        values: float [H, W].
+        largest: value of the brightest colour; black is 0.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
     table = matplotlib.colormaps['inferno'](np.arange(256), bytes=True)[:, :3]
-    levels = np.clip(distance * (255 / largest), 0, 255)
+    levels = np.clip(values * (255 / largest), 0, 255)
     return table[levels.astype(np.uint8)]
 
 

@@ -1,4 +1,4 @@
-"""Evaluates a checkpoint on a prepared split: metrics.json, a table, pictures.
+"""Evaluates a checkpoint on a prepared split: metrics.json, a table, curves, pictures.
 
 python experiments/evaluate.py --workdir=WORKDIR --split=test
 """
@@ -31,8 +31,8 @@ _TILE_SIZE = flags.DEFINE_integer(
 _NUM_PICTURES = flags.DEFINE_integer(
     'num_pictures',
     8,
-    'Pairs whose overlay (hits white, misses green, false alarms red) and DistMap are '
-    'written.',
+    'Pairs whose pictures are written: image, reference and label; overlay (hits '
+    'white, misses green, false alarms red); probability of a defect; DistMap.',
     lower_bound=0,
 )
 _OUTPUT_DIR = flags.DEFINE_string(

@@ -97,6 +97,32 @@ def test_a_wrong_argument_is_one_line_and_main_does_not_run(
         assert part in done.stderr
 
 
+TAKES_FILES = SCRIPT.replace('cli.run(main)', "cli.run(main, arguments='FILE...')")
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [('a', '--steps=3', 'b'), ('--steps=3', 'a', 'b'), ('a', 'b', '--steps=3')],
+)
+def test_arguments_that_a_script_names_stand_among_its_flags(
+    arguments: tuple[str, ...],
+) -> None:
+    done = _run(*arguments, script=TAKES_FILES)
+    assert done.stdout == "main ran 3 ['a', 'b']\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'part'), [((), 'FILE... is missing'), (('a', '--stepz=3'), 'stepz')]
+)
+def test_named_arguments_are_required_and_flags_are_checked(
+    arguments: tuple[str, ...], part: str
+) -> None:
+    done = _run(*arguments, script=TAKES_FILES)
+    assert (done.returncode, done.stdout) == (1, '')
+    assert done.stderr.startswith('error: ') and done.stderr.count('\n') == 1
+    assert part in done.stderr
+
+
 SHOW_CACHE = """
 {import_at_top}
 from cadnet_jax import cli

@@ -140,9 +140,10 @@ def test_a_probability_outside_its_range_is_refused(
         config.from_dict({section: {name: value}}, source='here')
 
 
-def test_a_defect_weight_that_is_not_positive_is_refused() -> None:
-    with pytest.raises(ValueError, match=r'defect_weight is 0.0; it must be positive'):
-        config.from_dict({'loss': {'defect_weight': 0.0}}, source='here')
+@pytest.mark.parametrize('name', ['defect_weight', 'defect_odds'])
+def test_a_weight_that_is_not_positive_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf'{name} is 0.0; it must be positive'):
+        config.from_dict({'loss': {name: 0.0}}, source='here')
 
 
 @pytest.mark.parametrize(

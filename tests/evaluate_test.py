@@ -20,6 +20,7 @@ from cadnet_jax.input_pipeline import evaluation_batches
 from cadnet_jax.metrics import Counts, count, no_counts, summarize
 from cadnet_jax.models.complexity import gmacs
 from cadnet_jax.predict import Predictor
+from cadnet_jax.visualize import mark
 from tests.tiny_data import CLASS_NAMES, prepare_tiny
 from tests.tiny_run import differencing_predictor, write_run
 
@@ -122,6 +123,54 @@ def test_what_is_written(data_dir: pathlib.Path, tmp_path: pathlib.Path) -> None
         assert np.all(picture[hits] == 255)
 
 
+def test_the_pictures_of_a_pair(data_dir: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """Image, reference and label in one; the probability is high at the defects."""
+    predictor = differencing_predictor()
+    run(predictor, data_dir, 'val', output_dir=tmp_path, num_pictures=2)
+    folders = ('pairs', 'overlays', 'probability', 'distance')
+    names = {f: sorted(path.name for path in (tmp_path / f).iterdir()) for f in folders}
+    assert len(names['pairs']) == 2
+    assert all(names[folder] == names['pairs'] for folder in folders)
+    for batch in evaluation_batches(data_dir, 'val', batch_size=1):
+        name = f'{batch["id"][0]}.png'
+        if name not in names['pairs']:
+            continue
+        image, mask = batch['image'][0], batch['mask'][0]
+        height, width = mask.shape
+        pair = read_image(tmp_path / 'pairs' / name)[-height:]
+        np.testing.assert_array_equal(pair[:, :width], image)
+        step = (pair.shape[1] + 4) // 3  # of a column and its gap
+        reference = pair[:, step : step + width]
+        np.testing.assert_array_equal(reference, batch['reference'][0])
+        label = pair[:, 2 * step : 2 * step + width]
+        np.testing.assert_array_equal(label, mark(image, mask))
+        heat = read_image(tmp_path / 'probability' / name).sum(axis=-1).astype(int)
+        defect = (mask == 1) | (mask == 2)
+        assert heat[defect].min() > heat[mask == 0].max()
+
+
+def test_curves_of_a_network_that_is_right(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """At the threshold that the mask follows from; the picture is beside them."""
+    output_dir = tmp_path / 'cad'
+    run(differencing_predictor(), data_dir, 'test', output_dir=output_dir)
+    classes = json.loads((output_dir / 'curves.json').read_text())['classes']
+    assert list(classes) == ['missing', 'excess', 'any defect']
+    assert classes['any defect']['average_precision'] == 1
+    assert classes['any defect']['best_fscore'] == 1
+    assert read_image(output_dir / 'curves.png').shape == (1200, 1000, 3)
+    predictor = differencing_predictor(head='ooc', cell=8)
+    metrics = run(predictor, data_dir, 'test', output_dir=tmp_path / 'ooc')
+    classes = json.loads((tmp_path / 'ooc' / 'curves.json').read_text())['classes']
+    assert list(classes) == ['defect']
+    index = classes['defect']['threshold'].index(predictor.threshold)
+    expected = metrics['classes']['defect']
+    for name in ('precision', 'recall', 'fscore'):
+        assert classes['defect'][name][index] == pytest.approx(expected[name], abs=1e-6)
+    assert 0 < expected['fscore'] < 1
+
+
 def test_more_pictures_than_pairs_are_all_pairs(
     data_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -181,6 +230,29 @@ def test_counts_of_processes_add_up_beyond_32_bits(
     np.testing.assert_array_equal(total.confusion, expected.confusion)
     assert (total.hits, total.defects) == (5, 6)
     assert (total.false_regions, total.images) == (6, 9)
+
+
+def test_curves_of_processes_add_up(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes that see the same have the curves of one: twice its counts."""
+    run(differencing_predictor(cell=8), data_dir, 'test', output_dir=tmp_path / 'one')
+    single = (tmp_path / 'one' / 'curves.json').read_text()
+
+    def allgather(values: np.ndarray) -> np.ndarray:
+        return np.asarray(jax.numpy.asarray(np.stack([values, values])))
+
+    batches = evaluation_batches
+    monkeypatch.setattr(
+        evaluate_lib,
+        'evaluation_batches',
+        lambda *source, batch_size, **_: batches(*source, batch_size=batch_size),
+    )
+    monkeypatch.setattr(jax, 'process_count', lambda: 2)
+    monkeypatch.setattr(multihost_utils, 'process_allgather', allgather)
+    run(differencing_predictor(cell=8), data_dir, 'test', output_dir=tmp_path / 'two')
+    assert (tmp_path / 'two' / 'curves.json').read_text() == single
+    assert 0 < json.loads(single)['classes']['missing']['average_precision'] < 1
 
 
 def test_the_table_shows_every_score_in_percent(data_dir: pathlib.Path) -> None:

@@ -29,6 +29,7 @@ ORDER = (
     'models.complexity',
     'losses',
     'metrics',
+    'curves',
     'optim',
     'train_step',
     'checkpoint',
@@ -40,10 +41,16 @@ ORDER = (
     'predict',
     'visualize',
     'predict_files',
+    'figures',
+    'evaluation_files',
     'evaluate',
     'training_log',
     'train_loop',
     'studies',
+    'runs',
+    'report',
+    'report_figures',
+    'report_files',
     'benchmark',
     'workloads_torch',
     'workloads',
@@ -181,6 +188,23 @@ def test_setup_cfg_lists_the_packages_on_disk() -> None:
     )
     assert folders == _packages_on_disk()
     assert sorted(options['packages'].split()) == sorted(folders)
+
+
+def test_setup_cfg_lists_the_files_that_are_no_modules() -> None:
+    """Such as templates, which an installation needs as well."""
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / 'setup.cfg')
+    listed = {
+        path
+        for package, patterns in parser['options.package_data'].items()
+        for pattern in patterns.split()
+        for path in ROOT.joinpath(*package.split('.')).glob(pattern)
+    }
+    assert listed == {
+        path
+        for path in (ROOT / 'cadnet_jax').rglob('*')
+        if path.is_file() and path.suffix not in ('.py', '.pyc')
+    }
 
 
 @pytest.mark.parametrize('package', _packages_on_disk().items(), ids=lambda p: p[0])

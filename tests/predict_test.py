@@ -29,6 +29,9 @@ def boards(
 
 def assert_same_maps(actual: PixelMaps, expected: PixelMaps, tolerance: float) -> None:
     for values, others in zip(actual, expected, strict=True):
+        assert (values is None) == (others is None)
+        if values is None:
+            continue
         np.testing.assert_allclose(
             values.astype(np.float32), others.astype(np.float32), atol=tolerance, rtol=0
         )
@@ -54,15 +57,17 @@ def test_defects_are_found_where_they_are() -> None:
     assert prediction.score[prediction.mask > 0].min() > 0.5
 
 
-@pytest.mark.parametrize('defect_weight', [1.0, 5.0])
-def test_score_and_mask_follow_the_logits(defect_weight: float) -> None:
+@pytest.mark.parametrize(('weight', 'odds'), [(1.0, 1.0), (5.0, 1.0), (5.0, 2.5)])
+def test_score_and_mask_follow_the_logits(weight: float, odds: float) -> None:
     """Softmax by hand, at each pixel of a one-pixel cell network.
 
     A weight of the defects in training is taken back from their odds.
     """
     images, references, _ = boards(2, (33, 40))
     predictor = differencing_predictor()
-    loss = dataclasses.replace(predictor.config.loss, defect_weight=defect_weight)
+    loss = dataclasses.replace(
+        predictor.config.loss, defect_weight=weight, defect_odds=odds
+    )
     config = dataclasses.replace(predictor.config, loss=loss)
     predictor = dataclasses.replace(predictor, config=config)
     maps = predictor.predict_batch(images, references)
@@ -72,13 +77,59 @@ def test_score_and_mask_follow_the_logits(defect_weight: float) -> None:
     distance = np.abs(image - reference).mean(axis=-1)
     red = (image[..., 0] - image[..., 2]) * 0.01
     logits = np.stack([np.full_like(red, 0.05), distance + red, distance - red], -1)
-    logits[..., 0] += np.log(defect_weight)
+    logits[..., 0] += np.log(weight / odds)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     np.testing.assert_array_equal(maps.mask, logits.argmax(axis=-1))
     np.testing.assert_allclose(maps.score, 1 - probabilities[..., 0], atol=1e-6)
     np.testing.assert_allclose(maps.confidence, probabilities.max(axis=-1), atol=1e-6)
     assert maps.distance is not None
     np.testing.assert_allclose(maps.distance, distance, atol=1e-5)
+
+
+@pytest.mark.parametrize('defect_weight', [1.0, 5.0])
+@pytest.mark.parametrize('tile_size', [512, 40])
+def test_mask_and_probabilities_agree_at_every_pixel(
+    tile_size: int, defect_weight: float
+) -> None:
+    """In a batch, in tiles and with a fixed reference; and they change nothing else."""
+    images, references, _ = boards(2, (70, 45))
+    references[:] = references[0]
+    predictor = random_predictor()
+    loss = dataclasses.replace(predictor.config.loss, defect_weight=defect_weight)
+    predictor = dataclasses.replace(
+        predictor,
+        config=dataclasses.replace(predictor.config, loss=loss),
+        tile_size=tile_size,
+        tile_margin=4,
+    )
+    fixed = predictor.with_reference(references[0])
+    pairwise = predictor.predict_batch(images, references, with_probabilities=True)
+    for maps in (pairwise, fixed.predict_batch(images, with_probabilities=True)):
+        assert maps.probabilities is not None
+        assert maps.probabilities.shape == (2, 70, 45, len(CLASS_NAMES))
+        np.testing.assert_array_equal(maps.probabilities.argmax(axis=-1), maps.mask)
+        np.testing.assert_allclose(maps.probabilities.sum(axis=-1), 1, atol=1e-6)
+        np.testing.assert_array_equal(maps.probabilities.max(axis=-1), maps.confidence)
+        np.testing.assert_allclose(1 - maps.probabilities[..., 0], maps.score)
+    without = predictor.predict_batch(images, references)
+    assert without.probabilities is None
+    assert_same_maps(without, pairwise._replace(probabilities=None), 0)
+
+
+@pytest.mark.parametrize('tile_size', [512, 40])
+def test_out_of_class_the_change_score_stands_for_the_probabilities(
+    tile_size: int,
+) -> None:
+    images, references, _ = boards(2, (70, 45))
+    predictor = differencing_predictor(head='ooc', tile_size=tile_size, tile_margin=4)
+    maps = predictor.predict_batch(images, references, with_probabilities=True)
+    assert maps.probabilities is not None
+    np.testing.assert_array_equal(maps.probabilities, maps.score[..., None])
+    assert predictor.threshold == (2.2 + 0.3) / 2
+    np.testing.assert_array_equal(
+        maps.probabilities[..., 0] > predictor.threshold, maps.mask
+    )
+    assert differencing_predictor().threshold is None
 
 
 def test_out_of_class_a_pixel_is_changed_above_the_middle_of_the_thresholds() -> None:

@@ -70,6 +70,13 @@ def test_a_larger_distance_is_never_darker_and_the_scale_is_fixed() -> None:
     np.testing.assert_array_equal(part, picture[:, :100])
 
 
+def test_a_heat_map_starts_at_0_and_ends_at_the_largest() -> None:
+    picture = visualize.heat_map(np.array([[-1, 0, 0.5, 1, 7]]), largest=1)
+    np.testing.assert_array_equal(picture[0, 0], picture[0, 1])
+    np.testing.assert_array_equal(picture[0, 3], picture[0, 4])
+    assert picture[0, 1].sum() < picture[0, 2].sum() < picture[0, 3].sum()
+
+
 @pytest.mark.parametrize('width', [11, 200])
 def test_a_panel_shows_every_picture_in_order(width: int) -> None:
     """At any width: narrow pictures get a column wide enough for the title."""

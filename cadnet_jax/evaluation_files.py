@@ -1,0 +1,83 @@
+"""What an evaluation writes beside its scores: curves, and pictures of pairs.
+
+curves.json, curves.png     each class at every threshold
+pairs/<id>.png              image, reference and label
+overlays/<id>.png           hits white, misses green, false alarms red
+probability/<id>.png        of any defect, brighter where higher
+distance/<id>.png           DistMap
+"""
+
+import pathlib
+import urllib.parse
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cadnet_jax.curves import ScoreHistograms, curves
+from cadnet_jax.figures import plot_curves
+from cadnet_jax.image_files import write_json, write_png
+from cadnet_jax.visualize import (
+    colour_distance,
+    heat_map,
+    mark,
+    overlay,
+    side_by_side,
+)
+
+
+class LabelledPair(NamedTuple):
+    """A pair, its label and what is predicted of it, all of one height and width.
+
+    Attributes:
+        id: of the pair in its data set.
+        image: uint8 [H, W, 3].
+        reference: uint8 [H, W, 3].
+        mask: uint8 [H, W], labels.
+        prediction: uint8 [H, W], predicted classes.
+        score: float32 [H, W], see `pixel_maps.PixelMaps`.
+        distance: DistMap, float32 [H, W], or None.
+        probabilities: float32 [H, W, K], see `pixel_maps.PixelMaps`, or None.
+    """
+
+    id: str
+    image: np.ndarray
+    reference: np.ndarray
+    mask: np.ndarray
+    prediction: np.ndarray
+    score: np.ndarray
+    distance: np.ndarray | None
+    probabilities: np.ndarray | None
+
+
+def write_curves(
+    output_dir: pathlib.Path,
+    histograms: ScoreHistograms,
+    names: Sequence[str],
+    *,
+    largest: float,
+) -> None:
+    """Writes curves.json ({'classes': name -> `curves.curves`}) and curves.png."""
+    classes = curves(histograms, names, largest=largest)
+    plots = [plot_curves({'this run': classes}, name) for name in names]
+    write_json(output_dir / 'curves.json', {'classes': classes})
+    write_png(output_dir / 'curves.png', np.concatenate(plots))
+
+
+def write_pictures(
+    output_dir: pathlib.Path, pair: LabelledPair, *, largest: float
+) -> None:
+    """Writes the pictures of a pair; `largest` is the score of the brightest colour."""
+    name = f'{urllib.parse.quote(pair.id, safe="")}.png'
+    label = mark(pair.image, pair.mask)
+    pictures = {
+        'pairs': side_by_side(
+            ('image', 'reference', 'label'), (pair.image, pair.reference, label)
+        ),
+        'overlays': overlay(pair.image, pair.mask, pair.prediction),
+        'probability': heat_map(pair.score, largest=largest),
+    }
+    if pair.distance is not None:
+        pictures['distance'] = colour_distance(pair.distance)
+    for folder, picture in pictures.items():
+        write_png(output_dir / folder / name, picture)

@@ -1,0 +1,177 @@
+"""Runs that are done, as their own files tell of them.
+
+    WORKDIR/config.json                    all settings
+    WORKDIR/dataset.json                   what it learnt from
+    WORKDIR/evaluation/*/metrics.json      what `evaluate` wrote, with curves.json and
+                                           the folders of pictures where they are there
+
+Nothing is read out of the names of folders; checkpoints are not looked at.
+"""
+
+import dataclasses
+import functools
+import json
+import pathlib
+import shlex
+import statistics
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from cadnet_jax import config as configs
+from cadnet_jax.checkpoint import TrainingData, read_dataset_info
+from cadnet_jax.config import Config
+
+_METRICS = (
+    'dataset',
+    'split',
+    'step',
+    'classes',
+    'miou',
+    'macc',
+    'mfscore',
+    'defect_iou',
+    'parameters',
+)
+_T = TypeVar('_T')
+
+
+class Mean(NamedTuple):
+    """The mean of `n` values and their sample standard deviation (None: n is 1)."""
+
+    mean: float
+    std: float | None
+    n: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Result:
+    """A run on one split of a data set.
+
+    Attributes:
+        workdir: of the run, as it was given.
+        config: of the run.
+        data: what it learnt from.
+        directory: of the evaluation.
+        metrics: what metrics.json holds.
+    """
+
+    workdir: str
+    config: Config
+    data: TrainingData
+    directory: pathlib.Path
+    metrics: dict[str, Any]
+
+    @property
+    def tested_on(self) -> str:
+        """Name of the data set."""
+        return self.metrics['dataset']
+
+    @property
+    def split(self) -> str:
+        return self.metrics['split']
+
+    @functools.cached_property
+    def curves(self) -> dict[str, Any]:
+        """`classes` of curves.json; empty where there is none."""
+        path = self.directory / 'curves.json'
+        return _read_json(path, ('classes',))['classes'] if path.exists() else {}
+
+    @functools.cached_property
+    def settings(self) -> Config:
+        """The settings by which runs are told apart: equal for those of a mean.
+
+        The seed is none of them, nor what stands in `config.MAY_CHANGE`; of a path
+        counts only the version of the data, and whether weights were given at all.
+        """
+        defaults = {
+            field.name: field.default
+            for section in dataclasses.fields(Config)
+            for field in dataclasses.fields(section.type)  # type: ignore[arg-type]
+        }
+        same: dict[str, Any] = {name: defaults[name] for name in configs.MAY_CHANGE}
+        same['data_dir'] = pathlib.PurePath(self.config.data.data_dir).name
+        same['init_from'] = 'given' if self.config.train.init_from else ''
+        return configs.replace(self.config, seed=0, **same)
+
+
+def read_results(workdirs: Sequence[str]) -> list[Result]:
+    """Every evaluation of some runs, in the order given.
+
+    Raises:
+        FileNotFoundError: one is no work directory, or has no evaluation.
+        ValueError: a file is damaged or of another version, or a run is given twice.
+    """
+    seen: dict[pathlib.Path, str] = {}
+    results = []
+    for workdir in workdirs:
+        path = pathlib.Path(workdir).resolve()
+        if path in seen:
+            raise ValueError(
+                f'{workdir} is given twice, first as {seen[path]}: a mean would count '
+                'it double. Name it once.'
+            )
+        seen[path] = workdir
+        results += _read_run(workdir)
+    return results
+
+
+def last_evaluations(results: Iterable[Result]) -> list[Result]:
+    """Of several evaluations of a run on one split, the one after the most steps."""
+    best: dict[Hashable, Result] = {}
+    for result in results:
+        key = result.workdir, result.tested_on, result.split
+        if key not in best or best[key].metrics['step'] < result.metrics['step']:
+            best[key] = result
+    return list(best.values())
+
+
+def group_by(values: Iterable[_T], key: Callable[[_T], Hashable]) -> list[list[_T]]:
+    """Values of one key together, in the order in which the keys appear."""
+    groups: dict[Hashable, list[_T]] = {}
+    for value in values:
+        groups.setdefault(key(value), []).append(value)
+    return list(groups.values())
+
+
+def mean(values: Iterable[float | None]) -> Mean | None:
+    """Mean and sample standard deviation of what is defined; None: nothing is."""
+    defined = [value for value in values if value is not None]
+    if not defined:
+        return None
+    std = statistics.stdev(defined) if len(defined) > 1 else None
+    return Mean(statistics.fmean(defined), std, len(defined))
+
+
+def _read_run(workdir: str) -> list[Result]:
+    folder = pathlib.Path(workdir)
+    config = configs.load(folder / 'config.json')
+    data = read_dataset_info(folder)
+    paths = sorted(folder.glob('evaluation/*/metrics.json'))
+    command = f'python experiments/evaluate.py --workdir={shlex.quote(workdir)}'
+    if not paths:
+        raise FileNotFoundError(
+            f'{workdir}: no evaluation/*/metrics.json, so that there is nothing to '
+            f'report. Evaluate the run first: {command}'
+        )
+    return [
+        Result(workdir, config, data, path.parent, _read_json(path, _METRICS))
+        for path in paths
+    ]
+
+
+def _read_json(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
+    """A JSON object that has some names at least."""
+    try:
+        values = json.loads(path.read_text())
+        missing = [name for name in names if name not in values]
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f'{path}: damaged ({error}). Evaluate the run again with '
+            'experiments/evaluate.py.'
+        ) from None
+    if missing or not isinstance(values, dict):
+        raise ValueError(
+            f'{path}: lacks {", ".join(missing) or "all names"}: it is not what '
+            'experiments/evaluate.py writes. Evaluate the run again.'
+        )
+    return values

@@ -1,0 +1,32 @@
+"""Gathers evaluated runs into the paper's tables and figures.
+
+    python experiments/report.py WORKDIR... --output_dir=REPORT
+
+writes report.html (one file, with its figures), report.md and report.json. A run's
+place in the tables follows from its own files, not from its name: config.json,
+dataset.json and what evaluate.py wrote. Runs that differ in the seed alone are one row.
+"""
+
+import pathlib
+
+from absl import flags
+
+from cadnet_jax import cli
+
+_OUTPUT_DIR = flags.DEFINE_string(
+    'output_dir', None, 'Folder for what is written.', required=True
+)
+
+
+def main(argv: list[str]) -> None:
+    from cadnet_jax import report, report_figures, report_files, runs  # slow to import
+
+    tables = report.make_tables(runs.read_results(argv[1:]))
+    figures = report_figures.make_figures(tables)
+    output_dir = pathlib.Path(_OUTPUT_DIR.value)
+    report_files.write_report(tables, figures, output_dir)
+    print(f'Written: {output_dir / "report.html"} ({len(argv) - 1} runs)')
+
+
+if __name__ == '__main__':
+    cli.run(main, arguments='WORKDIR...')

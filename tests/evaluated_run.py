@@ -1,0 +1,82 @@
+"""Folders of evaluated runs, made up: the files that a report reads, no checkpoints."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cadnet_jax import config as configs
+from cadnet_jax.checkpoint import TrainingData, write_dataset_info
+from cadnet_jax.config import Config
+from cadnet_jax.curves import count_scores, curves
+from cadnet_jax.image_files import write_json, write_png
+from cadnet_jax.visualize import side_by_side
+
+CLASS_NAMES = ('background', 'line', 'abpt')
+
+
+def write_evaluated_run(
+    workdir: pathlib.Path, trained_on: str, tested_on: str, **settings: Any
+) -> str:
+    """Writes a run on SynLCD's config `trained_on`, without its evaluation."""
+    root = workdir.parent / f'data_of_{workdir.name[:1]}'
+    data_dir = str(root / 'synlcd' / trained_on / '1.0.0')
+    scores = {k: settings.pop(k) for k in ('iou', 'line', 'abpt') if k in settings}
+    config = configs.replace(Config(), data_dir=data_dir, **settings)
+    write_json(workdir / 'config.json', dataclasses.asdict(config))
+    data = TrainingData(f'synlcd/{trained_on}', CLASS_NAMES, (900, 60, 40))
+    write_dataset_info(workdir, data)
+    write_evaluation(workdir, tested_on, step=config.train.steps, **scores)
+    return str(workdir)
+
+
+def write_evaluation(
+    workdir: pathlib.Path,
+    tested_on: str,
+    *,
+    split: str = 'test',
+    step: int = 600,
+    iou: float | None = 0.5,
+    line: float | None = 0.6,
+    abpt: float | None = 0.4,
+) -> pathlib.Path:
+    """Adds metrics.json of an evaluation; returns its folder."""
+    folder = workdir / 'evaluation' / f'synlcd-{tested_on}-{split}-{step}'
+    classes = {
+        name: {'iou': value}
+        for name, value in zip(CLASS_NAMES, (0.9, line, abpt), strict=True)
+    }
+    metrics = {
+        'dataset': f'synlcd/{tested_on}',
+        'split': split,
+        'step': step,
+        'classes': classes,
+        'miou': None if line is None or abpt is None else (line + abpt) / 2,
+        'macc': 0.8,
+        'mfscore': 0.7,
+        'defect_iou': iou,
+        'parameters': 3_896_867,
+        'gmacs': 0.1,
+    }
+    write_json(folder / 'metrics.json', metrics)
+    return folder
+
+
+def add_pictures(
+    folder: pathlib.Path, names: Sequence[str], colour: tuple[int, int, int]
+) -> None:
+    """Adds curves.json, and pictures of 40 x 40 pixels, predictions in one colour."""
+    plain = np.full((40, 40, 3), colour, np.uint8)
+    images = [np.full((40, 40, 3), level, np.uint8) for level in (60, 120, 180)]
+    for name in names:
+        pair = side_by_side(('image', 'reference', 'label'), images)
+        write_png(folder / 'pairs' / f'{name}.png', pair)
+        for kind in ('overlays', 'probability', 'distance'):
+            write_png(folder / kind / f'{name}.png', plain)
+    rng = np.random.default_rng(sum(colour))
+    scores = rng.dirichlet((1, 1, 1), size=(9, 9))
+    counts = count_scores(rng.integers(3, size=(9, 9), dtype=np.uint8), scores)
+    classes = curves(counts, ('line', 'abpt', 'any defect'))
+    write_json(folder / 'curves.json', {'classes': classes})

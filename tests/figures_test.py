@@ -1,0 +1,71 @@
+"""Figures: what is drawn can be told from the pixels."""
+
+import matplotlib
+import numpy as np
+import pytest
+
+from cadnet_jax.curves import count_scores, curves
+from cadnet_jax.figures import picture_grid, plot_curves
+
+
+def some_curves(seed: int) -> dict:
+    rng = np.random.default_rng(seed)
+    mask = (rng.random((50, 50)) < 0.2).astype(np.uint8)
+    p = np.clip(0.3 * mask + 0.7 * rng.random((50, 50)), 0, 1).astype(np.float32)
+    return curves(count_scores(mask, np.stack([1 - p, p], -1)), ('line', 'any defect'))
+
+
+def has_colour(picture: np.ndarray, cycle: int) -> bool:
+    colour = np.round(255 * np.array(matplotlib.colormaps['tab10'].colors[cycle]))  # type: ignore[attr-defined]
+    return bool((picture == colour).all(axis=-1).any())
+
+
+def test_each_run_has_a_line_in_both_plots() -> None:
+    picture = plot_curves({'a': some_curves(0), 'b': some_curves(1)}, 'line')
+    assert picture.dtype == np.uint8 and picture.shape[2] == 3
+    half = picture.shape[1] // 2
+    for part in (picture[:, :half], picture[:, half:]):
+        assert has_colour(part, 0) and has_colour(part, 1)
+        assert not has_colour(part, 2)
+
+
+def test_runs_without_the_class_are_left_out() -> None:
+    with_it, without = some_curves(0), some_curves(1)
+    del without['line']
+    both = plot_curves({'a': with_it, 'b': without}, 'line')
+    np.testing.assert_array_equal(both, plot_curves({'a': with_it}, 'line'))
+    assert has_colour(both, 0) and not has_colour(both, 1)
+
+
+def test_a_class_without_values_is_an_empty_plot() -> None:
+    counts = count_scores(np.zeros((2, 2), np.uint8), np.full((2, 2, 1), 0.5))
+    picture = plot_curves({'a': curves(counts, ('line',))}, 'line')
+    assert picture.min() < 100  # axes and legend
+
+
+@pytest.mark.parametrize('name', ['$x^{', '_hidden', '<script>', '%s {0}'])
+def test_names_are_shown_as_they_are(name: str) -> None:
+    """Never read as a formula, nor hidden for their first character."""
+    named = plot_curves({name: some_curves(0)}, 'line')
+    np.testing.assert_equal(
+        named.shape, plot_curves({'': some_curves(0)}, 'line').shape
+    )
+    assert (named != plot_curves({'': some_curves(0)}, 'line')).any()
+    grid = picture_grid([name], [[np.zeros((20, 20, 3), np.uint8)]])
+    assert (grid != picture_grid([''], [[np.zeros((20, 20, 3), np.uint8)]])).any()
+
+
+def test_a_grid_shows_each_picture_in_its_place() -> None:
+    red, green, blue = (
+        np.full((30, width, 3), np.eye(3, dtype=np.uint8)[i] * 255)
+        for i, width in enumerate((30, 90, 30))
+    )
+    grid = picture_grid(['one', 'two'], [[red, green], [None, blue]])
+
+    def middle(colour: np.ndarray) -> tuple[float, float]:
+        y, x = np.nonzero((grid == colour[0, 0]).all(axis=-1))
+        return float(y.mean()), float(x.mean())
+
+    assert middle(red)[0] == pytest.approx(middle(green)[0], abs=2)
+    assert middle(red)[1] < middle(green)[1]
+    assert middle(blue)[0] > middle(green)[0]

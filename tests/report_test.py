@@ -1,0 +1,207 @@
+"""Made-up runs in the paper's tables; the values are worked out by hand."""
+
+import pathlib
+from typing import Any
+
+import pytest
+
+from cadnet_jax.report import Table, make_tables
+from cadnet_jax.runs import Mean, read_results
+from tests.evaluated_run import write_evaluated_run, write_evaluation
+
+
+def tables_of(*workdirs: str) -> dict[str, Table]:
+    return {table.key: table for table in make_tables(read_results(workdirs))}
+
+
+def cells(table: Table, label: str) -> dict[str, Any]:
+    """Of the one row with that label: the means alone."""
+    (row,) = (row for row in table.rows if row.label == label)
+    return {
+        name: round(value.mean, 6) if isinstance(value, Mean) else value
+        for name, value in row.cells.items()
+    }
+
+
+def test_table_3_compares_heads_over_seeds(tmp_path: pathlib.Path) -> None:
+    """IoU of lines .5, .7 and .9: .7 with a sample standard deviation of .2."""
+    runs = [
+        write_evaluated_run(
+            tmp_path / f'cad{seed}', 'mixed', 'mixed', seed=seed, line=line, abpt=0.3
+        )
+        for seed, line in enumerate((0.5, 0.7, 0.9))
+    ]
+    runs.append(
+        write_evaluated_run(
+            tmp_path / 's', 'mixed', 'mixed', head='segformer', line=0.2, abpt=None
+        )
+    )
+    table = tables_of(*runs)['table_3']
+    assert [row.label for row in table.rows] == ['CADNet', 'SegFormer']
+    assert cells(table, 'CADNet')['mAcc'] == 0.8
+    ours: Any = table.rows[0].cells
+    assert ours['IoU line'] == (pytest.approx(0.7), pytest.approx(0.2), 3)
+    assert ours['IoU abpt'] == (pytest.approx(0.3), pytest.approx(0), 3)
+    assert ours['mIoU'] == (pytest.approx(0.5), pytest.approx(0.1), 3)
+    assert table.rows[1].cells['IoU line'] == Mean(0.2, None, 1)
+    assert table.rows[1].cells['IoU abpt'] is None
+    # Convolutions alone, and with all of attention.
+    costs = [ours[name] for name in ('MParams', 'GMACs', 'GMACs with attention')]
+    expected = (3.897, 8.094, 10.984)
+    for cost, value in zip(costs, expected, strict=True):
+        assert cost == (pytest.approx(value, abs=0.0006), None, 1)
+
+
+def test_rows_of_one_method_name_the_settings_that_differ(
+    tmp_path: pathlib.Path,
+) -> None:
+    runs = [
+        write_evaluated_run(tmp_path / 'a', 'mixed', 'mixed', learning_rate=1e-3),
+        write_evaluated_run(tmp_path / 'b', 'mixed', 'mixed', init_from='mit_b0'),
+        write_evaluated_run(tmp_path / 'c', 'mixed', 'mixed', head='segformer'),
+    ]
+    write_evaluation(tmp_path / 'c', 'mixed', split='val')
+    labels = [row.label for row in tables_of(*runs)['table_3'].rows]
+    assert labels == [
+        'CADNet, learning_rate=0.001, no init_from',
+        'CADNet, learning_rate=6e-05, init_from=given',
+        'SegFormer',
+        'SegFormer, on val',
+    ]
+
+
+def test_figure_6_crosses_what_was_trained_and_tested_on(
+    tmp_path: pathlib.Path,
+) -> None:
+    runs = [
+        write_evaluated_run(tmp_path / 'l0', 'line', 'line', head='ooc', iou=0.6),
+        write_evaluated_run(
+            tmp_path / 'l1', 'line', 'line', head='ooc', seed=1, iou=0.8
+        ),
+        write_evaluated_run(tmp_path / 'a', 'abpt', 'abpt', head='ooc', iou=0.5),
+        write_evaluated_run(tmp_path / 'c', 'abpt', 'abpt', iou=0.9),
+    ]
+    write_evaluation(tmp_path / 'l0', 'abpt', iou=0.1)
+    write_evaluation(tmp_path / 'a', 'line', iou=0.4)
+    table = tables_of(*runs)['figure_6']
+    assert [row.label for row in table.rows] == ['CADNet', 'CADNet, out of class']
+    expected = {'LL': 0.7, 'AA': 0.5, 'LA': 0.1, 'AL': 0.4}
+    assert cells(table, 'CADNet, out of class') == expected
+    expected_cad = {'LL': None, 'AA': 0.9, 'LA': None, 'AL': None}
+    assert cells(table, 'CADNet') == expected_cad
+
+
+def fine_tuned(
+    folder: pathlib.Path, fraction: float, iou: float, **settings: Any
+) -> str:
+    return write_evaluated_run(
+        folder,
+        'line',
+        'line',
+        iou=iou,
+        **{
+            'head': 'ooc',
+            'init_from': 'runs/abpt',
+            'label_fraction': fraction,
+            'steps': 50,
+            **settings,
+        },
+    )
+
+
+def test_table_6_goes_from_no_labelled_line_to_some(tmp_path: pathlib.Path) -> None:
+    """0 %: the run on points, tested on lines. F-score of IoU .4 is .8 / 1.4."""
+    runs = [
+        write_evaluated_run(tmp_path / 'abpt', 'abpt', 'abpt', head='ooc', iou=0.7),
+        fine_tuned(tmp_path / 'five', 0.05, 0.6),
+        fine_tuned(tmp_path / 'ten', 0.1, 0.7),
+        fine_tuned(tmp_path / 'ten1', 0.1, 0.9, seed=1, init_from='runs/abpt1'),
+    ]
+    write_evaluation(tmp_path / 'abpt', 'line', iou=0.4)
+    tables = tables_of(*runs)
+    table = tables['table_6']
+    assert len(table.rows) == 1
+    assert cells(table, 'CADNet, out of class') == {
+        'mIoU 0 %': 0.4,
+        'mIoU 5 %': 0.6,
+        'mIoU 10 %': 0.8,
+        'mIoU 15 %': None,
+        'Fscore 0 %': round(0.8 / 1.4, 6),
+        'Fscore 5 %': 0.75,
+        'Fscore 10 %': round((1.4 / 1.7 + 1.8 / 1.9) / 2, 6),
+        'Fscore 15 %': None,
+    }
+    # Fine-tuned runs are no LL; the run on points is AA and AL.
+    (row,) = tables['figure_6'].rows
+    assert [name for name, value in row.cells.items() if value] == ['AA', 'AL']
+
+
+def test_table_6_mixes_no_two_kinds_of_starts(tmp_path: pathlib.Path) -> None:
+    """Where it is unclear which run was fine-tuned, 0 % is a row of its own."""
+    runs = [fine_tuned(tmp_path / 'five', 0.05, 0.6)]
+    for name, rate in (('x', 1e-3), ('y', 1e-4)):
+        settings = {'head': 'ooc', 'learning_rate': rate}
+        runs.append(write_evaluated_run(tmp_path / name, 'abpt', 'line', **settings))
+    table = tables_of(*runs)['table_6']
+    assert [row.label for row in table.rows] == [
+        'CADNet, out of class',
+        'CADNet, out of class, learning_rate=0.001',
+        'CADNet, out of class, learning_rate=0.0001',
+    ]
+    assert table.rows[0].cells['mIoU 0 %'] is None
+    assert all(row.cells['mIoU 0 %'] for row in table.rows[1:])
+
+
+def test_table_7_adds_losses_and_the_decoder(tmp_path: pathlib.Path) -> None:
+    kinds: dict[str, dict[str, Any]] = {
+        'CE': {'head': 'plain', 'contrastive_weight': 0.0},
+        'CE + CL': {'head': 'plain', 'balance': 'none'},
+        'CE + BCL': {'head': 'plain'},
+        'CE + BCL + CAD': {},
+        'none of them': {'balance': 'none'},  # CAD with the plain contrastive loss
+    }
+    runs = [
+        write_evaluated_run(
+            tmp_path / str(i), 'mixed', 'mixed', line=i / 10, **settings
+        )
+        for i, settings in enumerate(kinds.values())
+    ]
+    tables = tables_of(*reversed(runs))
+    table = tables['table_7']
+    assert [row.label for row in table.rows] == list(kinds)[:4]
+    lines = [cells(table, label)['IoU line'] for label in list(kinds)[:4]]
+    assert lines == [0, 0.1, 0.2, 0.3]
+    assert len(tables['table_3'].rows) == 2  # CADNet with either loss
+
+
+def test_every_evaluation_is_listed_with_the_tables_it_went_into(
+    tmp_path: pathlib.Path,
+) -> None:
+    runs = [
+        write_evaluated_run(tmp_path / 'a', 'mixed', 'mixed', seed=3, steps=600),
+        fine_tuned(tmp_path / 'b', 0.05, 0.6),
+    ]
+    write_evaluation(tmp_path / 'a', 'mixed', step=7)
+    write_evaluation(tmp_path / 'a', 'line')
+    tables = tables_of(*runs)
+    assert list(tables) == ['table_3', 'table_6', 'table_7', 'all_runs']
+    rows = {
+        (row.label, row.cells['tested on'], row.cells['at step']): row.cells
+        for row in tables['all_runs'].rows
+    }
+    assert len(rows) == 4
+    first = rows[runs[0], 'synlcd/mixed, test', '600']
+    assert first['stands in'] == 'table_3, table_7'
+    assert (first['seed'], first['steps'], first['labels']) == ('3', '600', '100 %')
+    assert rows[runs[0], 'synlcd/mixed, test', '7']['stands in'] == ''
+    assert rows[runs[0], 'synlcd/line, test', '600']['stands in'] == ''
+    tuned = rows[runs[1], 'synlcd/line, test', '50']
+    assert tuned['stands in'] == 'table_6'
+    assert (tuned['labels'], tuned['from']) == ('5 %', 'weights')
+
+
+def test_a_run_that_no_table_of_the_paper_has_stands_alone_in_the_list(
+    tmp_path: pathlib.Path,
+) -> None:
+    run = write_evaluated_run(tmp_path / 'a', 'mixed', 'line')
+    assert list(tables_of(run)) == ['all_runs']

@@ -1,0 +1,106 @@
+"""What is read of a run's folder, and which runs count as one kind."""
+
+import json
+import pathlib
+
+import pytest
+
+from cadnet_jax.runs import Mean, group_by, last_evaluations, mean, read_results
+from tests.evaluated_run import write_evaluated_run, write_evaluation
+
+
+def test_mean_and_sample_standard_deviation_of_what_is_defined() -> None:
+    several = mean([0.5, None, 0.7, 0.9])
+    assert several and several.n == 3
+    assert several.mean == pytest.approx(0.7)
+    assert several.std == pytest.approx(0.2)
+    assert mean([0.5]) == Mean(0.5, None, 1)
+    assert mean([None]) is None
+    assert mean([]) is None
+
+
+def test_seeds_and_places_do_not_tell_runs_apart_but_settings_do(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Data in another folder, weights from another one, more threads: the same kind."""
+    workdirs = [
+        write_evaluated_run(tmp_path / 'a', 'line', 'line', seed=0, init_from='x'),
+        write_evaluated_run(
+            tmp_path / 'b', 'line', 'line', seed=1, init_from='y/z', reader_threads=1
+        ),
+        write_evaluated_run(tmp_path / 'c', 'line', 'line', seed=0),
+        write_evaluated_run(tmp_path / 'd', 'line', 'line', steps=7, init_from='x'),
+    ]
+    groups = group_by(read_results(workdirs), lambda result: result.settings)
+    names = [[pathlib.Path(r.workdir).name for r in group] for group in groups]
+    assert names == [['a', 'b'], ['c'], ['d']]
+
+
+def test_of_several_evaluations_the_one_after_the_most_steps_counts(
+    tmp_path: pathlib.Path,
+) -> None:
+    """On each data set and split; the number is no text: 1000 is above 600."""
+    workdir = write_evaluated_run(tmp_path / 'a', 'line', 'line', steps=600)
+    for split, step in (('test', 1000), ('test', 7), ('val', 600)):
+        write_evaluation(tmp_path / 'a', 'line', split=split, step=step)
+    results = read_results([workdir])
+    assert len(results) == 4
+    found = [(r.split, r.metrics['step']) for r in last_evaluations(results)]
+    assert sorted(found) == [('test', 1000), ('val', 600)]
+
+
+def test_a_run_without_an_evaluation_is_told_how_to_make_one(
+    tmp_path: pathlib.Path,
+) -> None:
+    """The command can be pasted, also where the folder has a blank in its name."""
+    workdir = tmp_path / 'my run'
+    write_evaluated_run(workdir, 'line', 'line')
+    (path,) = workdir.glob('evaluation/*/metrics.json')
+    path.unlink()
+    with pytest.raises(FileNotFoundError) as error:
+        read_results([str(workdir)])
+    message = str(error.value)
+    assert message.startswith(f'{workdir}: no evaluation')
+    assert message.endswith(f"experiments/evaluate.py --workdir='{workdir}'")
+
+
+@pytest.mark.parametrize('name', ['config.json', 'dataset.json'])
+def test_what_is_no_work_directory_is_named(tmp_path: pathlib.Path, name: str) -> None:
+    workdir = write_evaluated_run(tmp_path / 'a', 'line', 'line')
+    (tmp_path / 'a' / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f'{tmp_path}/a/{name}: no such file'):
+        read_results([workdir])
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('{"dataset": ', 'damaged'),
+        ('7', 'damaged'),
+        ('[]', 'lacks dataset'),
+        ('{"dataset": "synlcd/line"}', 'lacks split, step'),
+    ],
+)
+def test_damaged_metrics_are_named(
+    tmp_path: pathlib.Path, text: str, message: str
+) -> None:
+    workdir = write_evaluated_run(tmp_path / 'a', 'line', 'line')
+    (path,) = (tmp_path / 'a').glob('evaluation/*/metrics.json')
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f'{path}: {message}'):
+        read_results([workdir])
+
+
+def test_a_run_that_is_given_twice_is_refused(tmp_path: pathlib.Path) -> None:
+    workdir = write_evaluated_run(tmp_path / 'a', 'line', 'line')
+    with pytest.raises(ValueError, match='given twice'):
+        read_results([workdir, f'{workdir}/../a/'])
+
+
+def test_curves_are_read_where_they_are(tmp_path: pathlib.Path) -> None:
+    workdir = write_evaluated_run(tmp_path / 'a', 'line', 'line')
+    (result,) = read_results([workdir])
+    assert result.curves == {}
+    (result.directory / 'curves.json').write_text(json.dumps({'classes': {'line': 1}}))
+    (result,) = read_results([workdir])
+    assert result.curves == {'line': 1}
