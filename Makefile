@@ -6,11 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: help env test lint
+.PHONY: help env test lint quickstart
 
 help:
 	@echo 'make test   installs the environment where needed and runs all tests'
 	@echo 'make lint   checks style (ruff) and types (mypy)'
+	@echo 'make quickstart  generates screens, trains, evaluates, writes a report (minutes)'
 	@echo 'make env    creates .venv and installs the project in it, editable'
 
 env: $(INSTALLED)
@@ -27,6 +28,19 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+# What stands in workdirs/quickstart is not done again.
+quickstart: $(INSTALLED)
+	$(BIN)/python experiments/prepare_data.py --dataset=synlcd/mixed --count=40 \
+	  --output_dir=prepared/small
+	$(BIN)/python experiments/train.py --flagfile=experiments/flagfiles/synlcd_small.cfg \
+	  --workdir=workdirs/quickstart
+	$(BIN)/python experiments/evaluate.py --workdir=workdirs/quickstart \
+	  --split='test[:25%]' --batch_size=12
+	$(BIN)/python experiments/report.py workdirs/quickstart --output_dir=workdirs/quickstart/report
+	@echo 'A page with tables, curves and pictures: workdirs/quickstart/report/report.html'
+	@echo 'Curves of the training: $(BIN)/pip install tensorboard;' \
+	  '$(BIN)/tensorboard --logdir=workdirs'
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
