@@ -166,7 +166,7 @@ def summarise(pairs: Iterable[Examined]) -> Report:
     """Adds the faults that a set has as a whole; memory grows by its findings alone."""
     num_pairs: Counter[str] = Counter()
     images: dict[bytes, Examined] = {}
-    groups: dict[str, Examined] = {}
+    groups: dict[str, dict[str, Examined]] = {}  # and split -> the first pair
     findings: list[Finding] = []
     worst: dict[str, list[tuple[float, int, Finding, bytes]]] = {}
     for number, pair in enumerate(pairs):
@@ -178,8 +178,10 @@ def summarise(pairs: Iterable[Examined]) -> Report:
         if twin.split != pair.split:
             text = f'the same pixels as {twin.file} in the split {twin.split}'
             found.append(_finding(pair, 'repeated', text))
-        first = groups.setdefault(pair.group, key)
-        if first.split != pair.split:
+        of_group = groups.setdefault(pair.group, {pair.split: key})
+        if pair.split not in of_group:
+            of_group[pair.split] = key
+            first = next(iter(of_group.values()))
             text = f'of the group {pair.group!r}, like {first.file} in {first.split}'
             found.append(_finding(pair, 'group', text))
         findings += found
@@ -212,7 +214,8 @@ def find_shift(
     if min(height, width) < 8 or not (grey[0].std() and grey[1].std()):
         return None
     window = cv2.createHanningWindow((width, height), cv2.CV_32F)
-    (dx, dy), _ = cv2.phaseCorrelate(grey[0], grey[1], window)
+    # Copies, since OpenCV multiplies what it is given by the window.
+    (dx, dy), _ = cv2.phaseCorrelate(grey[0].copy(), grey[1].copy(), window)
     x, y = round(dx), round(dy)
     if (x, y) == (0, 0) or abs(x) >= width // 2 or abs(y) >= height // 2:
         return None
@@ -327,4 +330,4 @@ def _thumbnail(pair: LabelledPair) -> bytes:
         for pixels in (pair.image, pair.reference, marked)
     ]
     picture = np.concatenate(row, axis=1)[..., ::-1]
-    return cv2.imencode('.jpg', picture)[1].tobytes()
+    return cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()

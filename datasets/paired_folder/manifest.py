@@ -162,7 +162,8 @@ def draw_splits(pairs: list[PairFiles], options: Options) -> list[PairFiles]:
         name = max(open_splits, key=lambda split: wanted[split])
         split_of[names[index]] = name
         wanted[name] -= sizes[names[index]]
-    return [pair._replace(split=split_of[pair.group]) for pair in pairs]
+    drawn = [pair._replace(split=split_of[pair.group]) for pair in pairs]
+    return sorted(drawn, key=lambda pair: list(shares).index(pair.split))
 
 
 def _find_pairs(
@@ -175,7 +176,11 @@ def _find_pairs(
     for pair in pairs:
         problems += _path_problems(pair, directory, options.allow_outside)
     ids = Counter(pair.id for pair in pairs)
-    problems += [f'{id}: there {n} times' for id, n in ids.items() if n > 1]
+    problems += [
+        f'{directory / id}.*: there are {n} pairs with this image or name'
+        for id, n in ids.items()
+        if n > 1
+    ]
     raise_problems(problems, remedy='Correct the names or the manifest.')
     if not pairs:
         raise ValueError(f'{directory}: no pairs in it; there must be images.')
