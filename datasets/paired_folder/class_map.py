@@ -40,7 +40,7 @@ class MaskPixels(NamedTuple):
 
     values: NDArray[np.int64]  # [H, W]: grey levels, or red << 16 | green << 8 | blue
     coloured: bool
-    hint: str  # what may be the matter where a value is unknown; may be empty
+    hint: str  # the remedy where a value is unknown, if it is a special one
 
 
 class ClassMap(NamedTuple):
@@ -91,10 +91,8 @@ class ClassMap(NamedTuple):
         )
         if len(names) > _LISTED_VALUES:
             listed += f' and {len(names) - _LISTED_VALUES} more'
-        return (
-            f"{path}: has {listed}, not in {self.path}; add a line '{names[0]},NAME' "
-            f'there, or correct the mask{hint}.'
-        )
+        remedy = hint or f"add a line '{names[0]},NAME' there, or correct the mask"
+        return f'{path}: has {listed}, not in {self.path}; {remedy}.'
 
 
 def read_class_map(path: pathlib.Path) -> ClassMap:
@@ -148,7 +146,7 @@ def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> None:
         if len(colours | grey) > _MOST_VALUES:
             raise ValueError(
                 f'{mask}: with it the masks have more than {_MOST_VALUES} values, too '
-                f'many for classes{pixels.hint}. Write {path} yourself.'
+                f'many for classes; {pixels.hint or f"write {path} yourself"}.'
             )
     if colours:  # a mask that is black all over tells nothing
         colours |= {_grey_colour(value) for value in grey}
@@ -176,11 +174,14 @@ def read_mask(path: str | os.PathLike[str], *, coloured: bool) -> MaskPixels:
     data = read_bytes(path)
     hint = ''
     if data.startswith(b'\xff\xd8'):
-        hint = ' (JPEG changes values: export masks as PNG)'
+        hint = 'JPEG changes values: export masks as PNG'
     array = None
     if not coloured:
         array = _palette_indices(data)
-        hint = hint if array is None else ' (these are indices of its palette)'
+        if array is not None:
+            hint = (
+                'these are indices of its palette; add lines for them, or use colours'
+            )
     if array is None:
         array = decode(data, cv2.IMREAD_UNCHANGED)
     if array is None:
