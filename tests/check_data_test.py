@@ -30,10 +30,8 @@ def test_from_a_folder_to_prepared_data(tmp_path: pathlib.Path) -> None:
     (folder / 'classes.csv').unlink()
     first = run('check_data', f'--init_manifest={folder}', '--splits=train=4,test=1')
     assert first.returncode == 0, first.stderr
-    assert first.stdout.splitlines() == [
-        f'Written: {folder}/classes.csv',
-        f'Written: {folder}/manifest.csv',
-    ]
+    written = f'Written: {folder}/classes.csv {folder}/manifest.csv\n'
+    assert first.stdout == written
     with (folder / 'manifest.csv').open(newline='') as file:
         splits = [row['split'] for row in csv.DictReader(file)]
     assert splits == ['train'] * 8 + ['test'] * 2
@@ -55,6 +53,9 @@ def test_from_a_folder_to_prepared_data(tmp_path: pathlib.Path) -> None:
     assert (data_dir / 'check/report.html').is_file()
     again = run('prepare_data', *flags, output)
     assert f'Already prepared: {data_dir}' in again.stdout, again.stderr
+
+    same = run('check_data', f'--data_dir={data_dir}', f'--output_dir={check}')
+    assert same.stdout == checked.stdout, same.stderr
 
 
 def test_errors_end_in_status_1_and_are_all_written(tmp_path: pathlib.Path) -> None:
@@ -79,8 +80,9 @@ def test_errors_end_in_status_1_and_are_all_written(tmp_path: pathlib.Path) -> N
 @pytest.mark.parametrize(
     ('flags', 'message'),
     [
-        ([], 'either --source_dir or --init_manifest'),
-        (['--source_dir=.', '--init_manifest=.'], 'either --source_dir or'),
+        ([], 'give one of --source_dir, --data_dir and'),
+        (['--source_dir=.', '--init_manifest=.'], 'give one of --source_dir'),
+        (['--data_dir=.'], '.: not a prepared data set'),
         (['--source_dir=absent'], 'absent: no such directory'),
         (['--source_dir=.', '--folders=a,b'], '--folders=a,b: three names are needed'),
         (['--source_dir=.', '--group_by=('], '--group_by=(: no regular expression'),
