@@ -67,11 +67,6 @@ KINDS = {
         'same image on both sides of a pair',
         'Give the reference that belongs to the image.',
     ),
-    'empty_mask': Kind(
-        False,
-        'mask without a defect',
-        'Nothing, if the part is free of defects.',
-    ),
     'equal_pixels': Kind(
         False,
         'labelled where image and reference are equal',
@@ -86,6 +81,11 @@ KINDS = {
         False,
         'image and reference are shifted',
         'Align them; for a few pixels train with --reference_shift.',
+    ),
+    'empty_mask': Kind(
+        False,
+        'mask without a defect',
+        'Nothing, if the part is free of defects.',
     ),
     'unused': Kind(
         False,

@@ -175,6 +175,9 @@ def test_groups_can_be_part_of_the_names(tmp_path: pathlib.Path) -> None:
     options = ONE_SPLIT._replace(group_by=r'b\d', without_mask='defect_free')
     groups = [pair.group for pair in read_source(tmp_path, options).pairs]
     assert groups == ['b1', 'b1', 'b2']
+    with pytest.raises(ValueError, match=r"b2_x\.png: 'b1' finds no group") as error:
+        read_source(tmp_path, options._replace(group_by='b1'))
+    assert 'b1_x' not in str(error.value)
 
 
 OUTSIDE = ['../outside.png', '/outside.png', 'link.png', 'image/../../outside.png']
@@ -265,6 +268,8 @@ def test_the_fingerprint_follows_what_is_prepared(tmp_path: pathlib.Path) -> Non
     first = read_source(tmp_path, Options())
     seen = {first.fingerprint}
     assert read_source(tmp_path, Options()).fingerprint in seen
+    moved = shutil.copytree(tmp_path, tmp_path / 'elsewhere/x')
+    assert read_source(moved, Options()).fingerprint in seen
     seen.add(read_source(tmp_path, Options(split_seed=1)).fingerprint)
     write_classes(tmp_path, '0,background', '255,dent')
     seen.add(read_source(tmp_path, Options()).fingerprint)

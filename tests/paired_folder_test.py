@@ -341,21 +341,23 @@ def test_predicted_masks_evaluate_to_full_marks_against_themselves(
 
 
 @pytest.mark.parametrize(
-    ('path', 'folders', 'classes', 'pairs'),
+    ('path', 'folders', 'group_by', 'classes', 'pairs'),
     [
         (
             'pku_pcb',
             ('ng', 'ok', 'mask'),
+            r'ng/\d\d',
             'missing_hole mouse_bite open_circuit short spur spurious_copper',
             79,
         ),
-        ('change_samples/LEVIR', ('B', 'A', 'label'), 'change', 5),
-        ('change_samples/DSIFN', ('B', 'A', 'label'), 'change', 5),
+        ('change_samples/LEVIR', ('B', 'A', 'label'), '', 'change', 5),
+        ('change_samples/DSIFN', ('B', 'A', 'label'), '', 'change', 5),
     ],
 )
 def test_lent_data_go_through_without_code(
     path: str,
     folders: tuple[str, ...],
+    group_by: str,
     classes: str,
     pairs: int,
     shared: pathlib.Path,
@@ -371,7 +373,7 @@ def test_lent_data_go_through_without_code(
         workers=2,
         folders=folders,
         classes=write_classes(tmp_path, '0,background', *lines),
-        group_by=r'^ng/\d\d',
+        group_by=group_by,
     )
     examples = read(prepared)
     assert len(examples) == pairs

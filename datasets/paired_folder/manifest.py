@@ -22,7 +22,7 @@ import pathlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Options(NamedTuple):
 
     classes: pathlib.Path | None = None  # instead of classes.csv in it
     folders: Sequence[str] = ('image', 'reference', 'mask')
-    group_by: str = ''  # regular expression; its match in an id is the group
+    group_by: str = ''  # regular expression; what it finds in an id is the group
     without_mask: str = ''  # what a pair without a mask is
     splits: Mapping[str, float] = {'train': 80, 'val': 10, 'test': 10}
     split_seed: int = 0
@@ -68,11 +68,12 @@ class Source(NamedTuple):
         """Changes with the pairs, the classes, and the size or date of any file."""
         state = hashlib.blake2b(repr(self.class_map[1:]).encode(), digest_size=6)
         for pair in self.pairs:
-            state.update(repr(pair).encode())
+            said: list[Any] = [pair.id, pair.without_mask, pair.split, pair.group]
             for path in filter(None, (pair.image, pair.reference, pair.mask)):
+                said.append(os.path.relpath(path, self.directory))
                 if path.is_file():
-                    status = path.stat()
-                    state.update(f'{status.st_size} {status.st_mtime_ns}'.encode())
+                    said += [path.stat().st_size, path.stat().st_mtime_ns]
+            state.update(repr(said).encode())
         return state.hexdigest()
 
 
@@ -173,6 +174,11 @@ def _find_pairs(
         raise FileNotFoundError(f'{directory}: no such directory; check the path.')
     find = _from_manifest if (directory / MANIFEST).exists() else _from_folders
     pairs, unused, problems = find(directory, options)
+    problems += [
+        f'{pair.image}: {options.group_by!r} finds no group in its path'
+        for pair in pairs
+        if not pair.group
+    ]
     for pair in pairs:
         problems += _path_problems(pair, directory, options.allow_outside)
     ids = Counter(pair.id for pair in pairs)
@@ -181,7 +187,7 @@ def _find_pairs(
         for id, n in ids.items()
         if n > 1
     ]
-    raise_problems(problems, remedy='Correct the names or the manifest.')
+    raise_problems(problems, remedy='Correct the names, the manifest or the flags.')
     if not pairs:
         raise ValueError(f'{directory}: no pairs in it; there must be images.')
     return pairs, unused
@@ -320,4 +326,4 @@ def _group(id: str, folder: str, options: Options) -> str:
     if not options.group_by:
         return folder or id
     match = re.search(options.group_by, id)
-    return match.group() if match else id
+    return match.group() if match else ''
