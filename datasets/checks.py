@@ -9,7 +9,7 @@ import hashlib
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -155,7 +155,7 @@ def examine(pair: LabelledPair) -> Examined:
     if np.array_equal(pair.image, pair.reference):
         findings.append(_finding(pair, 'same_image', 'the same as its reference'))
     elif shift := find_shift(pair.image, pair.reference):
-        text = f'shifted by {shift[0]} pixels to the right and {shift[1]} down'
+        text = f'off its reference by x = {shift[0]}, y = {shift[1]} pixels'
         findings.append(_finding(pair, 'misaligned', text, float(np.hypot(*shift))))
     findings += _label_faults(pair)
     thumbnail = _thumbnail(pair) if findings else b''
@@ -216,6 +216,8 @@ def find_shift(
     window = cv2.createHanningWindow((width, height), cv2.CV_32F)
     # Copies, since OpenCV multiplies what it is given by the window.
     (dx, dy), _ = cv2.phaseCorrelate(grey[0].copy(), grey[1].copy(), window)
+    if not np.isfinite((dx, dy)).all():
+        return None
     x, y = round(dx), round(dy)
     if (x, y) == (0, 0) or abs(x) >= width // 2 or abs(y) >= height // 2:
         return None
@@ -237,7 +239,7 @@ def _label_faults(pair: LabelledPair) -> list[Finding]:
     findings = []
     if not defects.any() and len(pair.files) > 2:
         findings.append(_finding(pair, 'empty_mask', 'no defect', file=pair.files[2]))
-    difference = cv2.absdiff(pair.image, pair.reference).max(axis=2)
+    difference = _largest_channel(cv2.absdiff(pair.image, pair.reference))
     equal, total = _equal_regions(defects, difference <= _EQUAL)
     if equal:
         text = (
@@ -274,18 +276,25 @@ def _largest_difference(pair: LabelledPair) -> tuple[int, int, int]:
     difference = pair.image.astype(np.float32)
     difference -= pair.reference
     difference -= offset.astype(np.float32)
-    large = (np.abs(difference, out=difference).max(axis=2) > _LARGE).astype(np.uint8)
+    np.abs(difference, out=difference)
+    large = (_largest_channel(difference) > _LARGE).astype(np.uint8)
     labelled = cv2.dilate(
         (pair.mask != 0).astype(np.uint8), np.ones((_MARGIN, _MARGIN), np.uint8)
     )
     large[labelled != 0] = 0
-    large = cv2.morphologyEx(large, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    count, _, stats, centres = cv2.connectedComponentsWithStats(large)
+    thick = cv2.morphologyEx(large, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    count, _, stats, centres = cv2.connectedComponentsWithStats(thick)
     if count == 1:
         return 0, 0, 0
     largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
     x, y = centres[largest].round().astype(int).tolist()
     return int(stats[largest, cv2.CC_STAT_AREA]), x, y
+
+
+def _largest_channel(pixels: NDArray[Any]) -> NDArray[Any]:
+    """`pixels.max(axis=2)`, ten times as fast."""
+    red, green, blue = cv2.split(pixels)
+    return cv2.max(cv2.max(red, green), blue)
 
 
 def _finding(

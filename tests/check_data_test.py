@@ -51,6 +51,7 @@ def test_from_a_folder_to_prepared_data(tmp_path: pathlib.Path) -> None:
     assert f'Prepared: {data_dir}' in prepared.stdout
     assert re.search(r'pixels of defect_1 +512 +128', prepared.stdout)
     assert (data_dir / 'check/report.html').is_file()
+    assert checked.stdout.rpartition('Written')[0] in prepared.stderr
     again = run('prepare_data', *flags, output)
     assert f'Already prepared: {data_dir}' in again.stdout, again.stderr
 

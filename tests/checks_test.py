@@ -92,6 +92,9 @@ def test_pictures_without_one_shift_have_none() -> None:
     """Plain ones, and unrelated ones, of which no shift explains the other."""
     plain = np.full((64, 64, 3), 9, np.uint8)
     assert checks.find_shift(plain, plain) is None
+    corner = plain.copy()
+    corner[0, 0] = 255
+    assert checks.find_shift(plain * corner, corner) is None
     noise = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), np.uint8)
     assert checks.find_shift(*noise) is None
     assert checks.find_shift(plain[:1, :1], plain[:1, :1]) is None

@@ -187,7 +187,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
     ),
     'misaligned': (
         replace('reference/3.png', np.roll(REFERENCE, (1, 3), axis=(0, 1))),
-        *('misaligned', 'image/3.png', 'shifted by -3 pixels to the right and -1 down'),
+        *('misaligned', 'image/3.png', 'off its reference by x = -3, y = -1 pixels'),
     ),
     'unused': (
         leave_a_file_over,

@@ -38,7 +38,7 @@ _COLOUR = re.compile(r'#[0-9a-fA-F]{6}')
 class MaskPixels(NamedTuple):
     """A mask as it is stored."""
 
-    values: NDArray[np.int64]  # [H, W]: grey levels, or red << 16 | green << 8 | blue
+    values: NDArray[np.int32]  # [H, W]: grey levels, or red << 16 | green << 8 | blue
     coloured: bool
     hint: str  # the remedy where a value is unknown, if it is a special one
 
@@ -69,16 +69,17 @@ class ClassMap(NamedTuple):
             if values.max() > 255:
                 raise ValueError(f'{path}: a grey mask of 16 bits, not colours.')
             values = _grey_colour(values)
-        known = np.array(sorted(self.ids))
+        known = np.array(sorted(self.ids), np.int32)
         ids = np.array([self.ids[value] for value in known], np.uint8)
-        index = np.searchsorted(known, values).clip(max=len(known) - 1)
+        index = np.searchsorted(known, values)
+        np.minimum(index, len(known) - 1, out=index)
         unknown = values[known[index] != values]
         if unknown.size:
             raise ValueError(self._describe(path, unknown, pixels.hint))
         return ids[index]
 
     def _describe(
-        self, path: pathlib.Path, unknown: NDArray[np.int64], hint: str
+        self, path: pathlib.Path, unknown: NDArray[np.int32], hint: str
     ) -> str:
         values, counts = np.unique(unknown, return_counts=True)
         order = np.argsort(-counts, kind='stable')
@@ -190,7 +191,7 @@ def read_mask(path: str | os.PathLike[str], *, coloured: bool) -> MaskPixels:
         raise ValueError(
             f'{path}: pixels of the type {array.dtype}; give a mask of 8 or 16 bits.'
         )
-    values = array.astype(np.int64)
+    values = array.astype(np.int32)
     if values.ndim == 2:
         return MaskPixels(values, False, hint)
     blue, green, red = (values[..., i] for i in range(3))

@@ -58,26 +58,12 @@ def read_pair(files: PairFiles, class_map: ClassMap) -> LabelledPair:
 def examine_files(class_map: ClassMap, files: PairFiles) -> Examined:
     """`checks.examine`, for a pair whose files may be missing or bad."""
     try:
-        return checks.examine(read_pair(files, class_map))
+        pair = read_pair(files, class_map)
     except (ValueError, OSError):
-        pass
-    # Seldom: each file by itself, so that all that is wrong is known at once.
-    findings = []
-    for path in files[1:4]:
-        if path is None:
-            continue
-        kind = 'unreadable'
-        try:
-            read_image(path)
-            if path == files.mask:
-                kind = 'value'
-                class_map.convert(path)
-        except (ValueError, OSError) as error:
-            text = f'{path}: {error}'.replace(f'{path}: {path}: ', f'{path}: ')
-            findings.append(Finding(kind, files.split, files.id, str(path), text))
-    return Examined(
-        files.id, files.split, files.group, str(files.image), findings=findings
-    )
+        findings = _faults_of_files(files, class_map)
+        name = str(files.image)
+        return Examined(files.id, files.split, files.group, name, findings=findings)
+    return checks.examine(pair)
 
 
 def encode_files(class_map: ClassMap, files: PairFiles) -> EncodedPair:
@@ -96,6 +82,24 @@ def encode_files(class_map: ClassMap, files: PairFiles) -> EncodedPair:
         encode_png(pair.mask),
         counts[: len(class_map.class_names)].tolist(),
     )
+
+
+def _faults_of_files(files: PairFiles, class_map: ClassMap) -> list[Finding]:
+    """Reads each file by itself, so that all that is wrong is known at once."""
+    findings = []
+    for path in filter(None, (files.image, files.reference, files.mask)):
+        kind = 'unreadable'
+        try:
+            read_image(path)
+            if path == files.mask:
+                kind = 'value'
+                class_map.convert(path)
+        except (ValueError, OSError) as error:
+            text = str(error)
+            if not text.startswith(f'{path}: '):  # of the operating system
+                text = f'{path}: {text}'
+            findings.append(Finding(kind, files.split, files.id, str(path), text))
+    return findings
 
 
 def _read_mask(

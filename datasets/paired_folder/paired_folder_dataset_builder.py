@@ -1,6 +1,7 @@
 """Writes a user's own pairs in the schema of `preparation`, once they are checked."""
 
 import functools
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -62,6 +63,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
         del dl_manager
         report = check_source(self._source, workers=self._workers)
+        # TFDS's stdout goes nowhere, see `preparation`.
+        tqdm.write(check_report.format_table(report), file=sys.stderr)
         preparation.raise_problems(
             [finding.message for finding in report.errors],
             remedy='Correct them; experiments/check_data.py lists all with remedies.',
@@ -98,8 +101,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                     'group': pair.files.group,
                 },
             )
-        self.info.metadata['class_pixels'][split] = pixels.tolist()
-        self.info.metadata['statistics'][split] = {'pairs': dict(sorted(kinds.items()))}
+        metadata = self.info.metadata
+        metadata['class_pixels'][split] = pixels.tolist()
+        metadata['statistics'][split] = {'labels': dict(sorted(kinds.items()))}
 
 
 def check_source(source: Source, *, workers: int | None = None) -> checks.Report:
