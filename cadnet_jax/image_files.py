@@ -1,18 +1,22 @@
 """Image, JSON and text files: whole or not at all, in both directions.
 
 Reading refuses what a decoder would quietly complete (a truncated JPEG has a grey
-lower half); writing goes to a temporary name that is renamed once it is complete.
+lower half), and what would fill the memory; writing goes to a temporary name that is
+renamed once it is complete.
 """
 
+import io
 import json
 import os
 import pathlib
 import re
+import warnings
 import zlib
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _JPEG_SIGNATURE = b'\xff\xd8\xff'
@@ -53,15 +57,64 @@ def _jpeg_fault(data: bytes) -> str | None:
     return 'a truncated JPEG'
 
 
-def _decode(data: bytes) -> np.ndarray | None:
-    """Pixels of an image file's bytes, or None; OpenCV's own messages are held back."""
+def _size_fault(data: bytes) -> str | None:
+    """That the header of `data` claims more pixels than Pillow's limit, or None."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        try:
+            Image.open(io.BytesIO(data)).close()
+        except Image.DecompressionBombError:
+            limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+            return f'an image of more than {limit:,} pixels (or a header that says so)'
+        except Exception:  # what Pillow does not know is left to OpenCV
+            return None
+    return None
+
+
+def decode(data: bytes, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray | None:
+    """Pixels of an image file's bytes, or None; OpenCV's own messages are held back.
+
+    `flags` are OpenCV's, one of `cv2.IMREAD_*`.
+    """
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
     finally:
         cv2.utils.logging.setLogLevel(level)
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Reads an image file, whole and of a size that can be decoded.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is empty, truncated, damaged, or has too many pixels.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such image file; check the path.')
+    data = path.read_bytes()
+    if fault := _size_fault(data):
+        raise ValueError(f'{path}: {fault}; cut it into parts.')
+    if not data:
+        fault = 'an empty file'
+    elif data.startswith(_PNG_SIGNATURE):
+        fault = _png_fault(data)
+    elif data.startswith(_JPEG_SIGNATURE):
+        fault = _jpeg_fault(data)
+    if fault:
+        raise ValueError(f'{path}: {fault}; copy or export the file again.')
+    return data
+
+
+def not_an_image(path: str | os.PathLike[str]) -> ValueError:
+    """The error for a file of which no pixels can be had."""
+    return ValueError(
+        f'{path}: not an image that can be read (damaged, or of another format); '
+        'give a PNG, JPEG, BMP, TIFF or WebP file.'
+    )
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -76,31 +129,16 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is empty, truncated, damaged or not an image.
+        ValueError: it is empty, truncated, damaged, too large or not an image.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such image file; check the path.')
-    data = path.read_bytes()
-    fault = None
-    if not data:
-        fault = 'an empty file'
-    elif data.startswith(_PNG_SIGNATURE):
-        fault = _png_fault(data)
-    elif data.startswith(_JPEG_SIGNATURE):
-        fault = _jpeg_fault(data)
-    if fault:
-        raise ValueError(f'{path}: {fault}; copy or export the file again.')
-    image = _decode(data)
+    image = decode(read_bytes(path))
     if image is None:
-        raise ValueError(
-            f'{path}: not an image that can be read (damaged, or of another format); '
-            'give a PNG, JPEG, BMP, TIFF or WebP file.'
-        )
+        raise not_an_image(path)
     return image
 
 
-def _write(path: pathlib.Path, data: bytes) -> None:
+def write_bytes(path: pathlib.Path, data: bytes) -> None:
+    """Writes a file, atomically; folders are made for it where they are missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
@@ -122,7 +160,7 @@ def write_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
             f'not {image.dtype} {list(image.shape)}.'
         )
     pixels = image if image.ndim == 2 else image[:, :, ::-1]
-    _write(pathlib.Path(path), cv2.imencode('.png', pixels)[1].tobytes())
+    write_bytes(pathlib.Path(path), cv2.imencode('.png', pixels)[1].tobytes())
 
 
 def write_json(path: str | os.PathLike[str], values: Any) -> None:
@@ -136,4 +174,4 @@ def write_json(path: str | os.PathLike[str], values: Any) -> None:
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes `text` in UTF-8, atomically."""
-    _write(pathlib.Path(path), text.encode())
+    write_bytes(pathlib.Path(path), text.encode())

@@ -1,7 +1,7 @@
 """The data sets that can be prepared, by name, and the options that each takes."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 NAMES = (
@@ -13,6 +13,7 @@ NAMES = (
     'synlcd/line',
     'synlcd/abpt',
     'synlcd/mixed',
+    'paired_folder',
 )
 
 
@@ -43,7 +44,7 @@ OPTIONS: Mapping[str, Option] = {
     ),
     'workers': Option(
         int,
-        ('synlcd',),
+        ('synlcd', 'paired_folder'),
         'Processes, on which the data do not depend (one for each core).',
     ),
     'reference': Option(
@@ -55,11 +56,22 @@ OPTIONS: Mapping[str, Option] = {
 }
 
 
+def check_options(dataset: str, given: Iterable[str]) -> None:
+    """Raises ValueError where one of the options given is for other data sets."""
+    for name in given:
+        allowed = OPTIONS[name].datasets if name in OPTIONS else ('paired_folder',)
+        if dataset not in allowed:
+            raise ValueError(
+                f'--{name} is for {", ".join(allowed)}, not for {dataset}; leave it '
+                'out.'
+            )
+
+
 def builder(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
     """What makes the builder of a data set; called with `data_dir`.
 
     Args:
-        name: one of NAMES.
+        name: one of NAMES but `paired_folder`, which is made from its source.
         options: the options that are given.
 
     Raises:
@@ -69,12 +81,7 @@ def builder(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
     from cadnet_jax.datasets import deep_pcb, mvtec_ad, pku_market_pcb, synlcd
 
     dataset, _, config = name.partition('/')
-    for option in options:
-        if dataset not in (allowed := OPTIONS[option].datasets):
-            raise ValueError(
-                f'--{option} is for {", ".join(allowed)}, not for {dataset}; leave it '
-                'out.'
-            )
+    check_options(dataset, options)
     builders = {
         'deep_pcb': deep_pcb.Builder,
         'mvtec_ad': mvtec_ad.Builder,

@@ -25,8 +25,9 @@ from typing import Any, TypeVar
 import numpy as np
 import tensorflow_datasets as tfds
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from cadnet_jax.datasets import disk_shuffling
+from cadnet_jax.datasets import checks, disk_shuffling
 from cadnet_jax.datasets.encoding import encode_png
 
 IGNORED = 255
@@ -216,6 +217,32 @@ def describe(data_dir: pathlib.Path) -> str:
             cells = ''.join(f'{count.get(value, 0):>12,}' for value in values)
             lines.append(f'  {split:<28}{cells}')
     return '\n'.join(lines)
+
+
+def check_prepared(data_dir: pathlib.Path) -> checks.Report:
+    """Looks for the faults of `checks.KINDS` in a prepared directory."""
+    builder = tfds.builder_from_directory(data_dir)
+    total = sum(split.num_examples for split in builder.info.splits.values())
+    pairs = tqdm(_read_pairs(builder), desc='checking', total=total, unit=' pairs')
+    return checks.summarise(map(checks.examine, pairs))
+
+
+def _read_pairs(
+    builder: tfds.core.DatasetBuilder,
+) -> Iterator[checks.LabelledPair]:
+    """All pairs; their ids stand for the names of files."""
+    for split in builder.info.splits:
+        for pair in builder.as_data_source(split):
+            id = pair['id'].decode()
+            yield checks.LabelledPair(
+                id,
+                pair['image'],
+                pair['reference'],
+                pair['mask'][..., 0],
+                split,
+                pair['group'].decode(),
+                [id] * 3,
+            )
 
 
 def _check_source(

@@ -2,15 +2,15 @@
 
 python experiments/prepare_data.py --dataset=deep_pcb --source_dir=DeepPCB/PCBData
 python experiments/prepare_data.py --dataset=synlcd/mixed --output_dir=prepared
+python experiments/prepare_data.py --dataset=paired_folder --source_dir=my_pairs
 """
 
 import pathlib
-from typing import Any
 
 from absl import flags
 
 from cadnet_jax import cli
-from cadnet_jax.datasets import catalogue
+from cadnet_jax.datasets import builder_flags, catalogue
 from cadnet_jax.image_files import write_json
 
 _DATASET = flags.DEFINE_enum(
@@ -21,7 +21,7 @@ _SOURCE_DIR = flags.DEFINE_string(
     None,
     'Directory with the files as their authors publish them (deep_pcb: PCBData; '
     'pku_market_pcb: PCB_DATASET; mvtec_ad: the folders of the objects), or the '
-    'directory that holds it. synlcd is generated and has none.',
+    'directory that holds it; or with your own. synlcd is generated and has none.',
 )
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir',
@@ -31,28 +31,22 @@ _OUTPUT_DIR = flags.DEFINE_string(
 _OVERWRITE = flags.DEFINE_bool(
     'overwrite', False, 'Prepare the data again where they are prepared already.'
 )
-for _name, _option in catalogue.OPTIONS.items():
-    _define: Any = {int: flags.DEFINE_integer, str: flags.DEFINE_string}[_option.kind]
-    _define(_name, None, f'{", ".join(_option.datasets)}: {_option.help}')
+builder_flags.define_option_flags()
+builder_flags.define_paired_folder_flags()
 
 
 def main(argv: list[str]) -> None:
     del argv
-    # Not at the top: the processes that generate data import this file as well.
+    # Not at the top: the processes that make or read data import this file as well.
     from cadnet_jax import input_pipeline
     from cadnet_jax.datasets import preparation
 
-    make_builder = catalogue.builder(
-        _DATASET.value,
-        {f: flags.FLAGS[f].value for f in catalogue.OPTIONS if flags.FLAGS[f].present},
-    )
+    source_dir = _SOURCE_DIR.value and pathlib.Path(_SOURCE_DIR.value)
+    make_builder = builder_flags.make_builder(_DATASET.value, source_dir)
     output_dir = pathlib.Path(_OUTPUT_DIR.value)
     done = make_builder(data_dir=output_dir).data_path.exists() and not _OVERWRITE.value
     data_dir = preparation.prepare(
-        make_builder,
-        output_dir,
-        source_dir=_SOURCE_DIR.value and pathlib.Path(_SOURCE_DIR.value),
-        overwrite=_OVERWRITE.value,
+        make_builder, output_dir, source_dir=source_dir, overwrite=_OVERWRITE.value
     )
     write_json(data_dir / 'summary.json', input_pipeline.read_info(data_dir)._asdict())
     print(preparation.describe(data_dir))

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import zlib
 
 import cv2
 import numpy as np
@@ -89,6 +90,20 @@ def test_a_bad_file_is_named_with_the_fault(
     assert str(path) in str(error.value)
     assert len(str(error.value).splitlines()) == 1
     assert capfd.readouterr() == ('', '')
+
+
+def test_a_huge_header_is_refused_before_it_is_decoded(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """60,000 x 60,000 pixels in 100 bytes; decoded they would take 10 GB."""
+    header = b'IHDR' + (60_000).to_bytes(4) * 2 + bytes([8, 2, 0, 0, 0])
+    checksum = zlib.crc32(header).to_bytes(4)
+    path = tmp_path / 'huge.png'
+    path.write_bytes(PNG[:12] + header + checksum + PNG[33:])
+    monkeypatch.setattr(image_files, 'decode', None)
+    with pytest.raises(ValueError, match='more than 178,956,970 pixels') as error:
+        image_files.read_image(path)
+    assert str(path) in str(error.value) and 'cut it into parts' in str(error.value)
 
 
 @pytest.mark.parametrize('suffix', ['png', 'jpg'])

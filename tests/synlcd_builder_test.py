@@ -16,8 +16,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from cadnet_jax import input_pipeline
-from cadnet_jax.datasets import preparation, synlcd
-from cadnet_jax.datasets.synlcd import composition, patterns, sheet, worker_pool
+from cadnet_jax.datasets import preparation, synlcd, worker_pool
+from cadnet_jax.datasets.synlcd import composition, patterns, sheet
 
 SCRIPT = pathlib.Path(__file__).parents[1] / 'experiments/prepare_data.py'
 
@@ -136,18 +136,15 @@ def test_another_seed_makes_other_data(
         np.testing.assert_array_equal(first[id]['reference'], second[id]['reference'])
 
 
-def test_a_killed_worker_is_an_error_and_no_endless_wait(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(composition, 'compose_encoded', os._exit)
+def test_a_killed_worker_is_an_error_and_no_endless_wait() -> None:
     with pytest.raises(ChildProcessError, match='a worker process was killed'):
-        list(worker_pool.compose_all([1, 2, 3], workers=2))
+        list(worker_pool.map_in_order(os._exit, [1, 2, 3], workers=2))
 
 
 def test_worker_processes_import_neither_jax_nor_tfds() -> None:
     """Each would take seconds to start; the script is imported by them as well."""
     code = (
-        'import sys, prepare_data, cadnet_jax.datasets.synlcd.worker_pool;'
+        'import sys, prepare_data, cadnet_jax.datasets.synlcd.composition;'
         'print({"jax", "tensorflow_datasets", "scipy"} & set(sys.modules))'
     )
     done = subprocess.run(

@@ -15,9 +15,9 @@ import tensorflow_datasets as tfds
 from etils import epath
 from tqdm import tqdm
 
-from cadnet_jax.datasets import preparation
+from cadnet_jax.datasets import preparation, worker_pool
 from cadnet_jax.datasets.encoding import encode_png
-from cadnet_jax.datasets.synlcd import patterns, worker_pool
+from cadnet_jax.datasets.synlcd import composition, patterns
 from cadnet_jax.datasets.synlcd.composition import CLASS_NAMES, Recipe, Tally
 
 COUNTS = range(1, 10_001)
@@ -104,7 +104,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         pixels = np.zeros(len(CLASS_NAMES), np.int64)
         tally: Tally = Counter({('samples', 'patterns'): len(_SPLITS[split])})
         recipes = self._recipes(split)
-        samples = worker_pool.compose_all(recipes, workers=self._workers)
+        samples = worker_pool.map_in_order(
+            composition.compose_encoded, recipes, workers=self._workers
+        )
         pattern, reference = '', b''
         for sample in tqdm(
             samples, desc=f'writing {split}', total=len(recipes), unit=' pairs'

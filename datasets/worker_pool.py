@@ -1,4 +1,4 @@
-"""Samples from several processes, in order, a bounded number ahead."""
+"""Work shared among processes: results in order, a bounded number ahead."""
 
 import collections
 import contextlib
@@ -6,25 +6,30 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
 
 import cv2
 
-from cadnet_jax.datasets.synlcd import composition
-from cadnet_jax.datasets.synlcd.composition import EncodedSample, Recipe
+_Item = TypeVar('_Item')
+_Result = TypeVar('_Result')
 
-_AHEAD = 4  # samples a worker, finished or begun, that wait for the reader
+_AHEAD = 4  # results a worker, finished or begun, that wait for the reader
 
 
-def compose_all(
-    recipes: Iterable[Recipe], *, workers: int | None = None
-) -> Iterator[EncodedSample]:
-    """The samples of `recipes`, in their order.
+def map_in_order(
+    function: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    *,
+    workers: int | None = None,
+) -> Iterator[_Result]:
+    """`function` of each of `items`, in their order.
 
     Args:
-        recipes: what is made.
+        function: at the top of a module, since it goes to other processes by name.
+        items: small, and so should the results be: they are sent to and fro.
         workers: processes; None takes one for each core that this process may use. One
             means this process itself.
 
@@ -33,17 +38,17 @@ def compose_all(
     """
     workers = workers or len(os.sched_getaffinity(0))
     if workers == 1:
-        yield from map(composition.compose_encoded, recipes)
+        yield from map(function, items)
         return
     # Spawned, since a fork of a process with JAX's or OpenCV's threads may hang.
     executor = ProcessPoolExecutor(
         workers, multiprocessing.get_context('spawn'), initializer=_start_worker
     )
-    pending: collections.deque[Future[EncodedSample]] = collections.deque()
+    pending: collections.deque[Future[_Result]] = collections.deque()
     try:
-        for recipe in recipes:
+        for item in items:
             with _interrupts_held_back():
-                pending.append(executor.submit(composition.compose_encoded, recipe))
+                pending.append(executor.submit(function, item))
             if len(pending) > _AHEAD * workers:
                 yield pending.popleft().result()
         while pending:
@@ -51,7 +56,7 @@ def compose_all(
     except BrokenProcessPool as error:
         raise ChildProcessError(
             'a worker process was killed, which is what happens where memory runs out; '
-            'take fewer workers or a smaller size.'
+            'take fewer workers or smaller images.'
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)

@@ -1,0 +1,154 @@
+"""The builders' own flags; quick to import, since worker processes do it too."""
+
+import functools
+import pathlib
+import re
+from collections.abc import Callable
+from typing import Any
+
+from absl import flags
+
+from cadnet_jax.datasets import catalogue
+from cadnet_jax.datasets.catalogue import OPTIONS
+
+_PAIRED_FOLDER = (
+    'classes',
+    'folders',
+    'group_by',
+    'without_mask',
+    'splits',
+    'split_seed',
+    'allow_outside',
+)
+
+
+def define_option_flags() -> None:
+    """Defines the flags of the data sets that have no files of one's own."""
+    kinds: Any = {int: flags.DEFINE_integer, str: flags.DEFINE_string}
+    for name, option in OPTIONS.items():
+        if 'paired_folder' not in option.datasets:
+            kinds[option.kind](
+                name, None, f'{", ".join(option.datasets)}: {option.help}'
+            )
+
+
+def define_paired_folder_flags() -> None:
+    """Defines the flags of paired_folder, and --workers."""
+    workers = OPTIONS['workers']
+    flags.DEFINE_integer(
+        'workers',
+        None,
+        f'{", ".join(workers.datasets)}: {workers.help}',
+        lower_bound=1,
+    )
+    flags.DEFINE_string(
+        'classes',
+        None,
+        'paired_folder: CSV file with the columns value,name: which grey value or '
+        'colour (#rrggbb) of a mask is which class (classes.csv in the source).',
+    )
+    flags.DEFINE_list(
+        'folders',
+        None,
+        'paired_folder: names of the folders with images, references and masks, where '
+        'there is no manifest.csv (image,reference,mask).',
+    )
+    flags.DEFINE_string(
+        'group_by',
+        None,
+        'paired_folder: regular expression; what it finds in an id (the path of the '
+        'image without its ending) is the group, where none is given.',
+    )
+    flags.DEFINE_enum(
+        'without_mask',
+        None,
+        ['defect_free', 'unlabelled'],
+        'paired_folder: what a pair without a mask is; pixels of an unlabelled one '
+        'are ignored.',
+    )
+    flags.DEFINE_list(
+        'splits',
+        None,
+        'paired_folder: splits to draw and their shares, where none are given '
+        '(train=80,val=10,test=10). A group is in one split.',
+    )
+    flags.DEFINE_integer(
+        'split_seed', None, 'paired_folder: of the draw of splits (0).', lower_bound=0
+    )
+    flags.DEFINE_bool(
+        'allow_outside',
+        None,
+        'paired_folder: take files outside the source directory as well.',
+    )
+
+
+def paired_folder_options() -> Any:
+    """The `manifest.Options` that the flags give.
+
+    Raises:
+        ValueError: a flag's value is malformed.
+    """
+    from cadnet_jax.datasets.paired_folder.manifest import Options
+
+    given = _given(_PAIRED_FOLDER)
+    if 'classes' in given:
+        given['classes'] = pathlib.Path(given['classes'])
+    if len(given.get('folders', 'irm')) != 3:
+        raise ValueError(
+            f'--folders={",".join(given["folders"])}: three names are needed, of the '
+            'folders with images, references and masks.'
+        )
+    if 'splits' in given:
+        given['splits'] = _parse_splits(given['splits'])
+    try:
+        re.compile(given.get('group_by', ''))
+    except re.error as error:
+        raise ValueError(
+            f'--group_by={given["group_by"]}: no regular expression ({error}).'
+        ) from None
+    return Options(**given)
+
+
+def make_builder(dataset: str, source_dir: pathlib.Path | None) -> Callable[..., Any]:
+    """What `preparation.prepare` wants, for a catalogue name and the flags given.
+
+    Raises:
+        FileNotFoundError: paired_folder: there is no such directory, or no class map.
+        ValueError: a flag is of another data set or malformed, or the source is bad.
+    """
+    given = _given((*OPTIONS, *_PAIRED_FOLDER))
+    catalogue.check_options(dataset.partition('/')[0], given)
+    if dataset == 'paired_folder':
+        from cadnet_jax.datasets import paired_folder
+        from cadnet_jax.datasets.paired_folder.manifest import read_source
+
+        if source_dir is None:
+            raise ValueError(
+                'paired_folder: source_dir is missing; give the directory with '
+                'manifest.csv, or with the folders of images, references and masks.'
+            )
+        return functools.partial(
+            paired_folder.Builder,
+            source=read_source(source_dir, paired_folder_options()),
+            **_given(['workers']),
+        )
+    return catalogue.builder(dataset, given)
+
+
+def _given(names: Any) -> dict[str, Any]:
+    """The flags of `names` that are given, and their values."""
+    values = {name: flags.FLAGS[name].value for name in names if name in flags.FLAGS}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _parse_splits(texts: list[str]) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for text in texts:
+        match = re.fullmatch(r'([A-Za-z]\w*)=(\d+(?:\.\d+)?)', text.strip())
+        if not match or not float(match[2]) or match[1] in (*shares, 'all'):
+            raise ValueError(
+                f'--splits: {text!r} is not NAME=SHARE with a name of its own and a '
+                'share above 0, such as train=80,test=20.'
+            )
+        shares[match[1]] = float(match[2])
+    return shares

@@ -1,0 +1,20 @@
+"""A user's own pairs: a folder of images, references and masks, or a manifest of them.
+
+`Builder` is imported when it is first used: worker processes import this package, and
+TFDS would slow their start.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cadnet_jax.datasets.paired_folder.paired_folder_dataset_builder import Builder
+
+__all__ = ['Builder']
+
+
+def __getattr__(name: str) -> Any:
+    if name == 'Builder':
+        from cadnet_jax.datasets.paired_folder import paired_folder_dataset_builder
+
+        return paired_folder_dataset_builder.Builder
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -1,0 +1,232 @@
+"""Which value or colour of a user's masks is which class: `classes.csv`.
+
+    value,name          value,name
+    0,background        #000000,background
+    255,scratch         #ff0000,scratch
+    128,ignored         #ffffff,ignored
+
+A value is a grey level (0 to 65535; the index, where a mask has a palette) or a colour,
+`#rrggbb`; not both in one file. Classes are numbered in the order in which their names
+first appear, `background` is 0; several values may have one name. Pixels of the name
+`ignored` count nowhere.
+"""
+
+import io
+import os
+import pathlib
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cadnet_jax.datasets.csv_files import read_rows, write_rows
+from cadnet_jax.image_files import decode, not_an_image, read_bytes
+
+BACKGROUND, IGNORED_NAME = 'background', 'ignored'
+IGNORED = 255  # as in `preparation`, which is slow to import
+COLUMNS = ('value', 'name')
+
+_LISTED_VALUES = 3
+_MOST_VALUES = 32  # of a first class map; more of them are no labels
+_COLOUR = re.compile(r'#[0-9a-fA-F]{6}')
+
+
+class MaskPixels(NamedTuple):
+    """A mask as it is stored."""
+
+    values: NDArray[np.int32]  # [H, W]: grey levels, or red << 16 | green << 8 | blue
+    coloured: bool
+    hint: str  # the remedy where a value is unknown, if it is a special one
+
+
+class ClassMap(NamedTuple):
+    """What `classes.csv` says."""
+
+    path: pathlib.Path
+    class_names: tuple[str, ...]  # index = id; 0 is the background
+    coloured: bool
+    ids: dict[int, int]  # value as in MaskPixels -> id, or 255
+
+    def convert(self, path: pathlib.Path) -> NDArray[np.uint8]:
+        """Class ids of the mask in the file `path`, uint8 [H, W]; 255 is ignored.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is no image, or has a value that is not in the map.
+        """
+        pixels = read_mask(path, coloured=self.coloured)
+        if pixels.coloured and not self.coloured:
+            raise ValueError(
+                f'{path}: a mask in colours, but {self.path} has grey values; give '
+                'colours there as #rrggbb, or export the mask in grey.'
+            )
+        values = pixels.values
+        if self.coloured and not pixels.coloured:
+            if values.max() > 255:
+                raise ValueError(f'{path}: a grey mask of 16 bits, not colours.')
+            values = _grey_colour(values)
+        known = np.array(sorted(self.ids), np.int32)
+        ids = np.array([self.ids[value] for value in known], np.uint8)
+        index = np.searchsorted(known, values)
+        np.minimum(index, len(known) - 1, out=index)
+        unknown = values[known[index] != values]
+        if unknown.size:
+            raise ValueError(self._describe(path, unknown, pixels.hint))
+        return ids[index]
+
+    def _describe(
+        self, path: pathlib.Path, unknown: NDArray[np.int32], hint: str
+    ) -> str:
+        values, counts = np.unique(unknown, return_counts=True)
+        order = np.argsort(-counts, kind='stable')
+        names = [format_value(int(value), self.coloured) for value in values[order]]
+        listed = ', '.join(
+            f'{name} ({count} pixels)'
+            for name, count in zip(
+                names[:_LISTED_VALUES], counts[order][:_LISTED_VALUES], strict=True
+            )
+        )
+        if len(names) > _LISTED_VALUES:
+            listed += f' and {len(names) - _LISTED_VALUES} more'
+        remedy = hint or f"add a line '{names[0]},NAME' there, or correct the mask"
+        return f'{path}: has {listed}, not in {self.path}; {remedy}.'
+
+
+def read_class_map(path: pathlib.Path) -> ClassMap:
+    """Reads a class map.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a line is malformed, a value is repeated, grey values and colours
+            are mixed, or there is no background or no other class.
+    """
+    ids: dict[int, int] = {}
+    names = [BACKGROUND]
+    kinds = set()
+    for line, row in read_rows(path, required=COLUMNS):
+        where = f'{path}, line {line}'
+        value, coloured = _parse_value(row['value'], where)
+        kinds.add(coloured)
+        name = row['name']
+        if value in ids:
+            raise ValueError(f'{where}: the value {row["value"]} is there twice.')
+        if not name:
+            raise ValueError(f'{where}: no name for the value {row["value"]}.')
+        if name not in (*names, IGNORED_NAME):
+            names.append(name)
+        ids[value] = IGNORED if name == IGNORED_NAME else names.index(name)
+    if len(kinds) == 2:
+        raise ValueError(f'{path}: grey values and colours are mixed; use one of them.')
+    if 0 not in ids.values() or len(names) == 1:
+        raise ValueError(
+            f"{path}: there must be a value of the name '{BACKGROUND}', and one at "
+            'least of another name, which is a class of defects.'
+        )
+    if len(names) > IGNORED:
+        raise ValueError(f'{path}: {len(names)} classes, but {IGNORED} at most can be.')
+    return ClassMap(path, tuple(names), kinds == {True}, ids)
+
+
+def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> None:
+    """Writes a class map with each value that `masks` have, to be given good names.
+
+    The smallest value (black, the grey level 0) is taken for the background.
+
+    Raises:
+        FileNotFoundError: a mask is missing.
+        ValueError: a mask is no image, or there are more than 32 values.
+    """
+    grey, colours = set[int](), set[int]()
+    for mask in masks:
+        pixels = read_mask(mask, coloured=True)
+        (colours if pixels.coloured else grey).update(np.unique(pixels.values).tolist())
+        if len(colours | grey) > _MOST_VALUES:
+            raise ValueError(
+                f'{mask}: with it the masks have more than {_MOST_VALUES} values, too '
+                f'many for classes; {pixels.hint or f"write {path} yourself"}.'
+            )
+    if colours:  # a mask that is black all over tells nothing
+        colours |= {_grey_colour(value) for value in grey}
+    values = sorted(colours or grey | {0, 255 if grey <= {0} else 0})
+    rows = [
+        (format_value(value, bool(colours)), f'defect_{i}' if i else BACKGROUND)
+        for i, value in enumerate(values)
+    ]
+    write_rows(path, COLUMNS, rows)
+
+
+def read_mask(path: str | os.PathLike[str], *, coloured: bool) -> MaskPixels:
+    """Reads a mask's values as they are stored.
+
+    Args:
+        path: a PNG, JPEG, BMP, TIFF or WebP file, of 8 or 16 bits, grey, in colours or
+            with a palette. Transparency is dropped.
+        coloured: whether colours are wanted: those of a palette instead of its indices,
+            and those of grey levels of 8 bits.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no image, or its pixels are not of 8 or 16 bits.
+    """
+    data = read_bytes(path)
+    hint = ''
+    if data.startswith(b'\xff\xd8'):
+        hint = 'JPEG changes values: export masks as PNG'
+    array = None
+    if not coloured:
+        array = _palette_indices(data)
+        if array is not None:
+            hint = (
+                'these are indices of its palette; add lines for them, or use colours'
+            )
+    if array is None:
+        array = decode(data, cv2.IMREAD_UNCHANGED)
+    if array is None:
+        raise not_an_image(path)
+    if array.dtype not in (np.uint8, np.uint16):
+        raise ValueError(
+            f'{path}: pixels of the type {array.dtype}; give a mask of 8 or 16 bits.'
+        )
+    values = array.astype(np.int32)
+    if values.ndim == 2:
+        return MaskPixels(values, False, hint)
+    blue, green, red = (values[..., i] for i in range(3))
+    if (red == green).all() and (green == blue).all():
+        return MaskPixels(red, False, hint)
+    if array.dtype != np.uint8:
+        raise ValueError(f'{path}: colours of 16 bits; give a mask of 8 bits.')
+    return MaskPixels(red << 16 | green << 8 | blue, True, hint)
+
+
+def format_value(value: int, coloured: bool) -> str:
+    """As it stands in a class map."""
+    return f'#{value:06x}' if coloured else str(value)
+
+
+def _grey_colour(level: Any) -> Any:
+    """The colour of a grey level, or of an array of them."""
+    return level * 0x010101
+
+
+def _palette_indices(data: bytes) -> NDArray[np.uint8] | None:
+    """What a palette image stores, [H, W]; None for another image."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.array(image) if image.mode == 'P' else None
+    except (OSError, SyntaxError, ValueError):  # left to OpenCV
+        return None
+
+
+def _parse_value(text: str, where: str) -> tuple[int, bool]:
+    if _COLOUR.fullmatch(text):
+        return int(text[1:], 16), True
+    if re.fullmatch('[0-9]{1,5}', text) and int(text) < 2**16:
+        return int(text), False
+    raise ValueError(
+        f'{where}: {text!r} is neither a grey value from 0 to 65535 nor a colour '
+        'of the form #rrggbb.'
+    )

@@ -1,0 +1,329 @@
+"""Which files make pairs: a manifest, or folders with files of equal names.
+
+A source directory has a manifest, `manifest.csv`,
+
+    image,reference,mask,split,group
+    parts/1.png,golden.png,labels/1.png,train,board 1
+    parts/2.png,golden.png,defect_free,test,board 2
+
+with paths relative to it, or three folders:
+
+    image/x.png         image/board_1/x.png         image/x.png
+    reference/x.png     reference/board_1.png       reference.png
+    mask/x.png          mask/board_1/x.png          mask/x.png
+
+The endings of the names may differ. A pair's group is the folder of its image below
+image/; without one each pair is a group of its own. No group is in two splits.
+"""
+
+import hashlib
+import os
+import pathlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cadnet_jax.datasets.csv_files import read_rows, write_rows
+from cadnet_jax.datasets.paired_folder import class_map
+from cadnet_jax.datasets.paired_folder.class_map import ClassMap
+from cadnet_jax.datasets.paired_folder.pair_reading import (
+    DEFECT_FREE,
+    UNLABELLED,
+    PairFiles,
+)
+from cadnet_jax.datasets.preparation import raise_problems
+from cadnet_jax.image_files import SUFFIXES
+
+MANIFEST, CLASSES = 'manifest.csv', 'classes.csv'
+COLUMNS = ('image', 'reference', 'mask', 'split', 'group')
+
+_SPLIT_NAME = re.compile('(?!all$)[A-Za-z][A-Za-z0-9_]*')
+
+
+class Options(NamedTuple):
+    """What a user may say about a source directory."""
+
+    classes: pathlib.Path | None = None  # instead of classes.csv in it
+    folders: Sequence[str] = ('image', 'reference', 'mask')
+    group_by: str = ''  # regular expression; what it finds in an id is the group
+    without_mask: str = ''  # what a pair without a mask is
+    splits: Mapping[str, float] = {'train': 80, 'val': 10, 'test': 10}
+    split_seed: int = 0
+    allow_outside: bool = False  # files outside the source directory
+
+
+class Source(NamedTuple):
+    """A source directory, read."""
+
+    directory: pathlib.Path
+    pairs: list[PairFiles]
+    class_map: ClassMap
+    unused: list[pathlib.Path]  # files in the folders that belong to no pair
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the pairs, the classes, and the size or date of any file."""
+        state = hashlib.blake2b(repr(self.class_map[1:]).encode(), digest_size=6)
+        for pair in self.pairs:
+            said: list[Any] = [pair.id, pair.without_mask, pair.split, pair.group]
+            for path in filter(None, (pair.image, pair.reference, pair.mask)):
+                said.append(os.path.relpath(path, self.directory))
+                if path.is_file():
+                    said += [path.stat().st_size, path.stat().st_mtime_ns]
+            state.update(repr(said).encode())
+        return state.hexdigest()
+
+
+def read_source(directory: pathlib.Path, options: Options) -> Source:
+    """Finds the pairs of a source directory; no image is read.
+
+    Raises:
+        FileNotFoundError: there is no such directory, class map or folder.
+        ValueError: a line of the manifest or of the class map, a name or an option is
+            bad, or pairs have no mask and it is not said what that means.
+    """
+    pairs, unused = _find_pairs(directory, options)
+    raise_problems(
+        [f'{pair.image}: no mask' for pair in pairs if not (pair[3] or pair[4])],
+        remedy='Say by --without_mask=defect_free or --without_mask=unlabelled what '
+        f'a pair without a mask is, or write it in the column mask of {MANIFEST}.',
+    )
+    classes = class_map.read_class_map(options.classes or directory / CLASSES)
+    return Source(directory, draw_splits(pairs, options), classes, unused)
+
+
+def init_manifest(directory: pathlib.Path, options: Options) -> list[pathlib.Path]:
+    """Writes a first manifest.csv, and a first classes.csv where there is none.
+
+    Raises:
+        FileNotFoundError: there is no such directory or folder.
+        ValueError: there is a manifest already, or the names do not make pairs.
+    """
+    manifest, classes = directory / MANIFEST, directory / CLASSES
+    if manifest.exists():
+        raise ValueError(f'{manifest} is there already; move it away for a new one.')
+    pairs, _ = _find_pairs(directory, options)
+    pairs = draw_splits(pairs, options)
+    written = [manifest]
+    if not (options.classes or classes.exists()):
+        class_map.write_first_map(classes, (pair.mask for pair in pairs if pair.mask))
+        written.insert(0, classes)
+
+    def cell(path: pathlib.Path) -> str:
+        return os.path.relpath(path, directory)
+
+    rows = [
+        (
+            cell(pair.image),
+            cell(pair.reference),
+            cell(pair.mask) if pair.mask else pair.without_mask,
+            pair.split,
+            pair.group,
+        )
+        for pair in pairs
+    ]
+    write_rows(manifest, COLUMNS, rows)
+    return written
+
+
+def draw_splits(pairs: list[PairFiles], options: Options) -> list[PairFiles]:
+    """`pairs`, each in a split: drawn by seed, group by group, where none is given.
+
+    Raises:
+        ValueError: some pairs have a split and some have none, or there are fewer
+            groups than splits.
+    """
+    if all(pair.split for pair in pairs):
+        return pairs
+    if any(pair.split for pair in pairs):
+        missing = next(pair for pair in pairs if not pair.split)
+        raise ValueError(
+            f'{missing.image}: no split, but other pairs have one; fill the column '
+            f'split of {MANIFEST}, or leave all of it empty to have them drawn.'
+        )
+    sizes = Counter(pair.group for pair in pairs)
+    shares, total = options.splits, sum(options.splits.values())
+    if len(sizes) < len(shares):
+        raise ValueError(
+            f'{len(sizes)} groups cannot fill the {len(shares)} splits '
+            f'{", ".join(shares)}; give fewer, such as --splits=train=80,test=20.'
+        )
+    wanted = {name: share / total * len(pairs) for name, share in shares.items()}
+    names = sorted(sizes)
+    order = np.random.default_rng(options.split_seed).permutation(len(names))
+    split_of: dict[str, str] = {}
+    for position, index in enumerate(order):
+        empty = [name for name in shares if name not in split_of.values()]
+        left = len(order) - position
+        # The last groups go to splits that have none yet; else to the emptiest.
+        open_splits = empty if left <= len(empty) else list(shares)
+        name = max(open_splits, key=lambda split: wanted[split])
+        split_of[names[index]] = name
+        wanted[name] -= sizes[names[index]]
+    drawn = [pair._replace(split=split_of[pair.group]) for pair in pairs]
+    return sorted(drawn, key=lambda pair: list(shares).index(pair.split))
+
+
+def _find_pairs(
+    directory: pathlib.Path, options: Options
+) -> tuple[list[PairFiles], list[pathlib.Path]]:
+    if not directory.is_dir():
+        raise FileNotFoundError(f'{directory}: no such directory; check the path.')
+    find = _from_manifest if (directory / MANIFEST).exists() else _from_folders
+    pairs, unused, problems = find(directory, options)
+    problems += [
+        f'{pair.image}: {options.group_by!r} finds no group in its path'
+        for pair in pairs
+        if not pair.group
+    ]
+    for pair in pairs:
+        problems += _path_problems(pair, directory, options.allow_outside)
+    ids = Counter(pair.id for pair in pairs)
+    problems += [
+        f'{directory / id}.*: there are {n} pairs with this image or name'
+        for id, n in ids.items()
+        if n > 1
+    ]
+    raise_problems(problems, remedy='Correct the names, the manifest or the flags.')
+    if not pairs:
+        raise ValueError(f'{directory}: no pairs in it; there must be images.')
+    return pairs, unused
+
+
+def _from_manifest(
+    directory: pathlib.Path, options: Options
+) -> tuple[list[PairFiles], list[pathlib.Path], list[str]]:
+    path = directory / MANIFEST
+    pairs, problems = [], []
+    for line, row in read_rows(path, required=COLUMNS[:2], optional=COLUMNS[2:]):
+        where = f'{path}, line {line}'
+        if not (row['image'] and row['reference']):
+            problems.append(f'{where}: image or reference is empty')
+            continue
+        split = row.get('split', '')
+        if split and not _SPLIT_NAME.fullmatch(split):
+            problems.append(f'{where}: {split!r} cannot be the name of a split')
+        mask = row.get('mask', '')
+        said = mask in (DEFECT_FREE, UNLABELLED)
+        id = _id(directory / row['image'], directory)
+        pairs.append(
+            PairFiles(
+                id,
+                directory / row['image'],
+                directory / row['reference'],
+                directory / mask if mask and not said else None,
+                mask if said else '' if mask else options.without_mask,
+                split,
+                row.get('group', '') or _group(id, '', options),
+            )
+        )
+    return pairs, [], problems
+
+
+def _from_folders(
+    directory: pathlib.Path, options: Options
+) -> tuple[list[PairFiles], list[pathlib.Path], list[str]]:
+    image, reference, mask = (directory / name for name in options.folders)
+    if not image.is_dir():
+        inside = sorted(path.name for path in directory.iterdir() if path.is_dir())
+        raise FileNotFoundError(
+            f'{directory}: neither {MANIFEST} nor a folder {image.name} is in it, but '
+            f'the folders {", ".join(inside) or "(none)"}; name yours by '
+            '--folders=IMAGE,REFERENCE,MASK.'
+        )
+    unused: list[pathlib.Path] = []
+    problems: list[str] = []
+    images, references, masks = (
+        _list_folder(folder, unused, problems) for folder in (image, reference, mask)
+    )
+    common = _common_reference(reference)
+    pairs, used = [], set[pathlib.Path]()
+    for name, path in images.items():
+        folder = name.rpartition('/')[0]
+        found = common or references.get(name) or references.get(folder)
+        if found is None:
+            problems.append(f'{path}: no reference {reference.name}/{name}.*')
+            continue
+        label = masks.get(name)
+        used |= {found, label} if label else {found}
+        without_mask = '' if label else options.without_mask
+        id = f'{image.name}/{name}'
+        group = _group(id, folder, options)
+        pairs.append(PairFiles(id, path, found, label, without_mask, '', group))
+    found_files = (*references.values(), *masks.values())
+    unused += [path for path in found_files if path not in used]
+    return pairs, unused, problems
+
+
+def _common_reference(reference: pathlib.Path) -> pathlib.Path | None:
+    """The file that is the reference of all images; None where there is a folder."""
+    if reference.is_dir():
+        return None
+    if reference.is_file():
+        return reference
+    files = sorted(reference.parent.glob(f'{reference.name}.*'))
+    files = [file for file in files if file.suffix.lower() in SUFFIXES]
+    return files[0] if len(files) == 1 else None
+
+
+def _list_folder(
+    folder: pathlib.Path, unused: list[pathlib.Path], problems: list[str]
+) -> dict[str, pathlib.Path]:
+    """Name below `folder`, without its ending -> image file; hidden files are not."""
+    files: dict[str, pathlib.Path] = {}
+    for root, folders, names in os.walk(folder):
+        folders.sort()
+        base = pathlib.Path(root)
+        problems += [
+            f'{base / name}: a link to a folder, which is not followed'
+            for name in folders
+            if (base / name).is_symlink()
+        ]
+        for name in sorted(name for name in names if not name.startswith('.')):
+            path = base / name
+            key = path.relative_to(folder).with_suffix('').as_posix()
+            if path.suffix.lower() not in SUFFIXES:
+                unused.append(path)
+            elif key in files:
+                problems.append(f'{path}: {files[key].name} has the same name')
+            else:
+                files[key] = path
+    return files
+
+
+def _path_problems(
+    pair: PairFiles, directory: pathlib.Path, allow_outside: bool
+) -> list[str]:
+    problems = []
+    base = os.path.realpath(directory)
+    for path in filter(None, (pair.image, pair.reference, pair.mask)):
+        try:
+            str(path).encode()
+            real = os.path.realpath(path)
+        except ValueError:  # bytes that are no UTF-8, or a NUL
+            problems.append(f'{str(path)!r}: no name in UTF-8')
+            continue
+        if not allow_outside and not pathlib.Path(real).is_relative_to(base):
+            problems.append(
+                f'{path}: outside {directory}; put it there, or allow it by '
+                '--allow_outside'
+            )
+    return problems
+
+
+def _id(path: pathlib.Path, directory: pathlib.Path) -> str:
+    """The path below `directory`, or all of it, without its ending."""
+    path, directory = (pathlib.Path(os.path.abspath(p)) for p in (path, directory))
+    if path.is_relative_to(directory):
+        path = path.relative_to(directory)
+    return path.with_suffix('').as_posix().lstrip('/')
+
+
+def _group(id: str, folder: str, options: Options) -> str:
+    if not options.group_by:
+        return folder or id
+    match = re.search(options.group_by, id)
+    return match.group() if match else ''

@@ -1,0 +1,110 @@
+"""A pair's files -> arrays: what worker processes do for `paired_folder`."""
+
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadnet_jax.datasets import checks
+from cadnet_jax.datasets.checks import IGNORED, Examined, Finding, LabelledPair
+from cadnet_jax.datasets.encoding import encode_png
+from cadnet_jax.datasets.paired_folder.class_map import ClassMap
+from cadnet_jax.image_files import read_image
+
+DEFECT_FREE, UNLABELLED = 'defect_free', 'unlabelled'
+
+
+class PairFiles(NamedTuple):
+    """Where a pair's files are, and what is said about it."""
+
+    id: str
+    image: pathlib.Path
+    reference: pathlib.Path
+    mask: pathlib.Path | None
+    without_mask: str  # DEFECT_FREE or UNLABELLED; '' where there is a mask
+    split: str
+    group: str
+
+
+class EncodedPair(NamedTuple):
+    """What a worker process hands back to be written."""
+
+    files: PairFiles
+    image: bytes  # PNG
+    reference: bytes  # PNG
+    mask: bytes  # PNG
+    class_pixels: list[int]
+
+
+def read_pair(files: PairFiles, class_map: ClassMap) -> LabelledPair:
+    """The pair as it will be learnt from; a pair that is unlabelled is ignored, 255.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is no image, or the mask has an unknown value.
+    """
+    return LabelledPair(
+        files.id,
+        image := read_image(files.image),
+        read_image(files.reference),
+        _read_mask(files, class_map, image.shape[:2]),
+        files.split,
+        files.group,
+        [str(path) for path in files[1:4] if path],
+    )
+
+
+def examine_files(class_map: ClassMap, files: PairFiles) -> Examined:
+    """`checks.examine`, for a pair whose files may be missing or bad."""
+    try:
+        pair = read_pair(files, class_map)
+    except (ValueError, OSError):
+        findings = _faults_of_files(files, class_map)
+        name = str(files.image)
+        return Examined(files.id, files.split, files.group, name, findings=findings)
+    return checks.examine(pair)
+
+
+def encode_files(class_map: ClassMap, files: PairFiles) -> EncodedPair:
+    """Reads and encodes a pair.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is no image, or the mask has an unknown value.
+    """
+    pair = read_pair(files, class_map)
+    counts = np.bincount(pair.mask.ravel(), minlength=IGNORED + 1)
+    return EncodedPair(
+        files,
+        encode_png(pair.image),
+        encode_png(pair.reference),
+        encode_png(pair.mask),
+        counts[: len(class_map.class_names)].tolist(),
+    )
+
+
+def _faults_of_files(files: PairFiles, class_map: ClassMap) -> list[Finding]:
+    """Reads each file by itself, so that all that is wrong is known at once."""
+    findings = []
+    for path in filter(None, (files.image, files.reference, files.mask)):
+        kind = 'unreadable'
+        try:
+            read_image(path)
+            if path == files.mask:
+                kind = 'value'
+                class_map.convert(path)
+        except (ValueError, OSError) as error:
+            text = str(error)
+            if not text.startswith(f'{path}: '):  # of the operating system
+                text = f'{path}: {text}'
+            findings.append(Finding(kind, files.split, files.id, str(path), text))
+    return findings
+
+
+def _read_mask(
+    files: PairFiles, class_map: ClassMap, size: tuple[int, ...]
+) -> NDArray[np.uint8]:
+    if files.mask:
+        return class_map.convert(files.mask)
+    return np.full(size, IGNORED if files.without_mask == UNLABELLED else 0, np.uint8)

@@ -1,0 +1,68 @@
+"""Checks pairs before anything is learnt from them: your own, or prepared ones.
+
+    python experiments/check_data.py --source_dir=my_pairs --output_dir=check
+    python experiments/check_data.py --data_dir=prepared/deep_pcb/1.0.0
+
+prints a table of what was found and writes findings.csv and report.html, a page with
+the worst pairs. The status is 1 where there are errors, which stop a preparation.
+
+    python experiments/check_data.py --init_manifest=my_pairs
+
+writes a first manifest.csv and classes.csv, for folders with files of equal names.
+"""
+
+import pathlib
+
+from absl import flags
+
+from cadnet_jax import cli
+from cadnet_jax.datasets import builder_flags
+
+_SOURCE_DIR = flags.DEFINE_string(
+    'source_dir',
+    '',
+    'Directory with manifest.csv, or with the folders of images, references and masks.',
+)
+_DATA_DIR = flags.DEFINE_string(
+    'data_dir', '', 'Instead: a prepared directory, of any data set.'
+)
+_INIT_MANIFEST = flags.DEFINE_string(
+    'init_manifest', '', 'Instead: directory for a first manifest.csv and classes.csv.'
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    'output_dir', 'check', 'Folder for findings.csv and report.html.'
+)
+builder_flags.define_paired_folder_flags()
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    # Not at the top: the processes that read images import this file as well.
+    from cadnet_jax.datasets import check_report, preparation
+    from cadnet_jax.datasets.paired_folder import manifest
+    from cadnet_jax.datasets.paired_folder import paired_folder_dataset_builder as own
+
+    given = [flag for flag in (_SOURCE_DIR, _DATA_DIR, _INIT_MANIFEST) if flag.value]
+    if len(given) != 1:
+        raise ValueError('give one of --source_dir, --data_dir and --init_manifest.')
+    options, path = builder_flags.paired_folder_options(), pathlib.Path(given[0].value)
+    if _INIT_MANIFEST.value:
+        print('Written:', *manifest.init_manifest(path, options))
+        return
+    if _DATA_DIR.value:
+        from cadnet_jax import input_pipeline  # slow to import
+
+        input_pipeline.read_info(path)  # says what is wrong with the directory
+        report = preparation.check_prepared(path)
+    else:
+        source = manifest.read_source(path, options)
+        report = own.check_source(source, workers=flags.FLAGS['workers'].value)
+    print(check_report.format_table(report))
+    print('Written:', check_report.write(report, pathlib.Path(_OUTPUT_DIR.value)))
+    if report.errors:
+        first = report.errors[0].message
+        raise ValueError(f'{len(report.errors)} errors, of which the first is {first}')
+
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,181 @@
+"""Claims about class maps: every kind of mask becomes the same ids, or is refused."""
+
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cadnet_jax.datasets.paired_folder.class_map import read_class_map, write_first_map
+from tests.tiny_pairs import write, write_classes
+
+IDS = np.array([[0, 0, 1, 1, 2], [0, 0, 1, 255, 2]], np.uint8)
+COLOURS = {0: (0, 0, 0), 1: (255, 0, 10), 2: (20, 200, 0), 255: (255, 255, 255)}
+COLOUR_LINES = (
+    '#000000,background',
+    '#FF000a,scratch',
+    '#14c800,dent',
+    '#ffffff,ignored',
+)
+GREY_LINES = ('0,background', '100,scratch', '200,dent', '255,ignored')
+
+
+def recoded(values: dict[int, int], dtype: type = np.uint8) -> np.ndarray:
+    return np.vectorize(values.get)(IDS).astype(dtype)
+
+
+def coloured() -> np.ndarray:
+    return np.array([[COLOURS[id] for id in row] for row in IDS.tolist()], np.uint8)
+
+
+def palette_image(values: np.ndarray) -> Image.Image:
+    image = Image.fromarray(values)
+    image = image.convert('P')
+    image.putdata(values.ravel().tolist())
+    palette = [0] * 768
+    for id, colour in COLOURS.items():
+        palette[3 * id : 3 * id + 3] = colour
+    image.putpalette(palette)
+    return image
+
+
+GREY = recoded({0: 0, 1: 100, 2: 200, 255: 255})
+
+
+@pytest.mark.parametrize(
+    ('name', 'pixels', 'lines'),
+    [
+        ('grey.png', GREY, GREY_LINES),
+        ('grey.bmp', GREY, GREY_LINES),
+        ('grey.tif', GREY, GREY_LINES),
+        ('grey_in_colours.png', np.stack([GREY] * 3, axis=-1), GREY_LINES),
+        ('transparent.png', np.stack([GREY] * 4, axis=-1), GREY_LINES),
+        ('colours.png', coloured(), COLOUR_LINES),
+        ('colours.bmp', coloured(), COLOUR_LINES),
+        ('colours.tiff', coloured(), COLOUR_LINES),
+        (
+            'sixteen_bits.png',
+            recoded({0: 0, 1: 1000, 2: 65535, 255: 7}, np.uint16),
+            ('0,background', '1000,scratch', '65535,dent', '7,ignored'),
+        ),
+        (
+            'sixteen_bits.tif',
+            recoded({0: 0, 1: 1000, 2: 65535, 255: 7}, np.uint16),
+            ('0,background', '1000,scratch', '65535,dent', '7,ignored'),
+        ),
+        (
+            'two_values_of_one_name.png',
+            recoded({0: 9, 1: 100, 2: 200, 255: 255}),
+            ('0,background', *GREY_LINES[1:], '9,background'),
+        ),
+        (
+            'grey_levels_with_a_map_of_colours.png',
+            GREY,
+            (
+                '#000000,background',
+                '#646464,scratch',
+                '#c8c8c8,dent',
+                '#ffffff,ignored',
+            ),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else '',
+)
+def test_masks_of_every_kind_become_ids(
+    name: str, pixels: np.ndarray, lines: tuple[str, ...], tmp_path: pathlib.Path
+) -> None:
+    class_map = read_class_map(write_classes(tmp_path, *lines))
+    assert class_map.class_names == ('background', 'scratch', 'dent')
+    ids = class_map.convert(write(tmp_path / name, pixels))
+    assert ids.dtype == np.uint8
+    np.testing.assert_array_equal(ids, IDS)
+
+
+@pytest.mark.parametrize(
+    'lines',
+    [COLOUR_LINES, ('0,background', '1,scratch', '2,dent', '255,ignored')],
+    ids=['by colour', 'by index'],
+)
+def test_a_palette_is_read_by_colour_or_by_index(
+    lines: tuple[str, ...], tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / 'mask.png'
+    palette_image(IDS).save(path)
+    ids = read_class_map(write_classes(tmp_path, *lines)).convert(path)
+    np.testing.assert_array_equal(ids, IDS)
+
+
+def test_a_value_that_is_not_in_the_map_is_named_with_its_count(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Never guessed: 0/255 masks with a map of 0/1 would give IoU 0, silently."""
+    class_map = read_class_map(write_classes(tmp_path, '0,background', '1,scratch'))
+    path = write(tmp_path / 'mask.png', recoded({0: 0, 1: 255, 2: 255, 255: 7}))
+    with pytest.raises(ValueError) as error:
+        class_map.convert(path)
+    text = str(error.value)
+    assert text.startswith(f'{path}: has 255 (5 pixels), 7 (1 pixels), not in ')
+    assert "add a line '255,NAME'" in text and str(class_map.path) in text
+
+
+def test_colours_that_are_not_in_the_map_are_named(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / 'mask.png', coloured())
+    class_map = read_class_map(write_classes(tmp_path, *COLOUR_LINES[:3]))
+    with pytest.raises(ValueError, match=r'has #ffffff \(1 pixels\), not in'):
+        class_map.convert(path)
+    grey = read_class_map(write_classes(tmp_path, *GREY_LINES))
+    with pytest.raises(ValueError, match=r'mask.png: a mask in colours, but .*#rrggbb'):
+        grey.convert(path)
+
+
+def test_a_mask_in_jpeg_is_refused_with_the_reason(tmp_path: pathlib.Path) -> None:
+    values = np.zeros((32, 32), np.uint8)
+    values[8:19, 8:19] = 255
+    class_map = read_class_map(write_classes(tmp_path))
+    with pytest.raises(ValueError, match=r'more, not in .*JPEG changes values'):
+        class_map.convert(write(tmp_path / 'mask.jpg', values))
+
+
+@pytest.mark.parametrize(
+    ('lines', 'message'),
+    [
+        (['0,background', '0,scratch'], 'line 3: the value 0 is there twice'),
+        (['0,background', '#ff0000,scratch'], 'grey values and colours are mixed'),
+        (['0,background'], 'another name, which is a class of defects'),
+        (['0,background', '9,ignored'], 'another name, which is a class of defects'),
+        (['0,scratch', '1,dent'], "must be a value of the name 'background'"),
+        (['0,background', '1,'], 'line 3: no name for the value 1'),
+        (['0,background', 'red,scratch'], "line 3: 'red' is neither a grey value"),
+        (['0,background', '65536,scratch'], "'65536' is neither a grey value"),
+        (['0,background', '-1,scratch'], "'-1' is neither"),
+        (['0,background', *(f'{i},c{i}' for i in range(1, 256))], '256 classes'),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else '',
+)
+def test_a_bad_class_map_is_named_with_the_line(
+    lines: list[str], message: str, tmp_path: pathlib.Path
+) -> None:
+    path = write_classes(tmp_path, *lines)
+    with pytest.raises(ValueError, match=message) as error:
+        read_class_map(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_first_map_has_the_values_that_are_there(tmp_path: pathlib.Path) -> None:
+    grey = write(tmp_path / 'grey.png', GREY)
+    black = write(tmp_path / 'black.png', np.zeros_like(GREY))
+    colours = write(tmp_path / 'colours.png', coloured())
+    palette = tmp_path / 'palette.png'
+    palette_image(IDS).save(palette)
+    written = tmp_path / 'classes.csv'
+    for masks, values in (
+        ([grey, black], {0: 0, 100: 1, 200: 2, 255: 3}),
+        ([black], {0: 0, 255: 1}),
+        ([black, colours], {0: 0, 0x14C800: 1, 0xFF000A: 2, 0xFFFFFF: 3}),
+        ([palette], {0: 0, 0x14C800: 1, 0xFF000A: 2, 0xFFFFFF: 3}),
+    ):
+        write_first_map(written, masks)
+        assert read_class_map(written).ids == values
+    noise = np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8)
+    with pytest.raises(ValueError, match=r'noise.png: .* more than 32 values'):
+        write_first_map(written, [write(tmp_path / 'noise.png', noise)])

@@ -1,0 +1,278 @@
+"""Claims about which files make pairs, whatever their names are, and about splits."""
+
+import os
+import pathlib
+import shutil
+from collections import Counter
+
+import pytest
+
+from cadnet_jax.datasets.paired_folder.manifest import (
+    COLUMNS,
+    Options,
+    Source,
+    draw_splits,
+    init_manifest,
+    read_source,
+)
+from cadnet_jax.datasets.paired_folder.pair_reading import PairFiles
+from tests.tiny_pairs import tiny_pair, write, write_classes, write_tiny_pairs
+
+ONE_SPLIT = Options(splits={'train': 1})
+IMAGE, REFERENCE, MASK = tiny_pair(0)
+
+
+def write_images(folder: pathlib.Path, *names: str) -> None:
+    for name in names:
+        write(folder / name, IMAGE)
+    if not (folder / 'classes.csv').exists():
+        write_classes(folder)
+
+
+def write_manifest(folder: pathlib.Path, *lines: str) -> pathlib.Path:
+    path = folder / 'manifest.csv'
+    path.write_text('\n'.join((','.join(COLUMNS), *lines)) + '\n')
+    return path
+
+
+def described(source: Source) -> set[tuple[str, ...]]:
+    """Each pair as (id, reference, mask or what it is without one, group)."""
+    return {
+        (
+            pair.id,
+            pair.reference.relative_to(source.directory).as_posix(),
+            pair.mask.relative_to(source.directory).as_posix()
+            if pair.mask
+            else pair.without_mask,
+            pair.group,
+        )
+        for pair in source.pairs
+    }
+
+
+def test_folders_pair_files_of_equal_names(tmp_path: pathlib.Path) -> None:
+    """Endings may differ; a folder of images is a group; a group may share one file."""
+    write_images(
+        tmp_path,
+        *('image/a b.png', 'reference/a b.jpg', 'mask/a b.png'),
+        *('image/bläck/1.PNG', 'image/bläck/2.png', 'reference/bläck.bmp'),
+        *('mask/bläck/2.tif', 'reference/bläck/2.png'),
+    )
+    source = read_source(tmp_path, ONE_SPLIT._replace(without_mask='unlabelled'))
+    assert described(source) == {
+        ('image/a b', 'reference/a b.jpg', 'mask/a b.png', 'image/a b'),
+        ('image/bläck/1', 'reference/bläck.bmp', 'unlabelled', 'bläck'),
+        ('image/bläck/2', 'reference/bläck/2.png', 'mask/bläck/2.tif', 'bläck'),
+    }
+    assert not source.unused
+
+
+def test_one_reference_can_be_that_of_all_images(tmp_path: pathlib.Path) -> None:
+    """And folders can have other names."""
+    write_images(tmp_path, 'NG/1.png', 'NG/2.png', 'golden.png', 'labels/1.png')
+    options = ONE_SPLIT._replace(
+        folders=('NG', 'golden', 'labels'), without_mask='defect_free'
+    )
+    expected = {
+        ('NG/1', 'golden.png', 'labels/1.png', 'NG/1'),
+        ('NG/2', 'golden.png', 'defect_free', 'NG/2'),
+    }
+    assert described(read_source(tmp_path, options)) == expected
+    named = options._replace(folders=('NG', 'golden.png', 'labels'))
+    assert described(read_source(tmp_path, named)) == expected
+
+
+def test_what_belongs_to_no_pair_is_listed(tmp_path: pathlib.Path) -> None:
+    write_tiny_pairs(tmp_path)
+    (tmp_path / 'mask/3.png').rename(tmp_path / 'mask/3_mask.png')
+    (tmp_path / 'image/notes.txt').write_text('')
+    (tmp_path / 'image/.hidden').write_text('')
+    source = read_source(tmp_path, Options(without_mask='defect_free'))
+    names = {path.relative_to(tmp_path).as_posix() for path in source.unused}
+    assert names == {'mask/3_mask.png', 'image/notes.txt'}
+    assert len(source.pairs) == 10
+
+
+def test_a_manifest_says_it_all(tmp_path: pathlib.Path) -> None:
+    write_images(tmp_path, 'x, 1.png', 'y.png', 'z.png', 'ok/r.png', 'm.png')
+    write_manifest(
+        tmp_path,
+        '"x, 1.png",ok/r.png,m.png,train,g',
+        'y.png,ok/r.png,defect_free,test,h',
+        'z.png,ok/r.png,unlabelled,test,',
+    )
+    source = read_source(tmp_path, Options())
+    assert described(source) == {
+        ('x, 1', 'ok/r.png', 'm.png', 'g'),
+        ('y', 'ok/r.png', 'defect_free', 'h'),
+        ('z', 'ok/r.png', 'unlabelled', 'z'),
+    }
+    assert [pair.split for pair in source.pairs] == ['train', 'test', 'test']
+
+
+def test_a_first_manifest_means_what_the_folders_mean(tmp_path: pathlib.Path) -> None:
+    """Names with commas, quotes, Unicode; the classes as they are in the masks."""
+    names = ('a,b', 'größe "1"', 'x y/1', 'x y/2')
+    for name in names:
+        write(tmp_path / f'image/{name}.png', IMAGE)
+        write(tmp_path / f'reference/{name}.png', REFERENCE)
+        write(tmp_path / f'mask/{name}.png', MASK)
+    shutil.rmtree(tmp_path / 'mask/x y')
+    options = Options(without_mask='unlabelled', splits={'train': 2, 'test': 1})
+    written = init_manifest(tmp_path, options)
+    assert [path.name for path in written] == ['classes.csv', 'manifest.csv']
+    from_manifest = read_source(tmp_path, Options())
+    assert from_manifest.class_map.ids == {0: 0, 255: 1}
+    written[1].unlink()
+    from_folders = read_source(tmp_path, options)
+    assert set(from_manifest.pairs) == set(from_folders.pairs)
+    assert len(from_folders.pairs) == 4
+
+
+def test_a_manifest_is_never_written_over(tmp_path: pathlib.Path) -> None:
+    init_manifest(write_tiny_pairs(tmp_path), Options())
+    before = (tmp_path / 'manifest.csv').read_bytes()
+    with pytest.raises(ValueError, match=r'manifest\.csv is there already'):
+        init_manifest(tmp_path, Options(split_seed=1))
+    assert (tmp_path / 'manifest.csv').read_bytes() == before
+
+
+def make_pairs(sizes: dict[str, int]) -> list[PairFiles]:
+    path = pathlib.Path()
+    return [
+        PairFiles(f'{group}/{i}', path, path, None, 'defect_free', '', group)
+        for group, size in sizes.items()
+        for i in range(size)
+    ]
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_splits_never_cut_through_a_group(seed: int) -> None:
+    pairs = make_pairs({f'board {i}': 1 + i % 4 for i in range(40)})
+    drawn = draw_splits(pairs, Options(split_seed=seed))
+    assert {pair._replace(split='') for pair in drawn} == set(pairs)
+    splits = {(pair.group, pair.split) for pair in drawn}
+    assert len(splits) == 40
+    counts = Counter(pair.split for pair in drawn)
+    assert list(counts) == ['train', 'val', 'test']
+    for split, share in (('train', 80), ('val', 10), ('test', 10)):
+        assert abs(counts[split] - share) <= 4
+    assert draw_splits(pairs[::-1], Options(split_seed=seed)) != pairs
+    assert set(draw_splits(pairs[::-1], Options(split_seed=seed))) == set(drawn)
+    assert set(draw_splits(pairs, Options(split_seed=seed + 1))) != set(drawn)
+
+
+def test_a_few_large_groups_fill_all_splits() -> None:
+    pairs = make_pairs({'a': 50, 'b': 1, 'c': 1})
+    assert len({pair.split for pair in draw_splits(pairs, Options())}) == 3
+    with pytest.raises(ValueError, match=r'2 groups cannot fill the 3 splits'):
+        draw_splits(pairs[:51], Options())
+
+
+def test_groups_can_be_part_of_the_names(tmp_path: pathlib.Path) -> None:
+    write_images(tmp_path, 'image/b1_x.png', 'image/b1_y.png', 'image/b2_x.png')
+    write_images(tmp_path, 'reference.png')
+    options = ONE_SPLIT._replace(group_by=r'b\d', without_mask='defect_free')
+    groups = [pair.group for pair in read_source(tmp_path, options).pairs]
+    assert groups == ['b1', 'b1', 'b2']
+    with pytest.raises(ValueError, match=r"b2_x\.png: 'b1' finds no group") as error:
+        read_source(tmp_path, options._replace(group_by='b1'))
+    assert 'b1_x' not in str(error.value)
+
+
+OUTSIDE = ['../outside.png', '/outside.png', 'link.png', 'image/../../outside.png']
+
+
+@pytest.mark.parametrize('path', OUTSIDE)
+@pytest.mark.parametrize('column', ['image', 'reference', 'mask'])
+def test_files_outside_are_refused_unless_they_are_allowed(
+    path: str, column: str, tmp_path: pathlib.Path
+) -> None:
+    folder = tmp_path / 'pairs'
+    write_images(folder, 'image/a.png')
+    outside = write(tmp_path / 'outside.png', IMAGE)
+    (folder / 'link.png').symlink_to(outside)
+    row = dict.fromkeys(COLUMNS[:3], 'image/a.png') | {
+        column: str(outside) if path.startswith('/') else path
+    }
+    write_manifest(folder, ','.join(row.values()) + ',,')
+    with pytest.raises(ValueError, match='--allow_outside') as error:
+        read_source(folder, ONE_SPLIT)
+    assert pathlib.Path(path).name in str(error.value)
+    [pair] = read_source(folder, ONE_SPLIT._replace(allow_outside=True)).pairs
+    assert '..' not in pair.id.split('/') and not pair.id.startswith('/')
+
+
+@pytest.mark.parametrize(
+    ('lines', 'message'),
+    [
+        (['a.png,,m.png,,'], 'line 2: image or reference is empty'),
+        (['a.png,r.png,,,'], r'a\.png: no mask.*--without_mask=defect_free'),
+        (['a.png,r.png,m.png,,', 'a.png,m.png,m.png,,'], r'/a\.\*: there are 2 pairs'),
+        (['a.png,r.png,m.png,all,'], "line 2: 'all' cannot be the name of a split"),
+        (['a.png,r.png,m.png,a/b,'], "line 2: 'a/b' cannot be the name of a split"),
+        (
+            ['a.png,r.png,m.png,train,', 'r.png,r.png,m.png,,'],
+            r'r\.png: no split, but other pairs have one',
+        ),
+        (['a.png,r.png,m.png'], 'line 2: not as many values'),
+        (['a\0.png,r.png,m.png,,'], r"a\\x00\.png': no name in UTF-8"),
+        ([], 'no pairs in it'),
+    ],
+    ids=lambda value: value if isinstance(value, str) else '',
+)
+def test_a_bad_line_of_a_manifest_is_named(
+    lines: list[str], message: str, tmp_path: pathlib.Path
+) -> None:
+    write_images(tmp_path, 'a.png', 'r.png', 'm.png')
+    write_manifest(tmp_path, *lines)
+    with pytest.raises(ValueError, match=message) as error:
+        read_source(tmp_path, ONE_SPLIT)
+    assert '\n' not in str(error.value) and str(tmp_path) in str(error.value)
+
+
+def test_folders_that_make_no_pairs_are_named(tmp_path: pathlib.Path) -> None:
+    write_images(tmp_path, 'A/1.png', 'B/1.png')
+    with pytest.raises(FileNotFoundError, match=r'folders A, B; .* --folders=IMAGE'):
+        read_source(tmp_path, Options())
+    folders = Options(folders=('A', 'B', 'C'), without_mask='defect_free')
+    write_images(tmp_path, 'A/2.png', 'A/1.jpg')
+    with pytest.raises(ValueError) as error:
+        read_source(tmp_path, folders)
+    assert f'{tmp_path}/A/2.png: no reference B/2.*' in str(error.value)
+    assert f'{tmp_path}/A/1.png: 1.jpg has the same name' in str(error.value)
+
+
+def test_links_that_go_in_circles_are_named(tmp_path: pathlib.Path) -> None:
+    write_tiny_pairs(tmp_path)
+    (tmp_path / 'image/loop').symlink_to(tmp_path / 'image')
+    with pytest.raises(ValueError, match='image/loop: a link to a folder'):
+        read_source(tmp_path, Options())
+    with pytest.raises(FileNotFoundError, match='no such directory'):
+        (tmp_path / 'circle').symlink_to(tmp_path / 'circle')
+        read_source(tmp_path / 'circle', Options())
+
+
+def test_a_name_that_is_no_utf8_is_named(tmp_path: pathlib.Path) -> None:
+    write_tiny_pairs(tmp_path)
+    os.rename(tmp_path / 'image/1.png', os.fsencode(tmp_path) + b'/image/\xff.png')
+    os.rename(tmp_path / 'reference', tmp_path / 'other')
+    write(tmp_path / 'reference.png', REFERENCE)
+    options = Options(without_mask='defect_free')
+    with pytest.raises(ValueError, match=r'udcff\.png.*: no name in UTF-8'):
+        read_source(tmp_path, options)
+
+
+def test_the_fingerprint_follows_what_is_prepared(tmp_path: pathlib.Path) -> None:
+    write_tiny_pairs(tmp_path)
+    first = read_source(tmp_path, Options())
+    seen = {first.fingerprint}
+    assert read_source(tmp_path, Options()).fingerprint in seen
+    moved = shutil.copytree(tmp_path, tmp_path / 'elsewhere/x')
+    assert read_source(moved, Options()).fingerprint in seen
+    seen.add(read_source(tmp_path, Options(split_seed=1)).fingerprint)
+    write_classes(tmp_path, '0,background', '255,dent')
+    seen.add(read_source(tmp_path, Options()).fingerprint)
+    write(tmp_path / 'mask/1.png', MASK * 0)
+    seen.add(read_source(tmp_path, Options()).fingerprint)
+    assert len(seen) == 4
