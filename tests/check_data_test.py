@@ -114,7 +114,7 @@ def test_a_wrong_flag_ends_in_one_line_that_names_it(
         ),
         (
             ['--dataset=deep_pcb', '--source_dir=.', '--workers=3'],
-            '--workers is for synlcd and paired_folder, not for deep_pcb',
+            '--workers is for synlcd, paired_folder, not for deep_pcb',
         ),
     ],
 )
