@@ -2,8 +2,8 @@
 
     python experiments/benchmark_preparation.py --num_pairs=300
 
-generates, checks and prepares 300 pairs and then 1,500, prints the peak of all processes
-together (shared pages once), and what 10,000 pairs would take at that slope.
+generates, checks and prepares 300 pairs and then 1,500. Prints the peak of all its
+processes together (shared pages once), and what 10,000 pairs would take at that slope.
 """
 
 import pathlib
