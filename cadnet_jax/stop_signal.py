@@ -42,6 +42,11 @@ class StopSignal:
             signal.signal(number, handler)
         return kind is StopRequested
 
+    @property
+    def requested(self) -> bool:
+        """Whether this process was asked to stop, also when the block has ended."""
+        return self._requested
+
     def agreed(self, step: int, interval: int) -> bool:
         """Whether to stop now, the same on all processes.
 

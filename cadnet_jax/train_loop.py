@@ -61,7 +61,7 @@ def every(step: int, n: int) -> bool:
     return step % n == 0
 
 
-def train(config: Config, workdir: str | pathlib.Path) -> None:
+def train(config: Config, workdir: str | pathlib.Path) -> bool:
     """Trains to the last step, from where the work directory stands.
 
     SIGTERM, and Ctrl-C once, ends the run after the step that is under way and saves
@@ -71,6 +71,9 @@ def train(config: Config, workdir: str | pathlib.Path) -> None:
     Args:
         config: all settings; on a second start in the same `workdir`, the same.
         workdir: made where it is not there.
+
+    Returns:
+        Whether it came to its end; False where it was asked to stop.
 
     Raises:
         FileNotFoundError: the data, or the weights to start from, are not there.
@@ -129,7 +132,7 @@ def train(config: Config, workdir: str | pathlib.Path) -> None:
             evaluate_weights(start)
         if start == config.train.steps:
             print(f'{workdir}: all of the {start} steps are done.')
-            return
+            return True
         progress = stack.enter_context(_progress_bar(config, start, shown=first))
         state = replicate(saved)
         timer = time.monotonic(), start
@@ -155,10 +158,12 @@ def train(config: Config, workdir: str | pathlib.Path) -> None:
                 checkpoints.save(step, saved, batches, recent.pending)
             if stopping:
                 progress.write(f'Stopped at step {step}; the same command goes on.')
-                break
+                return False
             if evaluation_due(step):
                 evaluate_weights(step)
                 timer = time.monotonic(), step
+    # It may have been in the last evaluation, or in the writing of what was saved.
+    return not stop.requested
 
 
 def _check_inputs(

@@ -148,8 +148,8 @@ def test_a_run_leaves_what_others_read(config: Config, whole: pathlib.Path) -> N
 
 @pytest.mark.parametrize(
     ('function', 'call', 'stopped_at'),
-    [('shard', 1, 1), ('shard', 6, 6), ('evaluate', 1, 5)],
-    ids=['in the first step', 'in step 6', 'in an evaluation'],
+    [('shard', 1, 1), ('shard', 6, 6), ('evaluate', 1, 5), ('evaluate', 3, STEPS)],
+    ids=['in the first step', 'in step 6', 'in an evaluation', 'in the last one'],
 )
 def test_stopped_and_resumed_equals_not_stopped(
     config: Config,
@@ -164,9 +164,9 @@ def test_stopped_and_resumed_equals_not_stopped(
     with monkeypatch.context() as patch:
         wrapper = _on_call(getattr(train_loop, function), call, _terminate)
         patch.setattr(train_loop, function, wrapper)
-        train_loop.train(config, tmp_path)
+        assert not train_loop.train(config, tmp_path)
     assert kept_steps(tmp_path)['latest'][-1] == stopped_at
-    train_loop.train(config, tmp_path)
+    assert train_loop.train(config, tmp_path)
     _assert_same_run(config, tmp_path, whole)
 
 
