@@ -232,15 +232,19 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> TrainState:
 
     Args:
         state: of NumPy arrays; what `directory` lacks stays as it is.
-        directory: a work directory (its best weights, or else its latest), or what
-            `save_variables` wrote.
+        directory: a work directory (its best weights, or else its latest), one of its
+            checkpoints (WORKDIR/checkpoints/latest/600), or what `save_variables`
+            wrote.
 
     Raises:
-        FileNotFoundError: there are no checkpoints.
+        FileNotFoundError: there are no checkpoints, or not that one.
         ValueError: a name is unknown to the model, or a shape is another: lists them.
     """
-    kind: Step = 'best' if kept_steps(pathlib.Path(directory))['best'] else 'latest'
-    loaded = traverse_util.flatten_dict(load_variables(directory, kind)[0], sep='/')
+    workdir = pathlib.Path(directory)
+    step: Step = 'best' if kept_steps(workdir)['best'] else 'latest'
+    if workdir.parent.parent.name == 'checkpoints' and workdir.name.isdigit():
+        step, workdir = int(workdir.name), workdir.parents[2]
+    loaded = traverse_util.flatten_dict(load_variables(workdir, step)[0], sep='/')
     fresh = traverse_util.flatten_dict(
         _variables(state), sep='/', keep_empty_nodes=True
     )

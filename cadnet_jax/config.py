@@ -200,8 +200,9 @@ class TrainConfig:
     )
     init_from: str = _field(
         '',
-        'Checkpoint to start from, as experiments/import_weights.py or a training run '
-        'wrote it; the encoder alone is enough.',
+        'Weights to start from: the folder that experiments/import_weights.py wrote, '
+        'of which the encoder alone is enough; the work directory of a run (its best '
+        'weights); or WORKDIR/checkpoints/latest/STEP.',
     )
 
 

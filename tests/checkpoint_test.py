@@ -159,6 +159,15 @@ def test_a_run_starts_from_the_best_weights_of_another_or_its_latest(
     _assert_equal(state.opt_state, _state(1).opt_state)
 
 
+def test_a_run_starts_from_a_checkpoint_that_is_named(workdir: pathlib.Path) -> None:
+    step = kept_steps(workdir)['latest'][-1]
+    folder = workdir / 'checkpoints' / 'latest'
+    state = init_from(_state(1), folder / str(step))
+    _assert_equal(state.params, load_variables(workdir, 'latest')[0]['params'])
+    with pytest.raises(FileNotFoundError, match=f'{workdir}: no checkpoint 77'):
+        init_from(_state(1), folder / '77')
+
+
 @pytest.mark.parametrize(
     ('kernel', 'name', 'message'),
     [
