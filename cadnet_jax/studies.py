@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from cadnet_jax import config as configs
-from cadnet_jax.checkpoint import kept_steps
+from cadnet_jax.checkpoint import kept_steps, read_dataset_info, training_data
 from cadnet_jax.config import Config
 from cadnet_jax.evaluate import evaluate, output_directory
+from cadnet_jax.input_pipeline import read_info
 from cadnet_jax.predict import load_predictor
 from cadnet_jax.train_loop import train
 
@@ -31,7 +32,9 @@ class Run(NamedTuple):
         trained_on: 'line', 'abpt' or 'mixed'.
         tested_on: kinds of defects.
         config: all settings but `data_dir`, which `trained_on` stands for.
-        starts_from: name of the run with whose weights it starts; '' for random ones.
+        starts_from: name of the run with whose last weights it starts; '' for random
+            ones.
+        start_step: number of steps of that run.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Run(NamedTuple):
     tested_on: tuple[str, ...]
     config: Config
     starts_from: str = ''
+    start_step: int = 0
 
 
 def comparison(base: Config, seed: int) -> list[Run]:
@@ -66,7 +70,7 @@ def cross_test(base: Config, seed: int) -> list[Run]:
 def few_labels(base: Config, seed: int) -> list[Run]:
     """Table 6, last row: trained on points, then on a few labelled lines.
 
-    With none of them it is the run of `cross_test`. Every head takes the same steps.
+    With none of them it is the run of `cross_test`. Every share takes the same steps.
     """
     steps = max(1, round(FINE_TUNING_SHARE * base.train.steps))
     warmup = min(base.optim.warmup_steps, steps // 10)
@@ -77,7 +81,7 @@ def few_labels(base: Config, seed: int) -> list[Run]:
             start.config, label_fraction=fraction, steps=steps, warmup_steps=warmup
         )
         name = f'line_ooc_{round(100 * fraction):02}percent_seed{seed}'
-        runs.append(Run(name, 'line', ('line',), config, starts_from=start.name))
+        runs.append(Run(name, 'line', ('line',), config, start.name, base.train.steps))
     return runs
 
 
@@ -145,20 +149,27 @@ def complete(
         Whether it is complete; False where it was asked to stop.
 
     Raises:
-        FileNotFoundError: the weights that it starts from are not there.
-        ValueError: the folder holds a run with other settings.
+        FileNotFoundError: the data, or the weights that it starts from, are not there.
+        ValueError: the folder holds a run with other settings, or of other data.
     """
     workdir = root / run.name
     config = configs.replace(run.config, data_dir=str(data_dirs[run.trained_on]))
     if run.starts_from:
-        config = configs.replace(config, init_from=str(root / run.starts_from))
-    missing = _missing(run, workdir, config, split)
+        # What that run is tested with, where its best weights would be others.
+        parent = root / run.starts_from / 'checkpoints' / 'latest'
+        config = configs.replace(config, init_from=str(parent / str(run.start_step)))
+    last = config.train.steps
+    trained, evaluated = last in kept_steps(workdir)['latest'], _evaluated(workdir)
+    if trained or evaluated:
+        _check_same_run(workdir, config)
+    missing = [
+        kind
+        for kind in run.tested_on
+        if (f'synlcd/{kind}', split, last) not in evaluated
+    ]
     if not missing:
         return True
-    last = config.train.steps
-    if last not in kept_steps(workdir)['latest']:
-        train(config, workdir)
-    if last not in kept_steps(workdir)['latest']:
+    if not trained and not train(config, workdir):
         return False
     predictor = load_predictor(workdir, 'latest')
     for kind in missing:
@@ -180,27 +191,26 @@ def _run(
     return Run(f'{kind}_{head}_seed{seed}', kind, tested_on or (kind,), config)
 
 
-def _missing(
-    run: Run, workdir: pathlib.Path, config: Config, split: str
-) -> tuple[str, ...]:
-    """The kinds that it is not tested on yet."""
-    done = set()
+def _evaluated(workdir: pathlib.Path) -> set[tuple[str, str, int]]:
+    """Data set, split and step of each evaluation."""
+    found = set()
     for path in workdir.glob('evaluation/*/metrics.json'):
         metrics = json.loads(path.read_text())
-        if (metrics['split'], metrics['step']) == (split, config.train.steps):
-            done.add(metrics['dataset'])
-    missing = tuple(kind for kind in run.tested_on if f'synlcd/{kind}' not in done)
-    if not missing:
-        _check_settings(workdir, config)
-    return missing
+        found.add((metrics['dataset'], metrics['split'], metrics['step']))
+    return found
 
 
-def _check_settings(workdir: pathlib.Path, config: Config) -> None:
-    """That the results are those of these settings; paths may differ."""
-    same_paths = {'data_dir': '', 'init_from': ''}
+def _check_same_run(workdir: pathlib.Path, config: Config) -> None:
+    """That what is there has these settings, and learnt from these data.
+
+    Paths may differ. Of a share of the labels the pixels are not counted again.
+    """
     path = workdir / 'config.json'
     changed = configs.differences(
-        *(configs.replace(x, **same_paths) for x in (configs.load(path), config))
+        *(
+            configs.replace(x, init_from='given' if x.train.init_from else '')
+            for x in (configs.load(path), config)
+        )
     )
     changed = {k: v for k, v in changed.items() if k not in configs.MAY_CHANGE}
     if changed:
@@ -210,4 +220,14 @@ def _check_settings(workdir: pathlib.Path, config: Config) -> None:
         raise ValueError(
             f'{path}: these are results of other settings: {listed}. Give the same, '
             'or name another folder for the runs.'
+        )
+    learnt_from = read_dataset_info(workdir)
+    data = training_data(read_info(config.data.data_dir), config.data.train_split)
+    if config.data.label_fraction < 1:
+        data = data._replace(class_pixels=learnt_from.class_pixels)
+    if learnt_from != data:
+        raise ValueError(
+            f'{workdir / "dataset.json"}: these are results of other data, '
+            f'{tuple(learnt_from)!r}, than {config.data.data_dir}, {tuple(data)!r}. '
+            'Give the same, or name another folder for the runs.'
         )

@@ -9,9 +9,12 @@ import pytest
 
 from cadnet_jax import config as configs
 from cadnet_jax import studies
-from cadnet_jax.checkpoint import load_variables
+from cadnet_jax.checkpoint import load_variables, save_variables
 from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
 from cadnet_jax.datasets import preparation, synlcd
+from cadnet_jax.image_files import write_json
+from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.models.initialize import initialize
 from cadnet_jax.studies import Run
 
 BASE = Config(
@@ -116,12 +119,28 @@ def test_a_run_is_trained_and_tested_once(
     assert studies.complete(run, tmp_path, data_dirs, split='test')
     assert len(list(tmp_path.glob('*/evaluation/*/metrics.json'))) == 2
     shutil.rmtree(tmp_path / run.name / 'checkpoints')
-    elsewhere = {kind: pathlib.Path('elsewhere') for kind in data_dirs}
+    elsewhere = {
+        kind: shutil.copytree(path, tmp_path / 'elsewhere' / kind / path.name)
+        for kind, path in data_dirs.items()
+    }
     assert studies.complete(run, tmp_path, elsewhere, split='test')
 
-    other = run._replace(config=configs.replace(run.config, learning_rate=1.0))
-    with pytest.raises(ValueError, match=r'learning_rate: 6e-05 -> 1\.0'):
-        studies.complete(other, tmp_path, data_dirs, split='test')
+    data = tmp_path / run.name / 'dataset.json'
+    written = data.read_text()
+    write_json(data, {**json.loads(written), 'class_pixels': [9, 9, 9]})
+    with pytest.raises(ValueError, match=f'{data}: these are results of other data'):
+        studies.complete(run, tmp_path, data_dirs, split='test')
+    data.write_text(written)
+    # Also where an evaluation is still missing, so that no two runs are mixed.
+    for split in ('test', 'train[:2]'):
+        for name, message in (
+            ('learning_rate', r'learning_rate: 6e-05 -> 1\.0'),
+            ('init_from', "init_from: '' -> 'given'"),
+        ):
+            value = 1.0 if name == 'learning_rate' else 'weights'
+            other = run._replace(config=configs.replace(run.config, **{name: value}))
+            with pytest.raises(ValueError, match=message):
+                studies.complete(other, tmp_path, data_dirs, split=split)
 
 
 def test_fine_tuning_goes_on_from_the_weights_of_another_run(
@@ -139,8 +158,14 @@ def test_fine_tuning_goes_on_from_the_weights_of_another_run(
             tuned.config, learning_rate=1e-30, label_fraction=0.15, weight_decay=0.0
         )
     )
-    for run in (start, tuned):
-        assert studies.complete(run, tmp_path, data_dirs, split='test')
+    assert studies.complete(start, tmp_path, data_dirs, split='test')
+    # The start is tested with its last weights: those that are best do not count.
+    other = initialize(build_model(start.config.model, 3), seed=7)
+    save_variables(tmp_path / 'other', other, {})
+    best = pathlib.Path('checkpoints', 'best')
+    shutil.rmtree(tmp_path / start.name / best)
+    shutil.copytree(tmp_path / 'other' / best, tmp_path / start.name / best)
+    assert studies.complete(tuned, tmp_path, data_dirs, split='test')
     before, after = (
         load_variables(tmp_path / run.name, 'latest')[0]['params']['encoder']
         for run in (start, tuned)
@@ -158,7 +183,7 @@ def test_a_run_that_was_stopped_is_not_complete(
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(studies, 'train', lambda config, workdir: None)
+    monkeypatch.setattr(studies, 'train', lambda config, workdir: False)
     run = studies.cross_test(BASE, 0)[0]
     assert not studies.complete(run, tmp_path, data_dirs, split='test')
     assert not list(tmp_path.rglob('metrics.json'))
