@@ -81,10 +81,19 @@ _SCORES_NOTE = (
 
 
 def make_tables(results: Sequence[Result]) -> list[Table]:
-    """All tables that some of the results belong to, and that of all results."""
+    """All tables that some of the results belong to, and that of all results.
+
+    Raises:
+        ValueError: two runs cannot stand in one report: data of one name differ in
+            their pixels, or a mean would count a seed twice.
+    """
     last = last_evaluations(results)
     tables = [comparison(last), cross_test(last), few_labels(last), ablation(last)]
     tables = [table for table in tables if table.rows]
+    _check_data([result for t in tables for row in t.rows for result in row.results])
+    for table in tables:
+        for row in table.rows:
+            _check_seeds(row)
     return [*tables, _all_results(results, tables)]
 
 
@@ -200,6 +209,42 @@ def few_labels(results: Sequence[Result]) -> Table:
 def letters(result: Result) -> str:
     """LL, AA, LA or AL: what was trained on, and what was tested on."""
     return _LETTERS[result.data.name] + _LETTERS[result.tested_on]
+
+
+def _check_data(results: Sequence[Result]) -> None:
+    """SynLCD of any size, count and seed has one name: pixels of it tell them apart.
+
+    These are the pixels of the background, or all those of a share of the labels, which
+    is another one for each seed of a run.
+    """
+    first: dict[Any, tuple[int, Result]] = {}
+    for result in results:
+        share, pixels = result.config.data.label_fraction, result.data.class_pixels
+        trained_on = result.data.name, result.config.data.train_split, share
+        learnt = pixels[0] if share == 1 else sum(pixels)
+        tested_on = result.tested_on, result.split
+        tested = result.metrics['classes']['background']['pixels']
+        for key, number in (trained_on, learnt), (tested_on, tested):
+            before, other = first.setdefault(key, (number, result))
+            if before != number:
+                raise ValueError(
+                    f'{other.workdir} and {result.workdir} have other data of the name '
+                    f'{key[0]}, {key[1]}: {before:,} and {number:,} pixels. Are they '
+                    'of another --size, --count or --seed? Report them apart.'
+                )
+
+
+def _check_seeds(row: Row) -> None:
+    first: dict[Any, Result] = {}
+    for result in row.results:
+        config = result.config
+        key = result.data.name, config.data.label_fraction, result.tested_on
+        other = first.setdefault((*key, config.train.seed), result)
+        if other is not result:
+            raise ValueError(
+                f'{other.workdir} and {result.workdir} have the same settings and seed '
+                f'({config.train.seed}): a mean would count it double. Name one.'
+            )
 
 
 def _head(result: Result) -> str:

@@ -23,10 +23,12 @@ def write_evaluated_run(
     """Writes a run on SynLCD's config `trained_on`, without its evaluation."""
     root = workdir.parent / f'data_of_{workdir.name[:1]}'
     data_dir = str(root / 'synlcd' / trained_on / '1.0.0')
-    scores = {k: settings.pop(k) for k in ('iou', 'line', 'abpt') if k in settings}
+    names = ('iou', 'line', 'abpt', 'pixels')
+    scores = {k: settings.pop(k) for k in names if k in settings}
+    learnt = settings.pop('learnt', (900, 60, 40))
     config = configs.replace(Config(), data_dir=data_dir, **settings)
     write_json(workdir / 'config.json', dataclasses.asdict(config))
-    data = TrainingData(f'synlcd/{trained_on}', CLASS_NAMES, (900, 60, 40))
+    data = TrainingData(f'synlcd/{trained_on}', CLASS_NAMES, learnt)
     write_dataset_info(workdir, data)
     write_evaluation(workdir, tested_on, step=config.train.steps, **scores)
     return str(workdir)
@@ -41,11 +43,12 @@ def write_evaluation(
     iou: float | None = 0.5,
     line: float | None = 0.6,
     abpt: float | None = 0.4,
+    pixels: int = 100,
 ) -> pathlib.Path:
     """Adds metrics.json of an evaluation; returns its folder."""
     folder = workdir / 'evaluation' / f'synlcd-{tested_on}-{split}-{step}'
     classes = {
-        name: {'iou': value}
+        name: {'iou': value, 'pixels': pixels}
         for name, value in zip(CLASS_NAMES, (0.9, line, abpt), strict=True)
     }
     metrics = {

@@ -200,6 +200,43 @@ def test_every_evaluation_is_listed_with_the_tables_it_went_into(
     assert (tuned['labels'], tuned['from']) == ('5 %', 'weights')
 
 
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        ({'seed': 1, 'learnt': (899, 60, 41)}, 'mixed, train: 900 and 899 pixels'),
+        (
+            {'seed': 1, 'pixels': 7},
+            'mixed, test: 100 and 7 pixels.* Report them apart',
+        ),
+        ({'head': 'segformer', 'pixels': 7}, '--size, --count or --seed'),
+        ({}, r'same settings and seed \(0\)'),
+    ],
+)
+def test_data_that_differ_and_a_seed_that_is_there_twice_are_refused(
+    tmp_path: pathlib.Path, settings: dict[str, Any], message: str
+) -> None:
+    runs = [
+        write_evaluated_run(tmp_path / 'a', 'mixed', 'mixed'),
+        write_evaluated_run(tmp_path / 'b', 'mixed', 'mixed', **settings),
+    ]
+    with pytest.raises(ValueError, match=message) as error:
+        tables_of(*runs)
+    assert str(error.value).startswith(f'{runs[0]} and {runs[1]} have ')
+
+
+def test_data_of_other_pixels_but_one_size_and_count_are_compared(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Of a share, which the seed draws, the classes have other numbers of pixels."""
+    shares = (90, 8, 2), (95, 4, 1)
+    runs = [
+        fine_tuned(tmp_path / str(seed), 0.1, 0.5, seed=seed, learnt=learnt)
+        for seed, learnt in enumerate(shares)
+    ]
+    (row,) = tables_of(*runs)['table_6'].rows
+    assert row.cells['mIoU 10 %'] == Mean(0.5, 0, 2)
+
+
 def test_a_run_that_no_table_of_the_paper_has_stands_alone_in_the_list(
     tmp_path: pathlib.Path,
 ) -> None:
