@@ -29,7 +29,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
-# What stands in workdirs/quickstart is not done again.
+# Data and training that are there are not made again; evaluation and report are.
 quickstart: $(INSTALLED)
 	$(BIN)/python experiments/prepare_data.py --dataset=synlcd/mixed --count=40 \
 	  --output_dir=prepared/small
