@@ -4,9 +4,10 @@ import pathlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from cadnet_jax.datasets.paired_folder.class_map import read_class_map, write_first_map
+from cadnet_jax.image_files import read_image
 from tests.tiny_pairs import write, write_classes
 
 IDS = np.array([[0, 0, 1, 1, 2], [0, 0, 1, 255, 2]], np.uint8)
@@ -103,6 +104,26 @@ def test_a_palette_is_read_by_colour_or_by_index(
     palette_image(IDS).save(path)
     ids = read_class_map(write_classes(tmp_path, *lines)).convert(path)
     np.testing.assert_array_equal(ids, IDS)
+
+
+@pytest.mark.parametrize('name', ['g.png', 'g.tif', 'g.webp', 'p.png', 'p.tif'])
+@pytest.mark.parametrize('orientation', [3, 6])
+def test_a_mask_is_turned_as_an_image_is(
+    orientation: int, name: str, tmp_path: pathlib.Path
+) -> None:
+    """By the EXIF orientation: half a turn would be a wrong mask of the right size."""
+    path = tmp_path / name
+    mask = palette_image(IDS) if name[0] == 'p' else Image.fromarray(IDS).convert('RGB')
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    mask.save(path, exif=exif, lossless=True)
+    class_map = read_class_map(
+        write_classes(tmp_path, '0,background', '1,scratch', '2,dent', '255,ignored')
+    )
+    turned = np.rot90(IDS, {3: 2, 6: 3}[orientation])
+    np.testing.assert_array_equal(class_map.convert(path), turned)
+    if name[0] == 'g':
+        np.testing.assert_array_equal(read_image(path)[..., 0], turned)
 
 
 def test_a_value_that_is_not_in_the_map_is_named_with_its_count(

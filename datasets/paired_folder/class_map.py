@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cadnet_jax.datasets.csv_files import read_rows, write_rows
 from cadnet_jax.image_files import decode, not_an_image, read_bytes
@@ -164,7 +164,7 @@ def read_mask(path: str | os.PathLike[str], *, coloured: bool) -> MaskPixels:
 
     Args:
         path: a PNG, JPEG, BMP, TIFF or WebP file, of 8 or 16 bits, grey, in colours or
-            with a palette. Transparency is dropped.
+            with a palette. Transparency is dropped, the EXIF orientation is applied.
         coloured: whether colours are wanted: those of a palette instead of its indices,
             and those of grey levels of 8 bits.
 
@@ -184,7 +184,8 @@ def read_mask(path: str | os.PathLike[str], *, coloured: bool) -> MaskPixels:
                 'these are indices of its palette; add lines for them, or use colours'
             )
     if array is None:
-        array = decode(data, cv2.IMREAD_UNCHANGED)
+        # Unlike IMREAD_UNCHANGED these turn a mask as `read_image` turns its image.
+        array = decode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
     if array is None:
         raise not_an_image(path)
     if array.dtype not in (np.uint8, np.uint16):
@@ -216,7 +217,11 @@ def _palette_indices(data: bytes) -> NDArray[np.uint8] | None:
     """What a palette image stores, [H, W]; None for another image."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return np.array(image) if image.mode == 'P' else None
+            if image.mode != 'P':
+                return None
+            if image.format != 'TIFF':  # Pillow turns these by itself
+                ImageOps.exif_transpose(image, in_place=True)
+            return np.array(image)
     except (OSError, SyntaxError, ValueError):  # left to OpenCV
         return None
 
