@@ -40,6 +40,7 @@ def palette_image(values: np.ndarray) -> Image.Image:
     return image
 
 
+GREYS = (0, 100, 200, 255)
 GREY = recoded({0: 0, 1: 100, 2: 200, 255: 255})
 
 
@@ -182,21 +183,39 @@ def test_a_bad_class_map_is_named_with_the_line(
     assert str(path) in str(error.value)
 
 
+def test_the_two_names_with_a_meaning_are_known_in_any_case(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = write_classes(tmp_path, '0,Background', '7,IGNORED', '255,Scratch')
+    class_map = read_class_map(path)
+    assert class_map.class_names == ('background', 'Scratch')
+    assert class_map.ids == {0: 0, 7: 255, 255: 1}
+
+
 def test_a_first_map_has_the_values_that_are_there(tmp_path: pathlib.Path) -> None:
     grey = write(tmp_path / 'grey.png', GREY)
     black = write(tmp_path / 'black.png', np.zeros_like(GREY))
     colours = write(tmp_path / 'colours.png', coloured())
     palette = tmp_path / 'palette.png'
     palette_image(IDS).save(palette)
+    grey_palette = tmp_path / 'grey_palette.png'
+    Image.fromarray(GREY).convert('P').save(grey_palette)
+    white_and_red = np.where(IDS[..., None] == 1, (255, 0, 0), 255).astype(np.uint8)
+    white = write(tmp_path / 'white.png', white_and_red)
     written = tmp_path / 'classes.csv'
     for masks, values in (
         ([grey, black], {0: 0, 100: 1, 200: 2, 255: 3}),
         ([black], {0: 0, 255: 1}),
         ([black, colours], {0: 0, 0x14C800: 1, 0xFF000A: 2, 0xFFFFFF: 3}),
         ([palette], {0: 0, 0x14C800: 1, 0xFF000A: 2, 0xFFFFFF: 3}),
+        ([grey_palette, grey], {v * 0x010101: i for i, v in enumerate(GREYS)}),
+        ([white], {0xFFFFFF: 0, 0xFF0000: 1}),
     ):
         write_first_map(written, masks)
-        assert read_class_map(written).ids == values
+        class_map = read_class_map(written)
+        assert class_map.ids == values
+        for mask in masks:
+            assert class_map.convert(mask).shape == IDS.shape
     noise = np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8)
     with pytest.raises(ValueError, match=r'noise.png: .* more than 32 values'):
         write_first_map(written, [write(tmp_path / 'noise.png', noise)])
