@@ -20,6 +20,7 @@ import hashlib
 import os
 import pathlib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -250,7 +251,7 @@ def _from_folders(
         label = masks.get(name)
         used |= {found, label} if label else {found}
         without_mask = '' if label else options.without_mask
-        id = f'{image.name}/{name}'
+        id = _id(path, directory)
         group = _group(id, folder, options)
         pairs.append(PairFiles(id, path, found, label, without_mask, '', group))
     found_files = (*references.values(), *masks.values())
@@ -272,10 +273,15 @@ def _common_reference(reference: pathlib.Path) -> pathlib.Path | None:
 def _list_folder(
     folder: pathlib.Path, unused: list[pathlib.Path], problems: list[str]
 ) -> dict[str, pathlib.Path]:
-    """Name below `folder`, without its ending -> image file; hidden files are not."""
+    """Name below `folder`, without its ending -> image file; what is hidden is not.
+
+    Names are compared in Unicode's composed form: macOS writes them decomposed.
+    """
     files: dict[str, pathlib.Path] = {}
-    for root, folders, names in os.walk(folder):
-        folders.sort()
+    if not folder.is_dir():
+        return files
+    for root, folders, names in os.walk(folder, onerror=_stop):
+        folders[:] = sorted(name for name in folders if not name.startswith('.'))
         base = pathlib.Path(root)
         problems += [
             f'{base / name}: a link to a folder, which is not followed'
@@ -285,7 +291,10 @@ def _list_folder(
         for name in sorted(name for name in names if not name.startswith('.')):
             path = base / name
             key = path.relative_to(folder).with_suffix('').as_posix()
-            if path.suffix.lower() not in SUFFIXES:
+            key = unicodedata.normalize('NFC', key)
+            if not _is_utf8(path):
+                problems.append(f'{str(path)!r}: no name in UTF-8')
+            elif path.suffix.lower() not in SUFFIXES:
                 unused.append(path)
             elif key in files:
                 problems.append(f'{path}: {files[key].name} has the same name')
@@ -300,12 +309,10 @@ def _path_problems(
     problems = []
     base = os.path.realpath(directory)
     for path in filter(None, (pair.image, pair.reference, pair.mask)):
-        try:
-            str(path).encode()
-            real = os.path.realpath(path)
-        except ValueError:  # bytes that are no UTF-8, or a NUL
+        if not _is_utf8(path):
             problems.append(f'{str(path)!r}: no name in UTF-8')
             continue
+        real = os.path.realpath(path)
         if not allow_outside and not pathlib.Path(real).is_relative_to(base):
             problems.append(
                 f'{path}: outside {directory}; put it there, or allow it by '
@@ -314,12 +321,22 @@ def _path_problems(
     return problems
 
 
+def _is_utf8(path: pathlib.Path) -> bool:
+    """False for other bytes, which Python reads as surrogates, and for a NUL."""
+    return not re.search('[\0\ud800-\udfff]', str(path))
+
+
+def _stop(error: OSError) -> None:
+    """For `os.walk`, which passes over a folder that cannot be read."""
+    raise error
+
+
 def _id(path: pathlib.Path, directory: pathlib.Path) -> str:
     """The path below `directory`, or all of it, without its ending."""
     path, directory = (pathlib.Path(os.path.abspath(p)) for p in (path, directory))
     if path.is_relative_to(directory):
         path = path.relative_to(directory)
-    return path.with_suffix('').as_posix().lstrip('/')
+    return os.path.splitext(path.as_posix())[0].lstrip('/')
 
 
 def _group(id: str, folder: str, options: Options) -> str:
