@@ -144,7 +144,7 @@ def _given(names: Any) -> dict[str, Any]:
 def _parse_splits(texts: list[str]) -> dict[str, float]:
     shares: dict[str, float] = {}
     for text in texts:
-        match = re.fullmatch(r'([A-Za-z]\w*)=(\d+(?:\.\d+)?)', text.strip())
+        match = re.fullmatch(r'([A-Za-z]\w*)=(\d+(?:\.\d+)?)', text.strip(), re.ASCII)
         if not match or not float(match[2]) or match[1] in (*shares, 'all'):
             raise ValueError(
                 f'--splits: {text!r} is not NAME=SHARE with a name of its own and a '

@@ -19,7 +19,9 @@ from absl import flags
 from cadnet_jax import cli
 from cadnet_jax.image_files import write_png
 
-_NUM_PAIRS = flags.DEFINE_integer('num_pairs', 300, 'The smaller number of pairs.')
+_NUM_PAIRS = flags.DEFINE_integer(
+    'num_pairs', 300, 'The smaller number of pairs.', lower_bound=3
+)
 _SCRIPT = pathlib.Path(__file__).with_name('prepare_data.py')
 _FLAGS = '--dataset=paired_folder', '--without_mask=defect_free'
 _COMMAND = [sys.executable, str(_SCRIPT), *_FLAGS]
@@ -59,7 +61,9 @@ def main(argv: list[str]) -> None:
                 while process.poll() is None:
                     peaks[i] = max(peaks[i], _memory(process.pid))
                     time.sleep(0.05)
-        seconds = time.monotonic() - start
+            seconds = time.monotonic() - start
+        if process.returncode:
+            raise ChildProcessError(f'{_SCRIPT} failed, see above.')
         print(f'{number} pairs: {seconds:.0f} s, at most {peaks[i]:.0f} MiB')
     total = peaks[1] + (10_000 / count - 2) * (peaks[1] - peaks[0])
     print(f'10,000 pairs at this slope: {total:.0f} MiB')

@@ -31,6 +31,8 @@ def test_files_of_spreadsheets_are_read(tmp_path: pathlib.Path) -> None:
     [
         (b'', "no column 'name'"),
         (b'nam\nx\n', "no column 'name'"),
+        (b'name;note\nx;y\n', "no column 'name'; .* with commas"),
+        (b'name,note, name\nx,y,z\n', 'names a column twice'),
         (b'name,spilt\nx,y\n', "column 'spilt' is not known.* name,note"),
         (b'name,note\na,b\nx\n', 'line 3: not as many values'),
         (b'name\nx,y\n', 'line 2: not as many values'),
