@@ -93,7 +93,7 @@ def paired_folder_options() -> Any:
     given = _given(_PAIRED_FOLDER)
     if 'classes' in given:
         given['classes'] = pathlib.Path(given['classes'])
-    if len(given.get('folders', 'irm')) != 3:
+    if 'folders' in given and len(given['folders']) != 3:
         raise ValueError(
             f'--folders={",".join(given["folders"])}: three names are needed, of the '
             'folders with images, references and masks.'

@@ -2,8 +2,8 @@
 
     python experiments/benchmark_preparation.py --num_pairs=300
 
-generates, checks and prepares 300 pairs and then 600, prints the peak of all processes
-together (shared pages once), and what 10,000 pairs would take at that slope.
+generates, checks and prepares 300 pairs and then 1,500. Prints the peak of all its
+processes together (shared pages once), and what 10,000 pairs would take at that slope.
 """
 
 import pathlib
@@ -52,7 +52,7 @@ def _memory(pid: int) -> float:
 def main(argv: list[str]) -> None:
     del argv
     peaks, count = [0.0, 0.0], _NUM_PAIRS.value
-    for i, number in enumerate((count, 2 * count)):
+    for i, number in enumerate((count, 5 * count)):
         with tempfile.TemporaryDirectory() as folder:
             _write_pairs(pathlib.Path(folder), number)
             start = time.monotonic()
@@ -65,7 +65,8 @@ def main(argv: list[str]) -> None:
         if process.returncode:
             raise ChildProcessError(f'{_SCRIPT} failed, see above.')
         print(f'{number} pairs: {seconds:.0f} s, at most {peaks[i]:.0f} MiB')
-    total = peaks[1] + (10_000 / count - 2) * (peaks[1] - peaks[0])
+    slope = max(0, peaks[1] - peaks[0]) / (4 * count)
+    total = peaks[1] + (10_000 - 5 * count) * slope
     print(f'10,000 pairs at this slope: {total:.0f} MiB')
 
 

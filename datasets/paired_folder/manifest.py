@@ -88,7 +88,11 @@ def read_source(directory: pathlib.Path, options: Options) -> Source:
     """
     pairs, unused = _find_pairs(directory, options)
     raise_problems(
-        [f'{pair.image}: no mask' for pair in pairs if not (pair[3] or pair[4])],
+        [
+            f'{pair.image}: no mask'
+            for pair in pairs
+            if not (pair.mask or pair.without_mask)
+        ],
         remedy='Say by --without_mask=defect_free or --without_mask=unlabelled what '
         f'a pair without a mask is, or write it in the column mask of {MANIFEST}.',
     )

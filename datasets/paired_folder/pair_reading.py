@@ -44,14 +44,15 @@ def read_pair(files: PairFiles, class_map: ClassMap) -> LabelledPair:
         FileNotFoundError: a file is missing.
         ValueError: a file is no image, or the mask has an unknown value.
     """
+    image = read_image(files.image)
     return LabelledPair(
-        files.id,
-        image := read_image(files.image),
-        read_image(files.reference),
-        _read_mask(files, class_map, image.shape[:2]),
-        files.split,
-        files.group,
-        [str(path) for path in files[1:4] if path],
+        id=files.id,
+        image=image,
+        reference=read_image(files.reference),
+        mask=_read_mask(files, class_map, image.shape[:2]),
+        split=files.split,
+        group=files.group,
+        files=[str(p) for p in (files.image, files.reference, files.mask) if p],
     )
 
 
