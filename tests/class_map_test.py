@@ -127,6 +127,19 @@ def test_a_mask_is_turned_as_an_image_is(
         np.testing.assert_array_equal(read_image(path)[..., 0], turned)
 
 
+def test_a_damaged_orientation_is_an_error_that_names_the_file(
+    tmp_path: pathlib.Path,
+) -> None:
+    """A maker's name that is a fraction: Pillow turns by it with an AttributeError."""
+    orientation, maker = b'\x01\x12\0\3\0\0\0\1\0\6\0\0', b'\x01\x0f\0\5\0\0\0\2'
+    exif = b'Exif\0\0MM\0*\0\0\0\x08\0\2' + orientation + maker + bytes(8)
+    path = tmp_path / 'mask.png'
+    palette_image(IDS).save(path, exif=exif)
+    class_map = read_class_map(write_classes(tmp_path, *GREY_LINES))
+    with pytest.raises(ValueError, match=r'mask\.png: a mask in colours'):
+        class_map.convert(path)
+
+
 def test_a_value_that_is_not_in_the_map_is_named_with_its_count(
     tmp_path: pathlib.Path,
 ) -> None:

@@ -235,7 +235,7 @@ def _palette_indices(data: bytes) -> NDArray[np.uint8] | None:
             if image.format != 'TIFF':  # Pillow turns these by itself
                 ImageOps.exif_transpose(image, in_place=True)
             return np.array(image)
-    except (OSError, SyntaxError, ValueError):  # left to OpenCV
+    except Exception:  # Pillow raises much; left to OpenCV
         return None
 
 
