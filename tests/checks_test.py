@@ -72,6 +72,15 @@ def test_a_difference_without_a_label_is_found_with_its_place() -> None:
     assert not kinds(pair)
 
 
+def test_a_large_label_does_not_make_the_rest_differ() -> None:
+    """Brightness is compared off the labels alone."""
+    image, mask = tiny_reference(0), np.zeros(SIZE, np.uint8)
+    mask[:30] = 1
+    image[:30] = (255, 0, 255)
+    image[30:] += 60
+    assert not kinds(labelled(image=image, mask=mask))
+
+
 def test_nothing_is_said_about_the_labels_of_an_unlabelled_pair() -> None:
     assert not kinds(labelled(mask=np.full(SIZE, checks.IGNORED, np.uint8)))
 
