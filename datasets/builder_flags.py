@@ -93,10 +93,10 @@ def paired_folder_options() -> Any:
     given = _given(_PAIRED_FOLDER)
     if 'classes' in given:
         given['classes'] = pathlib.Path(given['classes'])
-    if 'folders' in given and len(given['folders']) != 3:
+    if len({*given.get('folders', Options().folders)} - {''}) != 3:
         raise ValueError(
-            f'--folders={",".join(given["folders"])}: three names are needed, of the '
-            'folders with images, references and masks.'
+            f'--folders={",".join(given["folders"])}: three different names are '
+            'needed, of the folders with images, references and masks.'
         )
     if 'splits' in given:
         given['splits'] = _parse_splits(given['splits'])

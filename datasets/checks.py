@@ -269,8 +269,8 @@ def _equal_regions(
 def _largest_difference(pair: LabelledPair) -> tuple[int, int, int]:
     """Area and centre (x, y) of the largest one off the labels; area 0 if none is.
 
-    The two are brought to one mean colour off the labels first, and what is thinner than 5 pixels is
-    passed over: the edges of a pair that is a little off.
+    The two are brought to one mean colour off the labels first, and what is thinner
+    than 5 pixels is passed over: the edges of a pair that is a little off.
     """
     unlabelled = (pair.mask == 0).astype(np.uint8)
     means = [cv2.mean(side, unlabelled)[:3] for side in (pair.image, pair.reference)]
