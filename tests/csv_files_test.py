@@ -8,12 +8,12 @@ from cadnet_jax.datasets.csv_files import read_rows, write_rows
 
 
 def test_what_is_written_is_read(tmp_path: pathlib.Path) -> None:
-    values = ['a,b', 'a "b"', 'a\nb', 'größe 1', '']
+    values = ['a,b', 'a "b"', 'a\nb', 'größe 1', 'a\rb', '']
     path = tmp_path / 'new' / 'values.csv'
     write_rows(path, ('name', 'note'), [(value, 'x') for value in values])
     rows = list(read_rows(path, required=('name',), optional=('note',)))
     assert [row['name'] for _, row in rows] == values
-    assert [line for line, _ in rows] == [2, 3, 5, 6, 7]
+    assert [line for line, _ in rows] == [2, 3, 5, 6, 8, 9]
     assert [file.name for file in path.parent.iterdir()] == ['values.csv']
 
 
