@@ -57,7 +57,8 @@ def define_paired_folder_flags() -> None:
         'group_by',
         None,
         'paired_folder: regular expression; what it finds in an id (the path of the '
-        'image without its ending) is the group, where none is given.',
+        'image without its ending), or its first (), is the group, where none is '
+        'given.',
     )
     flags.DEFINE_enum(
         'without_mask',

@@ -206,9 +206,10 @@ def test_a_few_large_groups_fill_all_splits() -> None:
 def test_groups_can_be_part_of_the_names(tmp_path: pathlib.Path) -> None:
     write_images(tmp_path, 'image/b1_x.png', 'image/b1_y.png', 'image/b2_x.png')
     write_images(tmp_path, 'reference.png')
-    options = ONE_SPLIT._replace(group_by=r'b\d', without_mask='defect_free')
-    groups = [pair.group for pair in read_source(tmp_path, options).pairs]
-    assert groups == ['b1', 'b1', 'b2']
+    options = ONE_SPLIT._replace(without_mask='defect_free')
+    for group_by, expected in ((r'b\d', 'b1 b1 b2'), (r'b(\d).*', '1 1 2')):
+        source = read_source(tmp_path, options._replace(group_by=group_by))
+        assert [pair.group for pair in source.pairs] == expected.split()
     with pytest.raises(ValueError, match=r"b2_x\.png: 'b1' finds no group") as error:
         read_source(tmp_path, options._replace(group_by='b1'))
     assert 'b1_x' not in str(error.value)

@@ -49,7 +49,7 @@ class Options(NamedTuple):
 
     classes: pathlib.Path | None = None  # instead of classes.csv in it
     folders: Sequence[str] = ('image', 'reference', 'mask')
-    group_by: str = ''  # regular expression; what it finds in an id is the group
+    group_by: str = ''  # regular expression: what it, or its first (), finds in an id
     without_mask: str = ''  # what a pair without a mask is
     splits: Mapping[str, float] = {'train': 80, 'val': 10, 'test': 10}
     split_seed: int = 0
@@ -347,4 +347,4 @@ def _group(id: str, folder: str, options: Options) -> str:
     if not options.group_by:
         return folder or id
     match = re.search(options.group_by, id)
-    return match.group() if match else ''
+    return match[min(match.re.groups, 1)] or '' if match else ''
