@@ -83,6 +83,11 @@ def test_one_reference_can_be_that_of_all_images(tmp_path: pathlib.Path) -> None
     assert described(read_source(tmp_path, options)) == expected
     named = options._replace(folders=('NG', 'golden.png', 'labels'))
     assert described(read_source(tmp_path, named)) == expected
+    write_images(tmp_path, 'golden.old.png')
+    assert described(read_source(tmp_path, options)) == expected
+    write_images(tmp_path, 'golden.jpg')
+    with pytest.raises(ValueError, match=r'golden\.jpg: golden\.png has the same name'):
+        read_source(tmp_path, options)
 
 
 def test_what_belongs_to_no_pair_is_listed(tmp_path: pathlib.Path) -> None:

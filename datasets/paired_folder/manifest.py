@@ -264,14 +264,23 @@ def _from_folders(
 
 
 def _common_reference(reference: pathlib.Path) -> pathlib.Path | None:
-    """The file that is the reference of all images; None where there is a folder."""
+    """The file that is the reference of all images; None where there is a folder.
+
+    Raises:
+        ValueError: there are two.
+    """
     if reference.is_dir():
         return None
     if reference.is_file():
         return reference
-    files = sorted(reference.parent.glob(f'{reference.name}.*'))
-    files = [file for file in files if file.suffix.lower() in SUFFIXES]
-    return files[0] if len(files) == 1 else None
+    files = [
+        file
+        for file in sorted(reference.parent.glob('*'))
+        if file.stem == reference.name and file.suffix.lower() in SUFFIXES
+    ]
+    if len(files) > 1:
+        raise ValueError(f'{files[0]}: {files[1].name} has the same name; keep one.')
+    return files[0] if files else None
 
 
 def _list_folder(
