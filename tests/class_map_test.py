@@ -163,6 +163,24 @@ def test_colours_that_are_not_in_the_map_are_named(tmp_path: pathlib.Path) -> No
         grey.convert(path)
 
 
+def test_labels_in_the_transparency_alone_are_not_passed_over(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Black, and transparent off the defects: all would become background."""
+    layer = np.zeros((*IDS.shape, 4), np.uint8)
+    class_map = read_class_map(write_classes(tmp_path))
+    mask = tmp_path / 'mask.png'
+    Image.fromarray(layer).save(mask)
+    assert not class_map.convert(mask).any()
+    layer[..., 3] = np.where(IDS == 1, 255, 0)
+    Image.fromarray(layer).save(mask)
+    with pytest.raises(ValueError, match=r'mask\.png: one colour, of which parts'):
+        class_map.convert(mask)
+    layer[..., :3] = layer[..., 3:]
+    Image.fromarray(layer).save(mask)
+    np.testing.assert_array_equal(class_map.convert(mask), IDS == 1)
+
+
 def test_a_mask_in_jpeg_is_refused_with_the_reason(tmp_path: pathlib.Path) -> None:
     values = np.zeros((32, 32), np.uint8)
     values[8:19, 8:19] = 255

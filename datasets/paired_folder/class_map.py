@@ -185,7 +185,8 @@ def read_mask(path: str | os.PathLike[str], *, coloured: bool) -> MaskPixels:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no image, or its pixels are not of 8 or 16 bits.
+        ValueError: it is no image, its pixels are not of 8 or 16 bits, or nothing but
+            its transparency varies.
     """
     data = read_bytes(path)
     indices = _palette_indices(data)
@@ -204,6 +205,11 @@ def read_mask(path: str | os.PathLike[str], *, coloured: bool) -> MaskPixels:
     if array.dtype not in (np.uint8, np.uint16):
         raise ValueError(
             f'{path}: pixels of the type {array.dtype}; give a mask of 8 or 16 bits.'
+        )
+    if (array == array[:1, :1]).all() and _transparency_varies(data):
+        raise ValueError(
+            f'{path}: one colour, of which parts are transparent; export the mask '
+            'without transparency.'
         )
     values = array.astype(np.int32)
     if values.ndim == 2:
@@ -237,6 +243,11 @@ def _palette_indices(data: bytes) -> NDArray[np.uint8] | None:
             return np.array(image)
     except Exception:  # Pillow raises much; left to OpenCV
         return None
+
+
+def _transparency_varies(data: bytes) -> bool:
+    array = decode(data, cv2.IMREAD_UNCHANGED)
+    return array is not None and array.shape[2:] == (4,) and np.ptp(array[..., 3]) > 0
 
 
 def _parse_value(text: str, where: str) -> tuple[int, bool]:
