@@ -273,14 +273,16 @@ def _largest_difference(pair: LabelledPair) -> tuple[int, int, int]:
     than 5 pixels is passed over: the edges of a pair that is a little off.
     """
     unlabelled = (pair.mask == 0).astype(np.uint8)
-    means = [cv2.mean(side, unlabelled)[:3] for side in (pair.image, pair.reference)]
+    offset = np.subtract(
+        cv2.mean(pair.image, unlabelled), cv2.mean(pair.reference, unlabelled)
+    )[:3]
     difference = pair.image.astype(np.float32)
     difference -= pair.reference
-    difference -= np.subtract(*means).astype(np.float32)
+    difference -= offset.astype(np.float32)
     np.abs(difference, out=difference)
     large = (_largest_channel(difference) > _LARGE).astype(np.uint8)
     far = cv2.erode(unlabelled, np.ones((_MARGIN, _MARGIN), np.uint8))
-    large &= far
+    large[far == 0] = 0
     thick = cv2.morphologyEx(large, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     count, _, stats, centres = cv2.connectedComponentsWithStats(thick)
     if count == 1:

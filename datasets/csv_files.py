@@ -59,8 +59,10 @@ def write_rows(
 ) -> None:
     """Writes a CSV file in UTF-8, whole or not at all."""
     text = io.StringIO(newline='')
+    plain = csv.writer(text, lineterminator='\n')
+    all_quoted = csv.writer(text, lineterminator='\n', quoting=csv.QUOTE_ALL)
     for row in (columns, *rows):
         # Python 3.11 and 3.12 write a single carriage return without quotes.
-        quoting = csv.QUOTE_ALL if '\r' in ''.join(row) else csv.QUOTE_MINIMAL
-        csv.writer(text, lineterminator='\n', quoting=quoting).writerow(row)
+        writer = all_quoted if '\r' in ''.join(row) else plain
+        writer.writerow(row)
     write_bytes(path, text.getvalue().encode())
