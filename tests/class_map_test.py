@@ -247,6 +247,11 @@ def test_a_first_map_has_the_values_that_are_there(tmp_path: pathlib.Path) -> No
         assert class_map.ids == values
         for mask in masks:
             assert class_map.convert(mask).shape == IDS.shape
+    deep = write(
+        tmp_path / 'deep.png', recoded({0: 0, 1: 300, 2: 0, 255: 0}, np.uint16)
+    )
+    with pytest.raises(ValueError, match='some masks have colours and some grey'):
+        write_first_map(written, [deep, colours])
     noise = np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8)
     with pytest.raises(ValueError, match=r'noise.png: .* more than 32 values'):
         write_first_map(written, [write(tmp_path / 'noise.png', noise)])

@@ -143,7 +143,8 @@ def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> None:
 
     Raises:
         FileNotFoundError: a mask is missing.
-        ValueError: a mask is no image, or there are more than 32 values.
+        ValueError: a mask is no image, there are more than 32 values, or colours and
+            grey levels of 16 bits.
     """
     grey, colours = Counter[int](), Counter[int]()
     for mask in masks:
@@ -158,6 +159,11 @@ def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> None:
                 f'{mask}: with it the masks have more than {_MOST_VALUES} values, too '
                 f'many for classes; {pixels.hint or f"write {path} yourself"}.'
             )
+    if colours and max(grey, default=0) > 255:
+        raise ValueError(
+            f'{path}: some masks have colours and some grey levels of 16 bits; no map '
+            'is for both.'
+        )
     if colours:  # a mask that is black all over tells nothing
         colours.update({_grey_colour(value): n for value, n in grey.items()})
     elif grey.keys() <= {0}:
