@@ -54,14 +54,12 @@ def main(argv: list[str]) -> None:
             _write_pairs(pathlib.Path(folder), number)
             start = time.monotonic()
             paths = f'--source_dir={folder}', f'--output_dir={folder}/prepared'
-            with subprocess.Popen(
-                [sys.executable, _SCRIPT, *_FLAGS, *paths]
-            ) as process:
-                while process.poll() is None:
-                    peaks[i] = max(peaks[i], _memory(process.pid))
+            with subprocess.Popen([sys.executable, _SCRIPT, *_FLAGS, *paths]) as run:
+                while run.poll() is None:
+                    peaks[i] = max(peaks[i], _memory(run.pid))
                     time.sleep(0.05)
             seconds = time.monotonic() - start
-        if process.returncode:
+        if run.returncode:
             raise ChildProcessError(f'{_SCRIPT} failed, see above.')
         print(f'{number} pairs: {seconds:.0f} s, at most {peaks[i]:.0f} MiB')
     slope = max(0, peaks[1] - peaks[0]) / (4 * count)
