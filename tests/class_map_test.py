@@ -198,6 +198,7 @@ def test_a_mask_in_jpeg_is_refused_with_the_reason(tmp_path: pathlib.Path) -> No
         (['0,background', '9,ignored'], 'another name, which is a class of defects'),
         (['0,scratch', '1,dent'], "must be a value of the name 'background'"),
         (['0,background', '1,'], 'line 3: no name for the value 1'),
+        (['0,background', '1,Dent', '2,dent'], "line 4: 'dent' is there with other"),
         (['0,background', 'red,scratch'], "line 3: 'red' is neither a grey value"),
         (['0,background', '65536,scratch'], "'65536' is neither a grey value"),
         (['0,background', '-1,scratch'], "'-1' is neither"),
@@ -252,6 +253,10 @@ def test_a_first_map_has_the_values_that_are_there(tmp_path: pathlib.Path) -> No
     )
     with pytest.raises(ValueError, match='some masks have colours and some grey'):
         write_first_map(written, [deep, colours])
+    blocks = np.zeros((32, 32), np.uint8)
+    blocks[8:19, 8:19] = 255
+    with pytest.raises(ValueError, match=r'values; JPEG changes values'):
+        write_first_map(written, [write(tmp_path / 'blocks.jpg', blocks)])
     noise = np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8)
     with pytest.raises(ValueError, match=r'noise.png: .* more than 32 values'):
         write_first_map(written, [write(tmp_path / 'noise.png', noise)])

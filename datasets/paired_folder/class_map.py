@@ -120,6 +120,8 @@ def read_class_map(path: pathlib.Path) -> ClassMap:
             raise ValueError(f'{where}: the value {row["value"]} is there twice.')
         if not name:
             raise ValueError(f'{where}: no name for the value {row["value"]}.')
+        if name not in names and name.lower() in map(str.lower, names):
+            raise ValueError(f'{where}: {name!r} is there with other capitals as well.')
         if name not in (*names, IGNORED_NAME):
             names.append(name)
         ids[value] = IGNORED if name == IGNORED_NAME else names.index(name)
@@ -143,8 +145,8 @@ def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> None:
 
     Raises:
         FileNotFoundError: a mask is missing.
-        ValueError: a mask is no image, there are more than 32 values, or colours and
-            grey levels of 16 bits.
+        ValueError: a mask is no image or changed by JPEG, or there are more than 32
+            values, or colours and grey levels of 16 bits.
     """
     grey, colours = Counter[int](), Counter[int]()
     for mask in masks:
@@ -154,10 +156,12 @@ def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> None:
             values = _grey_colour(values)
         found = colours if pixels.coloured or pixels.has_palette else grey
         found.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        if pixels.hint and len(values) > 2:
+            raise ValueError(f'{mask}: has {len(values)} values; {pixels.hint}.')
         if len(colours.keys() | grey.keys()) > _MOST_VALUES:
             raise ValueError(
                 f'{mask}: with it the masks have more than {_MOST_VALUES} values, too '
-                f'many for classes; {pixels.hint or f"write {path} yourself"}.'
+                f'many for classes; write {path} yourself.'
             )
     if colours and max(grey, default=0) > 255:
         raise ValueError(
