@@ -132,7 +132,8 @@ class LossConfig:
     defect_weight: float = _field(
         1.0,
         'Weight of a defect pixel in the cross entropy, over that of a background '
-        'pixel (paper: 1). Prediction divides the odds of a defect by it again.',
+        'pixel (paper: 1). Prediction divides the odds of a defect by it again. For '
+        'ooc, in the contrastive loss; there it stays.',
     )
     defect_odds: float = _field(
         1.0,

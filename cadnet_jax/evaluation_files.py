@@ -7,6 +7,7 @@ probability/<id>.png        of any defect, brighter where higher
 distance/<id>.png           DistMap
 """
 
+import hashlib
 import pathlib
 import urllib.parse
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from cadnet_jax.visualize import (
     overlay,
     side_by_side,
 )
+
+_LONGEST_NAME = 200  # characters; file systems take 255, less for a temporary name
 
 
 class LabelledPair(NamedTuple):
@@ -68,7 +71,7 @@ def write_pictures(
     output_dir: pathlib.Path, pair: LabelledPair, *, largest: float
 ) -> None:
     """Writes the pictures of a pair; `largest` is the score of the brightest colour."""
-    name = f'{urllib.parse.quote(pair.id, safe="")}.png'
+    name = f'{_file_name(pair.id)}.png'
     label = mark(pair.image, pair.mask)
     pictures = {
         'pairs': side_by_side(
@@ -81,3 +84,12 @@ def write_pictures(
         pictures['distance'] = colour_distance(pair.distance)
     for folder, picture in pictures.items():
         write_png(output_dir / folder / name, picture)
+
+
+def _file_name(id: str) -> str:
+    """`id` as one name in ASCII; a long one is cut and told apart by its digest."""
+    name = urllib.parse.quote(id, safe='')
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.blake2b(id.encode(), digest_size=8).hexdigest()
+    return f'{name[: _LONGEST_NAME - len(digest) - 1]}_{digest}'

@@ -25,6 +25,8 @@ _JPEG_END = 0xD9
 # restart marker (0xD0 to 0xD7); 0xFF may be repeated ahead of a marker.
 _JPEG_MARKER = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]', re.DOTALL)
 
+_MOST_BYTES = 2**31 - 1  # OpenCV decodes no more
+
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
 
 
@@ -90,11 +92,13 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is empty, truncated, damaged, or has too many pixels.
+        ValueError: it is empty, truncated, damaged, or has too many bytes or pixels.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such image file; check the path.')
+    if (size := path.stat().st_size) > _MOST_BYTES:
+        raise ValueError(f'{path}: a file of {size:,} bytes; cut it into parts.')
     data = path.read_bytes()
     if fault := _size_fault(data):
         raise ValueError(f'{path}: {fault}; cut it into parts.')

@@ -126,6 +126,10 @@ def total_loss(
         )
     if outputs.distance is not None and config.contrastive_weight:
         weights = _class_weights(mask, config, class_pixels, axis_name)
+        if head == 'ooc':
+            # There is no cross entropy that could count defects more.
+            equal = jnp.ones(len(class_pixels))
+            weights = config.defect_weight * (equal if weights is None else weights)
         maps = {'contrastive': resize_bilinear(outputs.distance[..., None], size)}
         if head == 'ooc':
             maps['contrastive_score'] = logits

@@ -57,7 +57,8 @@ def define_paired_folder_flags() -> None:
         'group_by',
         None,
         'paired_folder: regular expression; what it finds in an id (the path of the '
-        'image without its ending) is the group, where none is given.',
+        'image without its ending), or its first (), is the group, where none is '
+        'given.',
     )
     flags.DEFINE_enum(
         'without_mask',
@@ -93,10 +94,10 @@ def paired_folder_options() -> Any:
     given = _given(_PAIRED_FOLDER)
     if 'classes' in given:
         given['classes'] = pathlib.Path(given['classes'])
-    if 'folders' in given and len(given['folders']) != 3:
+    if len({*given.get('folders', Options().folders)} - {''}) != 3:
         raise ValueError(
-            f'--folders={",".join(given["folders"])}: three names are needed, of the '
-            'folders with images, references and masks.'
+            f'--folders={",".join(given["folders"])}: three different names are '
+            'needed, of the folders with images, references and masks.'
         )
     if 'splits' in given:
         given['splits'] = _parse_splits(given['splits'])
@@ -144,7 +145,7 @@ def _given(names: Any) -> dict[str, Any]:
 def _parse_splits(texts: list[str]) -> dict[str, float]:
     shares: dict[str, float] = {}
     for text in texts:
-        match = re.fullmatch(r'([A-Za-z]\w*)=(\d+(?:\.\d+)?)', text.strip())
+        match = re.fullmatch(r'([A-Za-z]\w*)=(\d+(?:\.\d+)?)', text.strip(), re.ASCII)
         if not match or not float(match[2]) or match[1] in (*shares, 'all'):
             raise ValueError(
                 f'--splits: {text!r} is not NAME=SHARE with a name of its own and a '

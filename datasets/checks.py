@@ -269,19 +269,20 @@ def _equal_regions(
 def _largest_difference(pair: LabelledPair) -> tuple[int, int, int]:
     """Area and centre (x, y) of the largest one off the labels; area 0 if none is.
 
-    The two are brought to one mean colour first, and what is thinner than 5 pixels is
-    passed over: the edges of a pair that is a little off.
+    The two are brought to one mean colour off the labels first, and what is thinner
+    than 5 pixels is passed over: the edges of a pair that is a little off.
     """
-    offset = np.subtract(cv2.mean(pair.image), cv2.mean(pair.reference))[:3]
+    unlabelled = (pair.mask == 0).astype(np.uint8)
+    offset = np.subtract(
+        cv2.mean(pair.image, unlabelled), cv2.mean(pair.reference, unlabelled)
+    )[:3]
     difference = pair.image.astype(np.float32)
     difference -= pair.reference
     difference -= offset.astype(np.float32)
     np.abs(difference, out=difference)
     large = (_largest_channel(difference) > _LARGE).astype(np.uint8)
-    labelled = cv2.dilate(
-        (pair.mask != 0).astype(np.uint8), np.ones((_MARGIN, _MARGIN), np.uint8)
-    )
-    large[labelled != 0] = 0
+    far = cv2.erode(unlabelled, np.ones((_MARGIN, _MARGIN), np.uint8))
+    large[far == 0] = 0
     thick = cv2.morphologyEx(large, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     count, _, stats, centres = cv2.connectedComponentsWithStats(thick)
     if count == 1:

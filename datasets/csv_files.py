@@ -20,8 +20,8 @@ def read_rows(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no CSV file in UTF-8, lacks a column or has another, or a row
-            has more or fewer values than there are columns.
+        ValueError: it is no CSV file in UTF-8, lacks a column, has another or has one
+            twice, or a row has more or fewer values than there are columns.
     """
     known = (*required, *optional)
     if not path.is_file():
@@ -33,13 +33,15 @@ def read_rows(
             if missing := [name for name in required if name not in columns]:
                 raise ValueError(
                     f'{path}: the first line names no column {missing[0]!r}; '
-                    f'there must be {",".join(required)}.'
+                    f'there must be {",".join(required)}, with commas between.'
                 )
             if other := [name for name in columns if name not in known]:
                 raise ValueError(
                     f'{path}: the column {other[0]!r} is not known; there may be '
                     f'{",".join(known)}.'
                 )
+            if len(set(columns)) < len(columns):
+                raise ValueError(f'{path}: the first line names a column twice.')
             rows.fieldnames = columns
             for row in rows:
                 if None in row or None in row.values():
@@ -57,7 +59,10 @@ def write_rows(
 ) -> None:
     """Writes a CSV file in UTF-8, whole or not at all."""
     text = io.StringIO(newline='')
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(columns)
-    writer.writerows(rows)
+    plain = csv.writer(text, lineterminator='\n')
+    all_quoted = csv.writer(text, lineterminator='\n', quoting=csv.QUOTE_ALL)
+    for row in (columns, *rows):
+        # Python 3.11 and 3.12 write a single carriage return without quotes.
+        writer = all_quoted if '\r' in ''.join(row) else plain
+        writer.writerow(row)
     write_bytes(path, text.getvalue().encode())

@@ -145,8 +145,9 @@ def prepare(
     """Writes `output_dir/NAME/VERSION` (or NAME/CONFIG/VERSION) and returns its path.
 
     It appears under its name when it is whole; after an error or an interruption what
-    stood there before stands there again. One that exists, of the same options, is left
-    as it is, unless `overwrite`.
+    stood there before stands there again. What a killed run left is removed by the
+    next, so that two must not prepare the same at once. One that exists, of the same
+    options, is left as it is, unless `overwrite`.
 
     Args:
         make_builder: the builder's class; it is called with `data_dir`. Its `options`,
@@ -178,7 +179,9 @@ def prepare(
             f'{source_dir}: no such directory, or nothing is in it; '
             f'{builder.MANUAL_DOWNLOAD_INSTRUCTIONS}.'
         )
-    shutil.rmtree(previous, ignore_errors=True)
+    # What runs that were killed left; TFDS writes to a name of this form.
+    for leftover in (previous, *target.parent.glob(f'incomplete.*_{target.name}')):
+        shutil.rmtree(leftover, ignore_errors=True)
     if target.exists():
         os.replace(target, previous)
     try:

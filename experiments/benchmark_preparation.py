@@ -19,10 +19,9 @@ from absl import flags
 from cadnet_jax import cli
 from cadnet_jax.image_files import write_png
 
-_NUM_PAIRS = flags.DEFINE_integer('num_pairs', 300, 'The smaller number of pairs.')
-_SCRIPT = pathlib.Path(__file__).with_name('prepare_data.py')
+_NUM_PAIRS = flags.DEFINE_integer('num_pairs', 300, 'The smaller number of pairs.', 3)
+_SCRIPT = str(pathlib.Path(__file__).with_name('prepare_data.py'))
 _FLAGS = '--dataset=paired_folder', '--without_mask=defect_free'
-_COMMAND = [sys.executable, str(_SCRIPT), *_FLAGS]
 
 
 def _write_pairs(folder: pathlib.Path, count: int) -> None:
@@ -55,15 +54,16 @@ def main(argv: list[str]) -> None:
             _write_pairs(pathlib.Path(folder), number)
             start = time.monotonic()
             paths = f'--source_dir={folder}', f'--output_dir={folder}/prepared'
-            with subprocess.Popen([*_COMMAND, *paths]) as process:
-                while process.poll() is None:
-                    peaks[i] = max(peaks[i], _memory(process.pid))
+            with subprocess.Popen([sys.executable, _SCRIPT, *_FLAGS, *paths]) as run:
+                while run.poll() is None:
+                    peaks[i] = max(peaks[i], _memory(run.pid))
                     time.sleep(0.05)
-        seconds = time.monotonic() - start
+            seconds = time.monotonic() - start
+        if run.returncode:
+            raise ChildProcessError(f'{_SCRIPT} failed, see above.')
         print(f'{number} pairs: {seconds:.0f} s, at most {peaks[i]:.0f} MiB')
     slope = max(0, peaks[1] - peaks[0]) / (4 * count)
-    total = peaks[1] + (10_000 - 5 * count) * slope
-    print(f'10,000 pairs at this slope: {total:.0f} MiB')
+    print(f'10,000 pairs at this slope: {peaks[1] + slope * (10_000 - number):.0f} MiB')
 
 
 if __name__ == '__main__':

@@ -49,6 +49,7 @@ def main(argv: list[str]) -> None:
     if _INIT_MANIFEST.value:
         print('Written:', *manifest.init_manifest(path, options))
         return
+    output_dir = pathlib.Path(_OUTPUT_DIR.value)
     if _DATA_DIR.value:
         from cadnet_jax import input_pipeline  # slow to import
 
@@ -56,9 +57,10 @@ def main(argv: list[str]) -> None:
         report = preparation.check_prepared(path)
     else:
         source = manifest.read_source(path, options)
+        output_dir.mkdir(parents=True, exist_ok=True)  # fails before the long work
         report = own.check_source(source, workers=flags.FLAGS['workers'].value)
     print(check_report.format_table(report))
-    print('Written:', check_report.write(report, pathlib.Path(_OUTPUT_DIR.value)))
+    print('Written:', check_report.write(report, output_dir))
     if report.errors:
         first = report.errors[0].message
         raise ValueError(f'{len(report.errors)} errors, of which the first is {first}')

@@ -85,11 +85,14 @@ def test_errors_end_in_status_1_and_are_all_written(tmp_path: pathlib.Path) -> N
         (['--source_dir=.', '--init_manifest=.'], 'give one of --source_dir'),
         (['--data_dir=.'], '.: not a prepared data set'),
         (['--source_dir=absent'], 'absent: no such directory'),
-        (['--source_dir=.', '--folders=a,b'], '--folders=a,b: three names are needed'),
+        (['--source_dir=.', '--folders=a,b'], '--folders=a,b: three different names'),
+        (['--source_dir=.', '--folders=a,,b'], 'three different names are needed'),
+        (['--source_dir=.', '--folders=a,a,b'], 'three different names are needed'),
         (['--source_dir=.', '--group_by=('], '--group_by=(: no regular expression'),
         (['--source_dir=.', '--splits=train'], "--splits: 'train' is not NAME=SHARE"),
         (['--source_dir=.', '--splits=a=1,a=2'], "'a=2' is not NAME=SHARE"),
         (['--source_dir=.', '--splits=a=0'], "'a=0' is not NAME=SHARE"),
+        (['--source_dir=.', '--splits=prüf=1'], "'prüf=1' is not NAME=SHARE"),
         (['--source_dir=.', '--without_mask=good'], 'without_mask'),
         (['--source_dir=.', '--workers=0'], 'workers'),
     ],
@@ -101,6 +104,16 @@ def test_a_wrong_flag_ends_in_one_line_that_names_it(
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert message in line
+
+
+def test_a_place_that_cannot_be_written_is_named_before_images_are_read(
+    tmp_path: pathlib.Path,
+) -> None:
+    folder = write_tiny_pairs(tmp_path / 'pairs')
+    place = folder / 'classes.csv'
+    done = run('check_data', f'--source_dir={folder}', f'--output_dir={place}')
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f'error: {place}: File exists']
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Claims about the checks: what each of them finds, and what it leaves alone."""
 
 import io
-import pathlib
 from typing import Any
 
 import cv2
@@ -70,6 +69,15 @@ def test_a_difference_without_a_label_is_found_with_its_place() -> None:
     assert finding.message.startswith('i.png: 64 pixels around x = 44, y = 32')
     pair.mask[28:36, 40:48] = checks.IGNORED
     assert not kinds(pair)
+
+
+def test_a_large_label_does_not_make_the_rest_differ() -> None:
+    """Brightness is compared off the labels alone."""
+    image, mask = tiny_reference(0), np.zeros(SIZE, np.uint8)
+    mask[:30] = 1
+    image[:30] = (255, 0, 255)
+    image[30:] += 60
+    assert not kinds(labelled(image=image, mask=mask))
 
 
 def test_nothing_is_said_about_the_labels_of_an_unlabelled_pair() -> None:
@@ -152,4 +160,3 @@ def test_a_thumbnail_shows_image_reference_and_labels() -> None:
 
 def test_every_kind_has_a_remedy() -> None:
     assert all(kind.remedy.endswith('.') and kind.title for kind in KINDS.values())
-    assert pathlib.Path(checks.__file__).read_text().count("'unused'") == 1

@@ -8,12 +8,12 @@ from cadnet_jax.datasets.csv_files import read_rows, write_rows
 
 
 def test_what_is_written_is_read(tmp_path: pathlib.Path) -> None:
-    values = ['a,b', 'a "b"', 'a\nb', 'größe 1', '']
+    values = ['a,b', 'a "b"', 'a\nb', 'größe 1', 'a\rb', '']
     path = tmp_path / 'new' / 'values.csv'
     write_rows(path, ('name', 'note'), [(value, 'x') for value in values])
     rows = list(read_rows(path, required=('name',), optional=('note',)))
     assert [row['name'] for _, row in rows] == values
-    assert [line for line, _ in rows] == [2, 3, 5, 6, 7]
+    assert [line for line, _ in rows] == [2, 3, 5, 6, 8, 9]
     assert [file.name for file in path.parent.iterdir()] == ['values.csv']
 
 
@@ -31,6 +31,8 @@ def test_files_of_spreadsheets_are_read(tmp_path: pathlib.Path) -> None:
     [
         (b'', "no column 'name'"),
         (b'nam\nx\n', "no column 'name'"),
+        (b'name;note\nx;y\n', "no column 'name'; .* with commas"),
+        (b'name,note, name\nx,y,z\n', 'names a column twice'),
         (b'name,spilt\nx,y\n', "column 'spilt' is not known.* name,note"),
         (b'name,note\na,b\nx\n', 'line 3: not as many values'),
         (b'name\nx,y\n', 'line 2: not as many values'),

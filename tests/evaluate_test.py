@@ -15,6 +15,7 @@ from jax.experimental import multihost_utils
 from cadnet_jax import evaluate as evaluate_lib
 from cadnet_jax.config import ModelConfig
 from cadnet_jax.evaluate import evaluate, format_table, output_directory
+from cadnet_jax.evaluation_files import LabelledPair, write_pictures
 from cadnet_jax.image_files import read_image
 from cadnet_jax.input_pipeline import evaluation_batches
 from cadnet_jax.metrics import Counts, count, no_counts, summarize
@@ -147,6 +148,19 @@ def test_the_pictures_of_a_pair(data_dir: pathlib.Path, tmp_path: pathlib.Path) 
         heat = read_image(tmp_path / 'probability' / name).sum(axis=-1).astype(int)
         defect = (mask == 1) | (mask == 2)
         assert heat[defect].min() > heat[mask == 0].max()
+
+
+def test_pictures_of_pairs_with_long_names(tmp_path: pathlib.Path) -> None:
+    """A character of Chinese is nine in a name of ASCII; 255 can be in one."""
+    image, mask = np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32), np.uint8)
+    score = np.zeros((32, 32), np.float32)
+    ids = ['板' * 60, '板' * 59 + '面', 'a/b']
+    for id in ids:
+        pair = LabelledPair(id, image, image, mask, mask, score, None, None)
+        write_pictures(tmp_path, pair, largest=1)
+    names = sorted(path.name for path in (tmp_path / 'overlays').iterdir())
+    assert len(names) == 3 and names[2] == 'a%2Fb.png'
+    assert all(name.isascii() for name in names)
 
 
 def test_curves_of_a_network_that_is_right(

@@ -121,6 +121,14 @@ def test_an_image_cut_anywhere_is_refused(suffix: str, tmp_path: pathlib.Path) -
     assert image_files.read_image(path).shape == (31, 37, 3)
 
 
+def test_a_file_that_would_fill_the_memory_is_not_read(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / 'image.png'
+    path.write_bytes(PNG)
+    os.truncate(path, 2**31)  # takes no place on the disk
+    with pytest.raises(ValueError, match=r'image\.png: a file of 2,147,483,648 bytes'):
+        image_files.read_image(path)
+
+
 def test_a_missing_file_is_named(tmp_path: pathlib.Path) -> None:
     for path in (tmp_path / 'none.png', tmp_path):
         with pytest.raises(FileNotFoundError, match=f'{path}: no such image file'):

@@ -117,6 +117,27 @@ def test_weights_of_the_configuration_scale_their_terms() -> None:
     np.testing.assert_allclose(twice['contrastive'], 3 * one['contrastive'], rtol=1e-6)
 
 
+@pytest.mark.parametrize('balance', ['train', 'none'])
+@pytest.mark.parametrize(('head', 'times'), [('ooc', 5), ('cad', 1)])
+def test_out_of_class_defects_count_more_in_the_contrastive_loss(
+    head: str, times: float, balance: str
+) -> None:
+    outputs = random_outputs(3, 1 if head == 'ooc' else 3)
+    for mask, factor in ((jnp.ones((1, 12, 12)), times), (jnp.zeros((1, 12, 12)), 1)):
+        one, more = (
+            total_loss(
+                outputs,
+                mask,
+                LossConfig(balance=balance, defect_weight=weight),
+                head=head,
+                class_pixels=(9, 1, 1),
+            )[1]
+            for weight in (1.0, 5.0)
+        )
+        for name in {'contrastive', 'contrastive_score'} & set(one):
+            np.testing.assert_allclose(more[name], factor * one[name], rtol=1e-6)
+
+
 def test_ignored_pixels_change_neither_loss_nor_gradient() -> None:
     """What the network says where nothing is known must not matter."""
     outputs = random_outputs(12, 3)

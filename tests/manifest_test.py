@@ -1,9 +1,12 @@
 """Claims about which files make pairs, whatever their names are, and about splits."""
 
+import errno
 import os
 import pathlib
 import shutil
+import unicodedata
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -80,6 +83,11 @@ def test_one_reference_can_be_that_of_all_images(tmp_path: pathlib.Path) -> None
     assert described(read_source(tmp_path, options)) == expected
     named = options._replace(folders=('NG', 'golden.png', 'labels'))
     assert described(read_source(tmp_path, named)) == expected
+    write_images(tmp_path, 'golden.old.png')
+    assert described(read_source(tmp_path, options)) == expected
+    write_images(tmp_path, 'golden.jpg')
+    with pytest.raises(ValueError, match=r'golden\.jpg: golden\.png has the same name'):
+        read_source(tmp_path, options)
 
 
 def test_what_belongs_to_no_pair_is_listed(tmp_path: pathlib.Path) -> None:
@@ -87,10 +95,41 @@ def test_what_belongs_to_no_pair_is_listed(tmp_path: pathlib.Path) -> None:
     (tmp_path / 'mask/3.png').rename(tmp_path / 'mask/3_mask.png')
     (tmp_path / 'image/notes.txt').write_text('')
     (tmp_path / 'image/.hidden').write_text('')
+    write(tmp_path / 'image/.ipynb_checkpoints/3.png', IMAGE)
     source = read_source(tmp_path, Options(without_mask='defect_free'))
     names = {path.relative_to(tmp_path).as_posix() for path in source.unused}
     assert names == {'mask/3_mask.png', 'image/notes.txt'}
     assert len(source.pairs) == 10
+
+
+def test_names_are_equal_in_either_form_of_unicode(tmp_path: pathlib.Path) -> None:
+    """Else a mask from macOS would be missed, and its pair taken for defect-free."""
+    composed, decomposed = (unicodedata.normalize(f, 'é') for f in ('NFC', 'NFD'))
+    names = [f'image/{decomposed}.png', f'reference/{composed}.png']
+    write_images(tmp_path, *names, f'mask/{composed}.png')
+    source = read_source(tmp_path, ONE_SPLIT._replace(without_mask='defect_free'))
+    id = f'image/{decomposed}'
+    assert described(source) == {(id, names[1], f'mask/{composed}.png', id)}
+    write_images(tmp_path, f'mask/{decomposed}.png')
+    with pytest.raises(ValueError, match='has the same name'):
+        read_source(tmp_path, ONE_SPLIT)
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else all pairs would be taken for defect-free where masks are not readable."""
+    write_tiny_pairs(tmp_path)
+    scandir = os.scandir
+
+    def denied(path: str) -> Any:
+        if pathlib.Path(path).name == 'mask':
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', denied)
+    with pytest.raises(PermissionError, match=r'denied: .*mask'):
+        read_source(tmp_path, Options(without_mask='defect_free'))
 
 
 def test_a_manifest_says_it_all(tmp_path: pathlib.Path) -> None:
@@ -172,9 +211,10 @@ def test_a_few_large_groups_fill_all_splits() -> None:
 def test_groups_can_be_part_of_the_names(tmp_path: pathlib.Path) -> None:
     write_images(tmp_path, 'image/b1_x.png', 'image/b1_y.png', 'image/b2_x.png')
     write_images(tmp_path, 'reference.png')
-    options = ONE_SPLIT._replace(group_by=r'b\d', without_mask='defect_free')
-    groups = [pair.group for pair in read_source(tmp_path, options).pairs]
-    assert groups == ['b1', 'b1', 'b2']
+    options = ONE_SPLIT._replace(without_mask='defect_free')
+    for group_by, expected in ((r'b\d', 'b1 b1 b2'), (r'b(\d).*', '1 1 2')):
+        source = read_source(tmp_path, options._replace(group_by=group_by))
+        assert [pair.group for pair in source.pairs] == expected.split()
     with pytest.raises(ValueError, match=r"b2_x\.png: 'b1' finds no group") as error:
         read_source(tmp_path, options._replace(group_by='b1'))
     assert 'b1_x' not in str(error.value)
@@ -218,6 +258,7 @@ def test_files_outside_are_refused_unless_they_are_allowed(
         (['a.png,r.png,m.png'], 'line 2: not as many values'),
         (['a\0.png,r.png,m.png,,'], r"a\\x00\.png': no name in UTF-8"),
         ([], 'no pairs in it'),
+        (['.,r.png,m.png,,', './,r.png,m.png,,'], 'there are 2 pairs'),
     ],
     ids=lambda value: value if isinstance(value, str) else '',
 )
@@ -253,13 +294,18 @@ def test_links_that_go_in_circles_are_named(tmp_path: pathlib.Path) -> None:
         read_source(tmp_path / 'circle', Options())
 
 
-def test_a_name_that_is_no_utf8_is_named(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize('folder', ['image', 'mask'])
+@pytest.mark.parametrize('ending', ['png', 'txt'])
+def test_a_name_that_is_no_utf8_is_named(
+    ending: str, folder: str, tmp_path: pathlib.Path
+) -> None:
     write_tiny_pairs(tmp_path)
-    os.rename(tmp_path / 'image/1.png', os.fsencode(tmp_path) + b'/image/\xff.png')
+    name = f'/{folder}/\udcff.{ending}'
+    os.rename(tmp_path / folder / '1.png', os.fsencode(f'{tmp_path}{name}'))
     os.rename(tmp_path / 'reference', tmp_path / 'other')
     write(tmp_path / 'reference.png', REFERENCE)
     options = Options(without_mask='defect_free')
-    with pytest.raises(ValueError, match=r'udcff\.png.*: no name in UTF-8'):
+    with pytest.raises(ValueError, match=rf'udcff\.{ending}.*: no name in UTF-8'):
         read_source(tmp_path, options)
 
 

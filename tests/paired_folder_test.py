@@ -196,6 +196,10 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
 }
 
 
+def test_each_kind_of_fault_has_an_example() -> None:
+    assert {kind for _, kind, _, _ in FAULTS.values()} == set(KINDS)
+
+
 @pytest.mark.parametrize('fault', FAULTS)
 def test_a_fault_is_found_named_and_can_be_mended(
     fault: str, tmp_path: pathlib.Path

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from etils import epath
 from tensorflow_datasets.core import shuffle
 
 from cadnet_jax.datasets import disk_shuffling, preparation
@@ -97,6 +98,26 @@ def test_shuffling_through_files_opens_one_at_a_time(
     monkeypatch.setattr(disk_shuffling, 'IN_MEMORY', 2000)
     preparation.prepare(Numbered, tmp_path)
     assert most <= 1
+
+
+def test_what_a_killed_run_left_is_removed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `kill -9` nothing was tidied up: here what would do it does nothing."""
+
+    def killed(self: Numbered) -> Iterator[Any]:
+        yield from ()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Numbered, '_generate_examples', killed)
+        patched.setattr(type(epath.Path(tmp_path)), 'rmtree', lambda path: None)
+        with pytest.raises(KeyboardInterrupt):
+            preparation.prepare(Numbered, tmp_path)
+    [left] = (tmp_path / 'numbered').iterdir()
+    assert left.name.startswith('incomplete.')
+    prepared = preparation.prepare(Numbered, tmp_path)
+    assert list((tmp_path / 'numbered').iterdir()) == [prepared]
 
 
 def test_tfds_is_left_as_it_was(tmp_path: pathlib.Path) -> None:

@@ -15,13 +15,14 @@ import io
 import os
 import pathlib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cadnet_jax.datasets.csv_files import read_rows, write_rows
 from cadnet_jax.image_files import decode, not_an_image, read_bytes
@@ -40,6 +41,7 @@ class MaskPixels(NamedTuple):
 
     values: NDArray[np.int32]  # [H, W]: grey levels, or red << 16 | green << 8 | blue
     coloured: bool
+    has_palette: bool
     hint: str  # the remedy where a value is unknown, if it is a special one
 
 
@@ -112,10 +114,14 @@ def read_class_map(path: pathlib.Path) -> ClassMap:
         value, coloured = _parse_value(row['value'], where)
         kinds.add(coloured)
         name = row['name']
+        if name.lower() in (BACKGROUND, IGNORED_NAME):
+            name = name.lower()
         if value in ids:
             raise ValueError(f'{where}: the value {row["value"]} is there twice.')
         if not name:
             raise ValueError(f'{where}: no name for the value {row["value"]}.')
+        if name not in names and name.lower() in map(str.lower, names):
+            raise ValueError(f'{where}: {name!r} is there with other capitals as well.')
         if name not in (*names, IGNORED_NAME):
             names.append(name)
         ids[value] = IGNORED if name == IGNORED_NAME else names.index(name)
@@ -134,27 +140,46 @@ def read_class_map(path: pathlib.Path) -> ClassMap:
 def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> None:
     """Writes a class map with each value that `masks` have, to be given good names.
 
-    The smallest value (black, the grey level 0) is taken for the background.
+    Black is taken for the background; the most frequent colour, where none is black.
+    Values are written as colours where a mask has a palette, whatever its colours are.
 
     Raises:
         FileNotFoundError: a mask is missing.
-        ValueError: a mask is no image, or there are more than 32 values.
+        ValueError: a mask is no image or changed by JPEG, or there are more than 32
+            values, or colours and grey levels of 16 bits.
     """
-    grey, colours = set[int](), set[int]()
+    grey, colours = Counter[int](), Counter[int]()
     for mask in masks:
         pixels = read_mask(mask, coloured=True)
-        (colours if pixels.coloured else grey).update(np.unique(pixels.values).tolist())
-        if len(colours | grey) > _MOST_VALUES:
+        values, counts = np.unique(pixels.values, return_counts=True)
+        if pixels.has_palette and not pixels.coloured:
+            values = _grey_colour(values)
+        found = colours if pixels.coloured or pixels.has_palette else grey
+        found.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        if pixels.hint and len(values) > 2:
+            raise ValueError(f'{mask}: has {len(values)} values; {pixels.hint}.')
+        if len(colours.keys() | grey.keys()) > _MOST_VALUES:
             raise ValueError(
                 f'{mask}: with it the masks have more than {_MOST_VALUES} values, too '
-                f'many for classes; {pixels.hint or f"write {path} yourself"}.'
+                f'many for classes; write {path} yourself.'
             )
+    if colours and max(grey, default=0) > 255:
+        raise ValueError(
+            f'{path}: some masks have colours and some grey levels of 16 bits; no map '
+            'is for both.'
+        )
     if colours:  # a mask that is black all over tells nothing
-        colours |= {_grey_colour(value) for value in grey}
-    values = sorted(colours or grey | {0, 255 if grey <= {0} else 0})
+        colours.update({_grey_colour(value): n for value, n in grey.items()})
+    elif grey.keys() <= {0}:
+        grey[255] = 0
+    found = colours or grey
+    background = 0 if 0 in found or not colours else found.most_common(1)[0][0]
+    ordered = sorted(
+        {*found, background}, key=lambda value: (value != background, value)
+    )
     rows = [
         (format_value(value, bool(colours)), f'defect_{i}' if i else BACKGROUND)
-        for i, value in enumerate(values)
+        for i, value in enumerate(ordered)
     ]
     write_rows(path, COLUMNS, rows)
 
@@ -164,42 +189,47 @@ def read_mask(path: str | os.PathLike[str], *, coloured: bool) -> MaskPixels:
 
     Args:
         path: a PNG, JPEG, BMP, TIFF or WebP file, of 8 or 16 bits, grey, in colours or
-            with a palette. Transparency is dropped.
+            with a palette. Transparency is dropped, the EXIF orientation is applied.
         coloured: whether colours are wanted: those of a palette instead of its indices,
             and those of grey levels of 8 bits.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no image, or its pixels are not of 8 or 16 bits.
+        ValueError: it is no image, its pixels are not of 8 or 16 bits, or nothing but
+            its transparency varies.
     """
     data = read_bytes(path)
+    indices = _palette_indices(data)
+    has_palette = indices is not None
     hint = ''
     if data.startswith(b'\xff\xd8'):
         hint = 'JPEG changes values: export masks as PNG'
-    array = None
-    if not coloured:
-        array = _palette_indices(data)
-        if array is not None:
-            hint = (
-                'these are indices of its palette; add lines for them, or use colours'
-            )
+    elif has_palette and not coloured:
+        hint = 'these are indices of its palette; add lines for them, or use colours'
+    array = None if coloured else indices
     if array is None:
-        array = decode(data, cv2.IMREAD_UNCHANGED)
+        # Unlike IMREAD_UNCHANGED these turn a mask as `read_image` turns its image.
+        array = decode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
     if array is None:
         raise not_an_image(path)
     if array.dtype not in (np.uint8, np.uint16):
         raise ValueError(
             f'{path}: pixels of the type {array.dtype}; give a mask of 8 or 16 bits.'
         )
+    if (array == array[:1, :1]).all() and _transparency_varies(data):
+        raise ValueError(
+            f'{path}: one colour, of which parts are transparent; export the mask '
+            'without transparency.'
+        )
     values = array.astype(np.int32)
     if values.ndim == 2:
-        return MaskPixels(values, False, hint)
+        return MaskPixels(values, False, has_palette, hint)
     blue, green, red = (values[..., i] for i in range(3))
     if (red == green).all() and (green == blue).all():
-        return MaskPixels(red, False, hint)
+        return MaskPixels(red, False, has_palette, hint)
     if array.dtype != np.uint8:
         raise ValueError(f'{path}: colours of 16 bits; give a mask of 8 bits.')
-    return MaskPixels(red << 16 | green << 8 | blue, True, hint)
+    return MaskPixels(red << 16 | green << 8 | blue, True, has_palette, hint)
 
 
 def format_value(value: int, coloured: bool) -> str:
@@ -216,9 +246,18 @@ def _palette_indices(data: bytes) -> NDArray[np.uint8] | None:
     """What a palette image stores, [H, W]; None for another image."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return np.array(image) if image.mode == 'P' else None
-    except (OSError, SyntaxError, ValueError):  # left to OpenCV
+            if image.mode != 'P':
+                return None
+            if image.format != 'TIFF':  # Pillow turns these by itself
+                ImageOps.exif_transpose(image, in_place=True)
+            return np.array(image)
+    except Exception:  # Pillow raises much; left to OpenCV
         return None
+
+
+def _transparency_varies(data: bytes) -> bool:
+    array = decode(data, cv2.IMREAD_UNCHANGED)
+    return array is not None and array.shape[2:] == (4,) and np.ptp(array[..., 3]) > 0
 
 
 def _parse_value(text: str, where: str) -> tuple[int, bool]:

@@ -20,6 +20,7 @@ import hashlib
 import os
 import pathlib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -48,7 +49,7 @@ class Options(NamedTuple):
 
     classes: pathlib.Path | None = None  # instead of classes.csv in it
     folders: Sequence[str] = ('image', 'reference', 'mask')
-    group_by: str = ''  # regular expression; what it finds in an id is the group
+    group_by: str = ''  # regular expression: what it, or its first (), finds in an id
     without_mask: str = ''  # what a pair without a mask is
     splits: Mapping[str, float] = {'train': 80, 'val': 10, 'test': 10}
     split_seed: int = 0
@@ -254,7 +255,7 @@ def _from_folders(
         label = masks.get(name)
         used |= {found, label} if label else {found}
         without_mask = '' if label else options.without_mask
-        id = f'{image.name}/{name}'
+        id = _id(path, directory)
         group = _group(id, folder, options)
         pairs.append(PairFiles(id, path, found, label, without_mask, '', group))
     found_files = (*references.values(), *masks.values())
@@ -263,23 +264,37 @@ def _from_folders(
 
 
 def _common_reference(reference: pathlib.Path) -> pathlib.Path | None:
-    """The file that is the reference of all images; None where there is a folder."""
+    """The file that is the reference of all images; None where there is a folder.
+
+    Raises:
+        ValueError: there are two.
+    """
     if reference.is_dir():
         return None
     if reference.is_file():
         return reference
-    files = sorted(reference.parent.glob(f'{reference.name}.*'))
-    files = [file for file in files if file.suffix.lower() in SUFFIXES]
-    return files[0] if len(files) == 1 else None
+    files = [
+        file
+        for file in sorted(reference.parent.glob('*'))
+        if file.stem == reference.name and file.suffix.lower() in SUFFIXES
+    ]
+    if len(files) > 1:
+        raise ValueError(f'{files[0]}: {files[1].name} has the same name; keep one.')
+    return files[0] if files else None
 
 
 def _list_folder(
     folder: pathlib.Path, unused: list[pathlib.Path], problems: list[str]
 ) -> dict[str, pathlib.Path]:
-    """Name below `folder`, without its ending -> image file; hidden files are not."""
+    """Name below `folder`, without its ending -> image file; what is hidden is not.
+
+    Names are compared in Unicode's composed form: macOS writes them decomposed.
+    """
     files: dict[str, pathlib.Path] = {}
-    for root, folders, names in os.walk(folder):
-        folders.sort()
+    if not folder.is_dir():
+        return files
+    for root, folders, names in os.walk(folder, onerror=_stop):
+        folders[:] = sorted(name for name in folders if not name.startswith('.'))
         base = pathlib.Path(root)
         problems += [
             f'{base / name}: a link to a folder, which is not followed'
@@ -289,7 +304,10 @@ def _list_folder(
         for name in sorted(name for name in names if not name.startswith('.')):
             path = base / name
             key = path.relative_to(folder).with_suffix('').as_posix()
-            if path.suffix.lower() not in SUFFIXES:
+            key = unicodedata.normalize('NFC', key)
+            if not _is_utf8(path):
+                problems.append(f'{str(path)!r}: no name in UTF-8')
+            elif path.suffix.lower() not in SUFFIXES:
                 unused.append(path)
             elif key in files:
                 problems.append(f'{path}: {files[key].name} has the same name')
@@ -304,12 +322,10 @@ def _path_problems(
     problems = []
     base = os.path.realpath(directory)
     for path in filter(None, (pair.image, pair.reference, pair.mask)):
-        try:
-            str(path).encode()
-            real = os.path.realpath(path)
-        except ValueError:  # bytes that are no UTF-8, or a NUL
+        if not _is_utf8(path):
             problems.append(f'{str(path)!r}: no name in UTF-8')
             continue
+        real = os.path.realpath(path)
         if not allow_outside and not pathlib.Path(real).is_relative_to(base):
             problems.append(
                 f'{path}: outside {directory}; put it there, or allow it by '
@@ -318,16 +334,26 @@ def _path_problems(
     return problems
 
 
+def _is_utf8(path: pathlib.Path) -> bool:
+    """False for other bytes, which Python reads as surrogates, and for a NUL."""
+    return not re.search('[\0\ud800-\udfff]', str(path))
+
+
+def _stop(error: OSError) -> None:
+    """For `os.walk`, which passes over a folder that cannot be read."""
+    raise error
+
+
 def _id(path: pathlib.Path, directory: pathlib.Path) -> str:
     """The path below `directory`, or all of it, without its ending."""
     path, directory = (pathlib.Path(os.path.abspath(p)) for p in (path, directory))
     if path.is_relative_to(directory):
         path = path.relative_to(directory)
-    return path.with_suffix('').as_posix().lstrip('/')
+    return os.path.splitext(path.as_posix())[0].lstrip('/')
 
 
 def _group(id: str, folder: str, options: Options) -> str:
     if not options.group_by:
         return folder or id
     match = re.search(options.group_by, id)
-    return match.group() if match else ''
+    return match[min(match.re.groups, 1)] or '' if match else ''
