@@ -93,7 +93,7 @@ def evaluate(
             counts += count(label, pair.prediction, len(predictor.class_names))
             if pair.probabilities is not None:
                 histograms += count_scores(
-                    label, pair.probabilities, largest=_largest_score(predictor)
+                    label, pair.probabilities, largest=_end_of_curves(predictor)
                 )
             bar.update()
     metrics = {
@@ -112,7 +112,7 @@ def evaluate(
         pairs = _predictions(predictor, data_dir, split, batch_size)
         for _, pair in zip(range(num_pictures), pairs, strict=False):
             write_pictures(directory, pair, largest=largest)
-        write_curves(directory, histograms, curves, largest=largest)
+        write_curves(directory, histograms, curves, largest=_end_of_curves(predictor))
         write_json(directory / 'metrics.json', metrics)
     return metrics
 
@@ -231,6 +231,11 @@ def _predictions(
 def _largest_score(predictor: Predictor) -> float:
     """A probability's; for head 'ooc' as far above the threshold as 0 is below it."""
     return 1.0 if predictor.threshold is None else 2 * predictor.threshold
+
+
+def _end_of_curves(predictor: Predictor) -> float:
+    """For head 'ooc' further up, as many change scores of defects are higher."""
+    return 1.0 if predictor.threshold is None else 4 * predictor.threshold
 
 
 def _label(pair: LabelledPair, predictor: Predictor) -> np.ndarray:

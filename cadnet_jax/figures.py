@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 _DPI = 100
 _CELL = 2.0  # inches, the height of a picture
+_STYLES = ('-', '--', ':', '-.')  # colours come again after ten lines
 _TITLE_CHARACTERS = 30  # that fit above a square picture
 
 
@@ -37,9 +38,10 @@ def plot_curves(
             continue
         curve = {name: _floats(values) for name, values in classes[class_name].items()}
         average = classes[class_name]['average_precision']
-        (line,) = over_recall.plot(curve['recall'], curve['precision'])
+        style = _STYLES[len(over_recall.get_lines()) // 10 % len(_STYLES)]
+        (line,) = over_recall.plot(curve['recall'], curve['precision'], style)
         line.set_label(_label(label, 'AP', average))
-        (line,) = over_threshold.plot(curve['threshold'], curve['fscore'])
+        (line,) = over_threshold.plot(curve['threshold'], curve['fscore'], style)
         line.set_label(_label(label, 'best', classes[class_name]['best_fscore']))
     _finish(over_recall, class_name, 'recall', 'precision')
     _finish(over_threshold, class_name, 'threshold', 'F-score')

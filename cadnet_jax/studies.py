@@ -150,7 +150,8 @@ def complete(
 
     Raises:
         FileNotFoundError: the data, or the weights that it starts from, are not there.
-        ValueError: the folder holds a run with other settings, or of other data.
+        ValueError: the folder holds a run with other settings, or of other data, or
+            a file that is damaged.
     """
     workdir = root / run.name
     config = configs.replace(run.config, data_dir=str(data_dirs[run.trained_on]))
@@ -195,7 +196,13 @@ def _evaluated(workdir: pathlib.Path) -> set[tuple[str, str, int]]:
     """Data set, split and step of each evaluation."""
     found = set()
     for path in workdir.glob('evaluation/*/metrics.json'):
-        metrics = json.loads(path.read_text())
+        try:
+            metrics = json.loads(path.read_text())
+        except ValueError as error:
+            raise ValueError(
+                f'{path}: damaged ({error}). Delete its folder: the evaluation is then '
+                'done again.'
+            ) from None
         found.add((metrics['dataset'], metrics['split'], metrics['step']))
     return found
 

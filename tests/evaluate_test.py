@@ -183,6 +183,7 @@ def test_curves_of_a_network_that_is_right(
     for name in ('precision', 'recall', 'fscore'):
         assert classes['defect'][name][index] == pytest.approx(expected[name], abs=1e-6)
     assert 0 < expected['fscore'] < 1
+    assert classes['defect']['recall'][-1] == 0  # scores go up to 3
 
 
 def test_more_pictures_than_pairs_are_all_pairs(

@@ -37,6 +37,17 @@ def test_runs_without_the_class_are_left_out() -> None:
     assert has_colour(both, 0) and not has_colour(both, 1)
 
 
+def test_an_eleventh_run_can_be_told_from_the_first() -> None:
+    """Of one colour, but not solid; the ten others have no values to draw."""
+    empty = curves(count_scores(np.zeros((2, 2), np.uint8), np.ones((2, 2, 1))), ['a'])
+    others = {str(number): empty for number in range(10)}
+    shown = {'shown': {'a': some_curves(0)['line']}}
+    first, last = (plot_curves(runs, 'a') for runs in (shown | others, others | shown))
+    colour = np.round(255 * np.array(matplotlib.colormaps['tab10'].colors[0]))  # type: ignore[attr-defined]
+    solid, dashed = ((p == colour).all(axis=-1).sum() for p in (first, last))
+    assert 0 < dashed < 0.9 * solid
+
+
 def test_a_class_without_values_is_an_empty_plot() -> None:
     counts = count_scores(np.zeros((2, 2), np.uint8), np.full((2, 2, 1), 0.5))
     picture = plot_curves({'a': curves(counts, ('line',))}, 'line')

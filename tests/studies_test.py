@@ -143,6 +143,17 @@ def test_a_run_is_trained_and_tested_once(
                 studies.complete(other, tmp_path, data_dirs, split=split)
 
 
+def test_a_damaged_evaluation_is_named(
+    data_dirs: dict[str, pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    run = studies.cross_test(BASE, 0)[0]
+    path = tmp_path / run.name / 'evaluation' / 'x' / 'metrics.json'
+    path.parent.mkdir(parents=True)
+    path.write_text('{"dataset": ')
+    with pytest.raises(ValueError, match=f'{path}: damaged .* Delete its folder'):
+        studies.complete(run, tmp_path, data_dirs, split='test')
+
+
 def test_fine_tuning_goes_on_from_the_weights_of_another_run(
     data_dirs: dict[str, pathlib.Path], tmp_path: pathlib.Path
 ) -> None:
