@@ -14,7 +14,7 @@ from cadnet_jax import config as configs
 from cadnet_jax.checkpoint import kept_steps, read_dataset_info, training_data
 from cadnet_jax.config import Config
 from cadnet_jax.evaluate import evaluate, output_directory
-from cadnet_jax.input_pipeline import read_info
+from cadnet_jax.input_pipeline import evaluation_batches, read_info
 from cadnet_jax.predict import load_predictor
 from cadnet_jax.train_loop import train
 
@@ -150,8 +150,8 @@ def complete(
 
     Raises:
         FileNotFoundError: the data, or the weights that it starts from, are not there.
-        ValueError: the folder holds a run with other settings, or of other data, or
-            a file that is damaged.
+        ValueError: there is no such split, or the folder holds a run with other
+            settings, or of other data, or a file that is damaged.
     """
     workdir = root / run.name
     config = configs.replace(run.config, data_dir=str(data_dirs[run.trained_on]))
@@ -170,6 +170,10 @@ def complete(
     ]
     if not missing:
         return True
+    for kind in missing:  # Ahead of the training, it finds a split that is not there.
+        evaluation_batches(
+            data_dirs[kind], split, batch_size=config.data.eval_batch_size
+        )
     if not trained and not train(config, workdir):
         return False
     predictor = load_predictor(workdir, 'latest')

@@ -143,6 +143,16 @@ def test_a_run_is_trained_and_tested_once(
                 studies.complete(other, tmp_path, data_dirs, split=split)
 
 
+def test_a_split_that_is_not_there_is_found_ahead_of_the_training(
+    data_dirs: dict[str, pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    with pytest.raises(ValueError, match="cannot read split 'tset'"):
+        studies.complete(
+            studies.cross_test(BASE, 0)[0], tmp_path, data_dirs, split='tset'
+        )
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_damaged_evaluation_is_named(
     data_dirs: dict[str, pathlib.Path], tmp_path: pathlib.Path
 ) -> None:
