@@ -10,6 +10,8 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import jax
+
 from cadnet_jax import config as configs
 from cadnet_jax.checkpoint import kept_steps, read_dataset_info, training_data
 from cadnet_jax.config import Config
@@ -186,6 +188,8 @@ def complete(
             output_dir=output_directory(predictor, data_dirs[kind], split),
             num_pictures=num_pictures,
         )
+    # The programs of many runs are more than one process can hold.
+    jax.clear_caches()
     return True
 
 

@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -17,6 +17,17 @@ os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.jax_cache'))
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.3')
 # Arrays of different rank never meet by accident.
 os.environ.setdefault('JAX_NUMPY_RANK_PROMOTION', 'raise')
+
+import jax  # noqa: E402 (reads the environment)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def compiled_programs_are_dropped() -> Iterator[None]:
+    """After each module: the programs of all of them take more memory maps than the
+    kernel grants a process (vm.max_map_count), and the compiler crashes then.
+    """
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture(scope='session')
