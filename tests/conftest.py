@@ -21,7 +21,6 @@ os.environ.setdefault('JAX_NUMPY_RANK_PROMOTION', 'raise')
 
 import jax  # noqa: E402 (reads the environment)
 
-
 # In the background a shell has its jobs ignore Ctrl-C, and the scripts that tests
 # interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
