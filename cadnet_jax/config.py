@@ -364,3 +364,12 @@ def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
             if pair[0] != pair[1]:
                 changed[field.name] = pair
     return changed
+
+
+def changed_settings(old: Config, new: Config) -> str:
+    """`differences` but for what MAY_CHANGE, as 'name: old -> new, ...'; '' if none."""
+    return ', '.join(
+        f'{name}: {before!r} -> {after!r}'
+        for name, (before, after) in differences(old, new).items()
+        if name not in MAY_CHANGE
+    )

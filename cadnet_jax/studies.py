@@ -20,7 +20,6 @@ from cadnet_jax.input_pipeline import evaluation_batches, read_info
 from cadnet_jax.predict import load_predictor
 from cadnet_jax.train_loop import train
 
-KINDS = ('line', 'abpt', 'mixed')
 FRACTIONS = (0.05, 0.1, 0.15)
 # Fine-tuning has the paper's steps in the paper; here it has a part of them.
 FINE_TUNING_SHARE = 0.25
@@ -221,19 +220,13 @@ def _check_same_run(workdir: pathlib.Path, config: Config) -> None:
     Paths may differ. Of a share of the labels the pixels are not counted again.
     """
     path = workdir / 'config.json'
-    changed = configs.differences(
-        *(
-            configs.replace(x, init_from='given' if x.train.init_from else '')
-            for x in (configs.load(path), config)
-        )
+    old, new = (
+        configs.replace(x, init_from='given' if x.train.init_from else '')
+        for x in (configs.load(path), config)
     )
-    changed = {k: v for k, v in changed.items() if k not in configs.MAY_CHANGE}
-    if changed:
-        listed = ', '.join(
-            f'{k}: {old!r} -> {new!r}' for k, (old, new) in changed.items()
-        )
+    if changed := configs.changed_settings(old, new):
         raise ValueError(
-            f'{path}: these are results of other settings: {listed}. Give the same, '
+            f'{path}: these are results of other settings: {changed}. Give the same, '
             'or name another folder for the runs.'
         )
     learnt_from = read_dataset_info(workdir)

@@ -206,15 +206,10 @@ def _check_inputs(
 
 def _check_same_run(config: Config, data: TrainingData, workdir: pathlib.Path) -> None:
     path = workdir / 'config.json'
-    changed = [
-        f'{name}: {old!r} -> {new!r}'
-        for name, (old, new) in configs.differences(configs.load(path), config).items()
-        if name not in configs.MAY_CHANGE
-    ]
-    if changed:
+    if changed := configs.changed_settings(configs.load(path), config):
         raise ValueError(
-            f'{path}: the run has other settings: {", ".join(changed)}. Give the same, '
-            'or name another --workdir.'
+            f'{path}: the run has other settings: {changed}. Give the same, or name '
+            'another --workdir.'
         )
     trained_on = read_dataset_info(workdir)
     for old, new in zip(trained_on, data, strict=True):
