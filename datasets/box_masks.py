@@ -19,9 +19,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cadnet_jax.datasets.encoding import IGNORED
+
 Bits = NDArray[np.bool_]
 
-IGNORED = 255
 
 _SQUARE = np.ones((3, 3), np.uint8)
 _NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-IGNORED = 255  # as in `preparation`, which is slow to import
+from cadnet_jax.datasets.encoding import IGNORED
 
 _EQUAL = 8  # grey levels: no more than the noise of a good JPEG file
 _EQUAL_SHARE = 0.95  # of a labelled region's pixels

@@ -1,8 +1,10 @@
-"""Images as PNG bytes: apart from `preparation`, so that it is quick to import."""
+"""Images and masks as they are stored: apart from `preparation`, quick to import."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+IGNORED = 255  # in a mask: counted nowhere
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:

@@ -28,9 +28,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cadnet_jax.datasets import checks, disk_shuffling
-from cadnet_jax.datasets.encoding import encode_png
-
-IGNORED = 255
+from cadnet_jax.datasets.encoding import IGNORED, encode_png
 
 _LISTED_PROBLEMS = 20
 _Item = TypeVar('_Item')

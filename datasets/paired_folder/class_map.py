@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from cadnet_jax.datasets.csv_files import read_rows, write_rows
+from cadnet_jax.datasets.encoding import IGNORED
 from cadnet_jax.image_files import decode, not_an_image, read_bytes
 
 BACKGROUND, IGNORED_NAME = 'background', 'ignored'
-IGNORED = 255  # as in `preparation`, which is slow to import
 COLUMNS = ('value', 'name')
 
 _LISTED_VALUES = 3
