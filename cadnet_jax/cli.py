@@ -23,16 +23,20 @@ def run(main: Callable[[list[str]], None], *, arguments: str = '') -> None:
     """
 
     def guarded(argv: list[str]) -> int:
+        status, line = 0, ''
         try:
             main(argv)
         except KeyboardInterrupt:
-            print('interrupted', file=sys.stderr)
-            return 130
+            status, line = 130, 'interrupted'
         except (ValueError, OSError) as error:
             if logging.level_debug():
                 raise
-            return _fail(_describe(error))
-        return 0
+            status, line = 1, f'error: {_describe(error)}'
+        # Not before the error is forgotten: what it held, such as a progress bar, is
+        # closed then and may print.
+        if line:
+            print(line, file=sys.stderr)
+        return status
 
     _keep_compiled_programs()
     parser = functools.partial(parse_flags, arguments=arguments)

@@ -75,6 +75,33 @@ def test_an_interrupt_exits_130() -> None:
     assert (done.returncode, done.stderr) == (130, 'interrupted\n')
 
 
+WITH_A_BAR = """
+from tqdm import tqdm
+from cadnet_jax import cli
+
+def numbers():
+    yield from tqdm(range(3))
+
+def main(argv):
+    counted = numbers()
+    next(counted)
+    raise {raised}
+
+cli.run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ('raised', 'line'),
+    [('KeyboardInterrupt', 'interrupted'), ("OSError('lost')", 'error: lost')],
+)
+def test_the_line_stands_alone_below_a_progress_bar(raised: str, line: str) -> None:
+    """Also where the error is not raised in the loop that the bar counts."""
+    done = _run(script=WITH_A_BAR.format(raised=raised))
+    bar, last = done.stderr.rstrip('\n').rsplit('\n', maxsplit=1)
+    assert '0/3' in bar and last == line
+
+
 @pytest.mark.parametrize(
     ('argument', 'parts'),
     [
