@@ -120,6 +120,11 @@ class DataConfig:
     reader_threads: int = _field(
         4, 'Threads that decode and augment pairs ahead of the training step.'
     )
+    cache_gb: float = _field(
+        2.0,
+        'Memory for decoded training pairs, in GB of 1e9 bytes: those that fit in are '
+        'decoded once only. 0: none.',
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -261,7 +266,14 @@ flags.disclaim_key_flags()
 
 # Settings that change neither what is learnt nor what is measured.
 MAY_CHANGE = frozenset(
-    {'data_dir', 'eval_batch_size', 'keep_checkpoints', 'log_every', 'reader_threads'}
+    {
+        'cache_gb',
+        'data_dir',
+        'eval_batch_size',
+        'keep_checkpoints',
+        'log_every',
+        'reader_threads',
+    }
 )
 
 

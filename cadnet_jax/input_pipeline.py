@@ -5,10 +5,12 @@ with `image`, `reference`, `mask`, `id` and `group`, and beside them the class n
 the pixels of each class (`metadata.json`).
 
 Every batch is a function of (data, settings, seed, index): the number of reader threads
-changes the speed alone, and an iterator's state is the index of the next batch.
+and the memory for decoded pairs change the speed alone, and an iterator's state is the
+index of the next batch.
 """
 
 import pathlib
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -257,11 +259,16 @@ def _training_source(config: DataConfig, seed: int) -> '_PairSource':
         config.train_split,
         fraction=config.label_fraction,
         seed=seed,
+        cache_gb=config.cache_gb,
     )
 
 
 class _PairSource:
-    """Random access to the decoded examples of a split, or of a share of them."""
+    """Random access to the decoded examples of a split, or of a share of them.
+
+    Those that are read first are kept, as far as `cache_gb` goes. None gives way to
+    another: in a shuffled order each is as likely to be read next.
+    """
 
     def __init__(
         self,
@@ -270,6 +277,7 @@ class _PairSource:
         *,
         fraction: float = 1.0,
         seed: int = 0,
+        cache_gb: float = 0.0,
     ) -> None:
         builder = _open(data_dir)
         _check_split(builder, data_dir, split)
@@ -283,6 +291,9 @@ class _PairSource:
         if fraction < 1:
             order = np.random.default_rng(seed).permutation(len(self._records))
             self._chosen = order[: max(1, round(fraction * len(order)))].tolist()
+        self._kept: dict[int, dict[str, Any]] = {}
+        self._room = round(cache_gb * 1e9)  # bytes
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -293,10 +304,26 @@ class _PairSource:
     def __getitem__(self, index: int) -> dict[str, Any]:
         """'image', 'reference' [H, W, 3], 'mask' [H, W], 'id', 'group'.
 
+        The arrays are not to be changed.
+
         Raises:
             ValueError: a file is cut short or damaged, or a label is outside the
                 class map.
         """
+        example = self._kept.get(index)
+        if example is None:
+            example = self._decode(index)
+            self._keep(index, example)
+        return example
+
+    def _keep(self, index: int, example: dict[str, Any]) -> None:
+        size = sum(example[name].nbytes for name in _IMAGES)
+        with self._lock:  # several threads read
+            if index not in self._kept and size <= self._room:
+                self._kept[index] = example
+                self._room -= size
+
+    def _decode(self, index: int) -> dict[str, Any]:
         try:
             record = self._records[self._chosen[index]]
         except (TypeError, RuntimeError):
@@ -311,6 +338,7 @@ class _PairSource:
                     f'{self._name}: the {name} of {example["id"]!r} is no image. '
                     f'{_DAMAGED}'
                 )
+            image.flags.writeable = False  # it may be kept
             example[name] = image
         self._check_labels(example)
         return example
@@ -348,3 +376,5 @@ def _check_training_config(config: DataConfig, process_count: int) -> None:
         raise ValueError(
             f'reader_threads is {config.reader_threads}; it must be at least 1.'
         )
+    if config.cache_gb < 0:
+        raise ValueError(f'cache_gb is {config.cache_gb}; it must be 0 or more.')

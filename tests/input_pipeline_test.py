@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import cv2
 import grain
 import numpy as np
 import orbax.checkpoint as ocp
@@ -113,6 +114,31 @@ def test_same_seed_gives_same_batches_for_any_number_of_threads(
         assert_same(first, take(training_batches(same, seed=3), 7))
     other = take(training_batches(config, seed=4), 7)
     assert (first[0]['image'] != other[0]['image']).any()
+
+
+@pytest.mark.parametrize('kept', [0, 5, SPLITS['train']])
+def test_pairs_that_fit_in_memory_are_decoded_once(
+    config: DataConfig, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """As many as fit, never more; the batches are the same."""
+    expected = take(training_batches(config, seed=3), 9)
+    decoded = Counter[bytes]()
+    decode = cv2.imdecode
+
+    def counted(encoded: np.ndarray, mode: int) -> np.ndarray:
+        decoded[encoded.tobytes()] += mode == cv2.IMREAD_COLOR_RGB
+        return decode(encoded, mode)
+
+    monkeypatch.setattr(cv2, 'imdecode', counted)
+    pair_bytes = 7 * 64 * 64
+    limited = dataclasses.replace(
+        config, cache_gb=(kept + 0.5) * pair_bytes * 1e-9, reader_threads=1
+    )
+    assert_same(expected, take(training_batches(limited, seed=3), 9))  # three epochs
+    times = [number for number in decoded.values() if number]
+    assert len(times) == 2 * SPLITS['train']  # images and references
+    assert sorted(times)[: 2 * kept] == [1] * 2 * kept
+    assert min(sorted(times)[2 * kept :], default=3) >= 3
 
 
 def test_each_epoch_shows_each_pair_once_in_an_order_of_its_own(
@@ -349,6 +375,7 @@ def test_slices_of_a_split_are_disjoint_and_complete(prepared: pathlib.Path) -> 
         ({'scale_min': 0.0}, r'scale_min is 0.0'),
         ({'scale_min': 2.0, 'scale_max': 1.0}, r'scale_min is 2.0 and scale_max 1.0'),
         ({'reader_threads': 0}, r'reader_threads is 0'),
+        ({'cache_gb': -1.0}, r'cache_gb is -1.0'),
         ({'reference_shift': -1}, r'reference_shift is -1'),
     ],
 )
