@@ -118,7 +118,17 @@ def runs_of(names: Iterable[str], base: Config, seeds: int) -> list[Run]:
         base: settings that all runs share. The studies set head, loss, labels, seed and
             the steps of fine-tuning.
         seeds: how many.
+
+    Raises:
+        ValueError: `base` has another head, seed or share of the labels than the
+            default.
     """
+    given = configs.differences(Config(), base)
+    if ours := [name for name in ('head', 'seed', 'label_fraction') if name in given]:
+        raise ValueError(
+            f'--{ours[0]}={given[ours[0]][1]}: that differs from run to run, and the '
+            'studies set it; leave it out.'
+        )
     runs: dict[str, Run] = {}
     for seed in range(seeds):
         for name in names:

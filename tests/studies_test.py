@@ -98,6 +98,17 @@ def test_what_studies_share_is_run_once_and_seed_by_seed() -> None:
     assert len(runs) == 28
 
 
+@pytest.mark.parametrize(
+    ('name', 'value'), [('head', 'ooc'), ('seed', 1), ('label_fraction', 0.5)]
+)
+def test_what_the_studies_set_is_not_overridden_in_silence(
+    name: str, value: object
+) -> None:
+    base = configs.replace(BASE, **{name: value})
+    with pytest.raises(ValueError, match=f'--{name}={value}: .* leave it out'):
+        studies.runs_of(['comparison'], base, seeds=1)
+
+
 def test_a_run_is_trained_and_tested_once(
     data_dirs: dict[str, pathlib.Path],
     tmp_path: pathlib.Path,
