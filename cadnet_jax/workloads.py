@@ -13,6 +13,7 @@ import numpy as np
 
 from cadnet_jax import train_step as ts
 from cadnet_jax.benchmark import Job, Settings, Work
+from cadnet_jax.checkpoint import training_data
 from cadnet_jax.config import Config
 from cadnet_jax.input_pipeline import read_info, training_batches
 from cadnet_jax.models.cadnet import CADNet, build_model
@@ -70,9 +71,9 @@ def training_step(settings: Settings) -> Job:
 def pipeline(settings: Settings) -> Job:
     """Training on a prepared data set: decoding, augmentation, transfer, step."""
     config = settings.config
-    info = read_info(config.data.data_dir)
+    data = training_data(read_info(config.data.data_dir), config.data.train_split)
     batches = training_batches(config.data, seed=0)
-    update = _Training(config, info.class_pixels[config.data.train_split])
+    update = _Training(config, data.class_pixels)
     waited = [0.0]
 
     def run() -> None:
@@ -119,13 +120,14 @@ def in_turn(names: Sequence[str], settings: Sequence[Settings]) -> list[list[Wor
     Raises:
         FileNotFoundError: 'pipeline' is named, and the settings' `data_dir` is not
             there or not prepared.
-        ValueError: a workload of PyTorch is named, which is not installed.
+        ValueError: 'pipeline' is named, and its split or a batch cannot be; or a
+            workload of PyTorch, which is not installed.
     """
     if set(names) & set(TORCH_WORKLOADS):
         check_installed()
     if 'pipeline' in names:
         for each in settings:
-            read_info(each.config.data.data_dir)
+            training_batches(each.config.data, seed=0)
     if len(settings) == 1:
         return [[Work(name, WORKLOADS[name], settings[0]) for name in names]]
     return [

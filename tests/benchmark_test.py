@@ -143,6 +143,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return prepare_tiny(tmp_path_factory.mktemp('tiny'))
 
 
+def test_the_pipeline_asks_for_a_split_before_anything_starts(
+    prepared: pathlib.Path,
+) -> None:
+    data = dataclasses.replace(TINY.data, data_dir=str(prepared), train_split='tarin')
+    with pytest.raises(ValueError, match="cannot read split 'tarin'"):
+        workloads.in_turn(['pipeline'], [Settings(Config(data=data))])
+
+
 @pytest.mark.parametrize(
     'name',
     [n for n in workloads.WORKLOADS if n not in workloads_torch.TORCH_WORKLOADS],
@@ -152,6 +160,7 @@ def test_each_workload_does_its_work(
 ) -> None:
     monkeypatch.setitem(VARIANTS, 'b0', Variant((8, 16, 20, 32), (1, 1, 1, 1)))
     data = dataclasses.replace(TINY.data, data_dir=str(prepared))
+    data = dataclasses.replace(data, train_split='train[:50%]')
     job = workloads.WORKLOADS[name](Settings(Config(data=data), image_size=48))
     job.run()
     assert job.pairs == 2
