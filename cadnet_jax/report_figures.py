@@ -14,6 +14,7 @@ from cadnet_jax.figures import picture_grid, plot_curves
 from cadnet_jax.image_files import read_image
 from cadnet_jax.report import Row, Table, letters
 from cadnet_jax.runs import Result, group_by
+from cadnet_jax.visualize import HIT, MISS
 
 _MOST_PAIRS = 4
 _PICTURES = {
@@ -106,8 +107,8 @@ def _grids(key: str, title: str, labelled: Sequence[_Labelled]) -> list[Figure]:
     ):
         names = set.intersection(*(_pictures(entry.result) for entry in group))
         first = group[0].result
+        shown = _defects_first(first.directory, names)[:_MOST_PAIRS]
         for folder, what in _PICTURES.items():
-            shown = sorted(names)[:_MOST_PAIRS]
             columns = [
                 entry
                 for entry in group
@@ -131,6 +132,16 @@ def _grids(key: str, title: str, labelled: Sequence[_Labelled]) -> list[Figure]:
                 )
             )
     return figures
+
+
+def _defects_first(directory: pathlib.Path, names: set[str]) -> list[str]:
+    """Pairs with a labelled defect, then the others: hits and misses tell."""
+
+    def is_clean(name: str) -> bool:
+        overlay = read_image(directory / 'overlays' / name)
+        return not any((overlay == c).all(axis=-1).any() for c in (HIT, MISS))
+
+    return sorted(names, key=lambda name: (is_clean(name), name))
 
 
 def _pair(directory: pathlib.Path, name: str) -> np.ndarray:

@@ -17,6 +17,7 @@ from cadnet_jax.report import Column, make_tables
 from cadnet_jax.report_figures import make_figures
 from cadnet_jax.report_files import show, write_report
 from cadnet_jax.runs import Mean, read_results
+from cadnet_jax.visualize import HIT, MISS
 from tests.evaluated_run import (
     add_pictures,
     write_evaluated_run,
@@ -166,6 +167,27 @@ def test_figure_12_shows_what_was_trained_and_tested_on(tmp_path: pathlib.Path) 
     assert all(title.startswith(start) for title in titles)
     red = (figures[0].picture == (255, 0, 0)).all(axis=-1).any(axis=0)
     assert np.sum(np.diff(red.astype(int)) == 1) == 2  # LL of seed 1, and AL
+
+
+def test_a_figure_shows_pairs_with_defects_first(tmp_path: pathlib.Path) -> None:
+    """Four of seven pairs: of two with misses, one with hits and four without either.
+
+    The latter come first by name.
+    """
+    run = write_evaluated_run(tmp_path / 'run', 'mixed', 'mixed', steps=9)
+    directory = tmp_path / 'run' / 'evaluation' / 'synlcd-mixed-test-9'
+    clean = (200, 0, 0)
+    for names, colour in (
+        (['a0', 'a1', 'a2', 'a3'], clean),
+        (['b0', 'b1'], MISS),
+        (['b2'], HIT),
+    ):
+        add_pictures(directory, names, colour)
+    overlays, *_ = make_figures(make_tables(read_results([run])))
+    with_misses, without = (
+        (overlays.picture == colour).all(axis=-1).sum() for colour in (MISS, clean)
+    )
+    assert with_misses == pytest.approx(2 * without, rel=0.02)
 
 
 def run_script(*arguments: str) -> subprocess.CompletedProcess[str]:
