@@ -1,6 +1,7 @@
 """Checkpoints of a run, and what is read from them.
 
     WORKDIR/dataset.json               name, classes and pixel counts of the data
+    WORKDIR/started_from.json          what run the first weights come from, if any
     WORKDIR/checkpoints/latest/<step>  variables, optimizer, data, pending: to resume
     WORKDIR/checkpoints/best/<step>    variables, about: the best evaluated weights
 
@@ -20,6 +21,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from flax import traverse_util
 
+from cadnet_jax import config as configs
 from cadnet_jax.image_files import write_json
 from cadnet_jax.input_pipeline import DatasetInfo
 from cadnet_jax.train_step import TrainState
@@ -240,11 +242,9 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> TrainState:
         FileNotFoundError: there are no checkpoints, or not that one.
         ValueError: a name is unknown to the model, or a shape is another: lists them.
     """
-    workdir = pathlib.Path(directory)
-    step: Step = 'best' if kept_steps(workdir)['best'] else 'latest'
-    if workdir.parent.parent.name == 'checkpoints' and workdir.name.isdigit():
-        step, workdir = int(workdir.name), workdir.parents[2]
-    loaded = traverse_util.flatten_dict(load_variables(workdir, step)[0], sep='/')
+    loaded = traverse_util.flatten_dict(
+        load_variables(*_weights_at(directory))[0], sep='/'
+    )
     fresh = traverse_util.flatten_dict(
         _variables(state), sep='/', keep_empty_nodes=True
     )
@@ -266,6 +266,45 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> TrainState:
             'of classes, or the encoder alone (import_weights.py --num_classes=0).'
         )
     return state.replace(**traverse_util.unflatten_dict(fresh | loaded, sep='/'))
+
+
+def read_origin(directory: str | pathlib.Path) -> dict[str, Any]:
+    """What started_from.json keeps of the weights that `init_from` reads.
+
+    Args:
+        directory: see `init_from`.
+
+    Returns:
+        `init_from`: the directory; `step`; and of the run that learnt these weights
+        `dataset`, `label_fraction`, `head` and `seed`, None where they are no run's.
+
+    Raises:
+        FileNotFoundError: there are no checkpoints, or not that one.
+        ValueError: a file of that run is damaged.
+    """
+    workdir, step = _weights_at(directory)
+    kept = kept_steps(workdir)
+    number = max(kept[step], default=None) if isinstance(step, str) else step
+    origin: dict[str, Any] = {'init_from': str(directory), 'step': number}
+    names = 'dataset', 'label_fraction', 'head', 'seed'
+    if not (workdir / 'config.json').exists():
+        return origin | dict.fromkeys(names)
+    config = configs.load(workdir / 'config.json')
+    values = (
+        read_dataset_info(workdir).name,
+        config.data.label_fraction,
+        config.model.head,
+        config.train.seed,
+    )
+    return origin | dict(zip(names, values, strict=True))
+
+
+def _weights_at(directory: str | pathlib.Path) -> tuple[pathlib.Path, Step]:
+    """Work directory and step that `init_from` takes `directory` for."""
+    workdir = pathlib.Path(directory)
+    if workdir.parent.parent.name == 'checkpoints' and workdir.name.isdigit():
+        return workdir.parents[2], int(workdir.name)
+    return workdir, 'best' if kept_steps(workdir)['best'] else 'latest'
 
 
 def write_dataset_info(workdir: pathlib.Path, data: TrainingData) -> None:

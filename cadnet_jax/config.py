@@ -345,6 +345,10 @@ def load(path: str | pathlib.Path) -> Config:
         ) from None
     except json.JSONDecodeError as error:
         raise ValueError(f'{path}: not valid JSON ({error}).') from None
+    if not isinstance(values, dict) or not all(
+        isinstance(fields, dict) for fields in values.values()
+    ):
+        raise ValueError(f'{path}: damaged: it holds no sections of settings.')
     return from_dict(values, source=str(path))
 
 

@@ -28,7 +28,7 @@ from cadnet_jax.metrics import (
 )
 from cadnet_jax.models.complexity import count_parameters, gmacs
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
-from cadnet_jax.predict import Predictor
+from cadnet_jax.predict import Predictor, default_tile_size
 from cadnet_jax.transforms import IGNORED
 
 _Counted = TypeVar('_Counted', Counts, ScoreHistograms)
@@ -100,6 +100,7 @@ def evaluate(
         'dataset': info.name,
         'split': split,
         'step': predictor.step,
+        'tile_size': predictor.tile_size,
         **summarize(sum_over_processes(counts), predictor.class_names),
         'parameters': count_parameters(predictor.variables),
         'gmacs': _gmacs(predictor, size) if size else None,
@@ -120,8 +121,13 @@ def evaluate(
 def output_directory(
     predictor: Predictor, data_dir: str | pathlib.Path, split: str
 ) -> pathlib.Path:
-    """Where an evaluation is kept: WORKDIR/evaluation/DATASET-SPLIT-STEP."""
+    """Where an evaluation is kept: WORKDIR/evaluation/DATASET-SPLIT-STEP.
+
+    With tiles of another size than the default, DATASET-SPLIT-STEP-tileSIZE.
+    """
     name = f'{read_info(data_dir).name}-{split}-{predictor.step}'.replace('/', '-')
+    if predictor.tile_size != default_tile_size(predictor.config):
+        name += f'-tile{predictor.tile_size}'
     return pathlib.Path(predictor.workdir) / 'evaluation' / name
 
 

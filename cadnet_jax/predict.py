@@ -242,7 +242,7 @@ class ReferencePredictor:
     """Marks the defects of images that all have one reference.
 
     It does what its `Predictor` does with that reference, up to rounding in float32,
-    and saves the encoding of the reference: nearly half of the work. The features take
+    and saves the encoding of the reference: half of the encoder's work. The features take
     16 bytes a pixel of the reference (variant b0), and more where tiles overlap.
 
     Attributes:
@@ -284,6 +284,11 @@ class ReferencePredictor:
         return self.predictor._predict_tiles(images, self.features, with_probabilities)
 
 
+def default_tile_size(config: Config) -> int:
+    """Side of the tiles in pixels: that of the training crops, 768 at most."""
+    return min(config.data.crop_size, _LARGEST_TILE)
+
+
 def make_predictor(
     config: Config,
     class_names: tuple[str, ...],
@@ -299,7 +304,7 @@ def make_predictor(
     """
     out_of_class = config.model.head == 'ooc'
     if tile_size is None:
-        tile_size = min(config.data.crop_size, _LARGEST_TILE)
+        tile_size = default_tile_size(config)
     return Predictor(
         config=config,
         model=build_model(config.model, len(class_names)),

@@ -21,6 +21,7 @@ HEADS = {
     'segformer': 'SegFormer',
 }
 _LETTERS = {LINE: 'L', ABPT: 'A'}
+_PAIRINGS = ('LL', 'AA', 'LA', 'AL')
 _FRACTIONS = (0.0, 0.05, 0.1, 0.15)
 _PAPER_SIZE = 512  # pixels a side
 
@@ -75,8 +76,8 @@ _SCORES = (
 )
 _SCORES_NOTE = (
     'Trained and tested on lines and points together. GMACs: 1e9 multiply-adds of a '
-    f'pair of {_PAPER_SIZE} x {_PAPER_SIZE} pixels; as the paper counts them, and with '
-    'attention.'
+    f'pair of {_PAPER_SIZE} x {_PAPER_SIZE} pixels, of convolutions and 1x1 products '
+    "(the paper's counter adds about 0.1 for elementwise work), and with attention."
 )
 
 
@@ -139,14 +140,23 @@ def cross_test(results: Sequence[Result]) -> Table:
         ious: dict[str, list[float | None]] = {}
         for result in group:
             ious.setdefault(letters(result), []).append(result.metrics['defect_iou'])
-        cells = {name: mean(ious.get(name, ())) for name in ('LL', 'AA', 'LA', 'AL')}
+        cells = {}
+        for pairing in _PAIRINGS:
+            values = ious.get(pairing, [])
+            cells[f'IoU {pairing}'] = mean(values)
+            cells[f'Fscore {pairing}'] = mean(map(_fscore, values))
         rows.append(Row(label, cells, tuple(group)))
     return Table(
         'figure_6',
         'Figure 6: trained on one kind of defects, tested on another',
-        'IoU of any defect. The first letter is what was trained on, the second what '
-        'was tested on: lines (L) or abnormal points (A).',
-        tuple(Column(name, percent=True) for name in ('LL', 'AA', 'LA', 'AL')),
+        'Scores of any defect; Fscore = 2 IoU / (1 + IoU). The first letter is what '
+        'was trained on, the second what was tested on: lines (L) or abnormal points '
+        '(A).',
+        tuple(
+            Column(f'{score} {pairing}', percent=True)
+            for score in ('IoU', 'Fscore')
+            for pairing in _PAIRINGS
+        ),
         tuple(rows),
     )
 
@@ -161,9 +171,9 @@ def few_labels(results: Sequence[Result]) -> Table:
     tuned = [
         result
         for result in results
-        if result.config.train.init_from
-        and result.config.data.label_fraction < 1
+        if result.config.data.label_fraction < 1
         and (result.data.name, result.tested_on) == (LINE, LINE)
+        and _learnt_points_first(result)
     ]
     start = [
         result
@@ -179,7 +189,8 @@ def few_labels(results: Sequence[Result]) -> Table:
             result
             for result in start
             if result.split == group[0].split
-            and result.config.model.variant == group[0].config.model.variant
+            and _as_started(result) == _as_started(group[0])
+            and result.config.train.seed in {r.config.train.seed for r in group}
         ]
         if len(group_by(fitting, lambda result: result.settings)) == 1:
             group = [*fitting, *group]
@@ -264,6 +275,28 @@ def _share(result: Result) -> float:
     return result.config.data.label_fraction if result.data.name == LINE else 0.0
 
 
+def _learnt_points_first(result: Result) -> bool:
+    """Whether it started from a run of the same head on all labelled points."""
+    origin = result.origin
+    return (
+        origin.get('dataset') == ABPT
+        and origin.get('label_fraction') == 1
+        and origin.get('head') == _head(result)
+    )
+
+
+def _as_started(result: Result) -> Any:
+    """Its settings, but for those in which fine-tuning differs from what it is of."""
+    default = configs.Config()
+    return configs.replace(
+        result.settings,
+        init_from='',
+        label_fraction=1.0,
+        steps=default.train.steps,
+        warmup_steps=default.optim.warmup_steps,
+    )
+
+
 def _any_fraction(result: Result) -> Any:
     return configs.replace(result.settings, label_fraction=1.0)
 
@@ -291,12 +324,16 @@ def _labelled(
 ) -> list[tuple[str, list[Result]]]:
     """Groups of equal settings and split, by method, with a label each.
 
-    Where a method has several groups, the settings that differ stand in the label.
+    Where a method has several groups, the settings that differ stand in the label, and
+    the step where it is not the last one.
     """
     labelled = []
     for method in methods:
         included = [result for result in results if method.includes(result)]
-        groups = group_by(included, lambda result: (settings(result), result.split))
+        groups = group_by(
+            included,
+            lambda result: (settings(result), result.split, _early_step(result)),
+        )
         kinds = [settings(group[0]) for group in groups]
         differing = {
             name for kind in kinds for name in configs.differences(kinds[0], kind)
@@ -305,8 +342,16 @@ def _labelled(
             parts = [method.name, *_values(kind, differing)]
             if group[0].split != 'test':
                 parts.append(f'on {group[0].split}')
+            if (step := _early_step(group[0])) is not None:
+                parts.append(f'at step {step}')
             labelled.append((', '.join(parts), group))
     return labelled
+
+
+def _early_step(result: Result) -> int | None:
+    """The evaluated step; None for the last one."""
+    step = result.metrics['step']
+    return None if step == result.config.train.steps else step
 
 
 def _values(config: configs.Config, names: set[str]) -> list[str]:
@@ -346,15 +391,18 @@ def _score_cells(group: Sequence[Result]) -> dict[str, Mean | str | None]:
     }
 
 
+def _fscore(iou: float | None) -> float | None:
+    return None if iou is None else 2 * iou / (1 + iou)
+
+
 def _share_cells(
     group: Sequence[Result], fractions: Sequence[float]
 ) -> dict[str, Mean | None]:
     cells = {}
     for fraction in fractions:
         ious = [r.metrics['defect_iou'] for r in group if _share(r) == fraction]
-        fscores = [None if iou is None else 2 * iou / (1 + iou) for iou in ious]
         cells[f'mIoU {100 * fraction:g} %'] = mean(ious)
-        cells[f'Fscore {100 * fraction:g} %'] = mean(fscores)
+        cells[f'Fscore {100 * fraction:g} %'] = mean(map(_fscore, ious))
     return cells
 
 

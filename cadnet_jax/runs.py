@@ -2,6 +2,7 @@
 
     WORKDIR/config.json                    all settings
     WORKDIR/dataset.json                   what it learnt from
+    WORKDIR/started_from.json              whose weights it started from, if any's
     WORKDIR/evaluation/*/metrics.json      what `evaluate` wrote, with curves.json and
                                            the folders of pictures where they are there
 
@@ -21,17 +22,8 @@ from cadnet_jax import config as configs
 from cadnet_jax.checkpoint import TrainingData, read_dataset_info
 from cadnet_jax.config import Config
 
-_METRICS = (
-    'dataset',
-    'split',
-    'step',
-    'classes',
-    'miou',
-    'macc',
-    'mfscore',
-    'defect_iou',
-    'parameters',
-)
+_SCORES = ('miou', 'macc', 'mfscore', 'defect_iou')
+_METRICS = ('dataset', 'split', 'step', 'classes', *_SCORES, 'parameters')
 _T = TypeVar('_T')
 
 
@@ -51,6 +43,8 @@ class Result:
         workdir: of the run, as it was given.
         config: of the run.
         data: what it learnt from.
+        origin: what started_from.json holds, see `checkpoint.read_origin`; empty where
+            there is none.
         directory: of the evaluation.
         metrics: what metrics.json holds.
     """
@@ -58,6 +52,7 @@ class Result:
     workdir: str
     config: Config
     data: TrainingData
+    origin: dict[str, Any]
     directory: pathlib.Path
     metrics: dict[str, Any]
 
@@ -74,7 +69,7 @@ class Result:
     def curves(self) -> dict[str, Any]:
         """`classes` of curves.json; empty where there is none."""
         path = self.directory / 'curves.json'
-        return _read_json(path, ('classes',))['classes'] if path.exists() else {}
+        return read_json(path, ('classes',))['classes'] if path.exists() else {}
 
     @functools.cached_property
     def settings(self) -> Config:
@@ -98,7 +93,7 @@ def read_results(workdirs: Sequence[str]) -> list[Result]:
     """Every evaluation of some runs, in the order given.
 
     Raises:
-        FileNotFoundError: one is no work directory, or has no evaluation.
+        FileNotFoundError: one is no work directory, or none has an evaluation.
         ValueError: a file is damaged or of another version, or a run is given twice.
     """
     seen: dict[pathlib.Path, str] = {}
@@ -112,15 +107,31 @@ def read_results(workdirs: Sequence[str]) -> list[Result]:
             )
         seen[path] = workdir
         results += _read_run(workdir)
+    if workdirs and not results:
+        command = f'--workdir={shlex.quote(workdirs[0])}'
+        raise FileNotFoundError(
+            f'{workdirs[0]}: no evaluation/*/metrics.json, so that there is nothing to '
+            f'report. Evaluate the run first: python experiments/evaluate.py {command}'
+        )
     return results
 
 
 def last_evaluations(results: Iterable[Result]) -> list[Result]:
-    """Of several evaluations of a run on one split, the one after the most steps."""
+    """Of several evaluations of a run on one split, the one after the most steps.
+
+    Raises:
+        ValueError: there are two after as many.
+    """
     best: dict[Hashable, Result] = {}
     for result in results:
         key = result.workdir, result.tested_on, result.split
-        if key not in best or best[key].metrics['step'] < result.metrics['step']:
+        other = best.get(key)
+        if other and other.metrics['step'] == result.metrics['step']:
+            raise ValueError(
+                f'{other.directory} and {result.directory} are evaluations of the same '
+                'weights on the same pairs, perhaps in tiles of two sizes. Delete one.'
+            )
+        if other is None or other.metrics['step'] < result.metrics['step']:
             best[key] = result
     return list(best.values())
 
@@ -146,20 +157,34 @@ def _read_run(workdir: str) -> list[Result]:
     folder = pathlib.Path(workdir)
     config = configs.load(folder / 'config.json')
     data = read_dataset_info(folder)
-    paths = sorted(folder.glob('evaluation/*/metrics.json'))
-    command = f'python experiments/evaluate.py --workdir={shlex.quote(workdir)}'
-    if not paths:
-        raise FileNotFoundError(
-            f'{workdir}: no evaluation/*/metrics.json, so that there is nothing to '
-            f'report. Evaluate the run first: {command}'
-        )
+    origin = folder / 'started_from.json'
+    started_from = read_json(origin, ('dataset',)) if origin.exists() else {}
     return [
-        Result(workdir, config, data, path.parent, _read_json(path, _METRICS))
-        for path in paths
+        Result(workdir, config, data, started_from, path.parent, read_metrics(path))
+        for path in sorted(folder.glob('evaluation/*/metrics.json'))
     ]
 
 
-def _read_json(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
+def read_metrics(path: pathlib.Path) -> dict[str, Any]:
+    """A metrics.json, which has all that tables are made of.
+
+    Raises:
+        ValueError: it is damaged, or of another version.
+    """
+    metrics = read_json(path, _METRICS)
+    try:
+        float(metrics['classes']['background']['pixels'])
+        numbers = [metrics[name] for name in ('step', *_SCORES, 'parameters')]
+        [float(number) for number in numbers if number is not None]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f'{path}: damaged ({error!r}). Evaluate the run again with '
+            'experiments/evaluate.py.'
+        ) from None
+    return metrics
+
+
+def read_json(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
     """A JSON object that has some names at least."""
     try:
         values = json.loads(path.read_text())

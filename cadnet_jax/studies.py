@@ -5,7 +5,6 @@ is trained once. What is there already is left alone, so that the same call goes
 where an earlier one was stopped.
 """
 
-import json
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -17,12 +16,15 @@ from cadnet_jax.checkpoint import kept_steps, read_dataset_info, training_data
 from cadnet_jax.config import Config
 from cadnet_jax.evaluate import evaluate, output_directory
 from cadnet_jax.input_pipeline import evaluation_batches, read_info
-from cadnet_jax.predict import load_predictor
+from cadnet_jax.optim import learning_rate_schedule
+from cadnet_jax.predict import default_tile_size, load_predictor
+from cadnet_jax.runs import read_metrics
 from cadnet_jax.train_loop import train
 
 FRACTIONS = (0.05, 0.1, 0.15)
 # Fine-tuning has the paper's steps in the paper; here it has a part of them.
 FINE_TUNING_SHARE = 0.25
+_SET_BY_STUDIES = ('head', 'seed', 'label_fraction', 'balance')
 
 
 class Run(NamedTuple):
@@ -120,15 +122,18 @@ def runs_of(names: Iterable[str], base: Config, seeds: int) -> list[Run]:
         seeds: how many.
 
     Raises:
-        ValueError: `base` has another head, seed or share of the labels than the
-            default.
+        ValueError: `base` sets what differs from run to run, or has no contrastive
+            loss, or a warm-up longer than the run.
     """
     given = configs.differences(Config(), base)
-    if ours := [name for name in ('head', 'seed', 'label_fraction') if name in given]:
+    if ours := [name for name in _SET_BY_STUDIES if name in given]:
         raise ValueError(
             f'--{ours[0]}={given[ours[0]][1]}: that differs from run to run, and the '
             'studies set it; leave it out.'
         )
+    if not base.loss.contrastive_weight:
+        raise ValueError('--contrastive_weight=0: the studies need that loss.')
+    learning_rate_schedule(base.optim, base.train.steps)
     runs: dict[str, Run] = {}
     for seed in range(seeds):
         for name in names:
@@ -171,7 +176,8 @@ def complete(
         parent = root / run.starts_from / 'checkpoints' / 'latest'
         config = configs.replace(config, init_from=str(parent / str(run.start_step)))
     last = config.train.steps
-    trained, evaluated = last in kept_steps(workdir)['latest'], _evaluated(workdir)
+    trained = last in kept_steps(workdir)['latest']
+    evaluated = _evaluated(workdir, config)
     if trained or evaluated:
         _check_same_run(workdir, config)
     missing = [
@@ -209,18 +215,19 @@ def _run(
     return Run(f'{kind}_{head}_seed{seed}', kind, tested_on or (kind,), config)
 
 
-def _evaluated(workdir: pathlib.Path) -> set[tuple[str, str, int]]:
-    """Data set, split and step of each evaluation."""
+def _evaluated(workdir: pathlib.Path, config: Config) -> set[tuple[str, str, int]]:
+    """Data set, split and step of each evaluation in tiles of the default size."""
     found = set()
     for path in workdir.glob('evaluation/*/metrics.json'):
         try:
-            metrics = json.loads(path.read_text())
+            metrics = read_metrics(path)
         except ValueError as error:
             raise ValueError(
-                f'{path}: damaged ({error}). Delete its folder: the evaluation is then '
-                'done again.'
+                f'{error} Or delete its folder: the study then does so.'
             ) from None
-        found.add((metrics['dataset'], metrics['split'], metrics['step']))
+        default = default_tile_size(config)
+        if metrics.get('tile_size', default) == default:
+            found.add((metrics['dataset'], metrics['split'], metrics['step']))
     return found
 
 

@@ -22,6 +22,7 @@ from cadnet_jax.checkpoint import (
     init_from,
     kept_steps,
     read_dataset_info,
+    read_origin,
     training_data,
     write_dataset_info,
 )
@@ -97,13 +98,15 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
         config.optim, config.train.steps, parameter_shapes(model)['params']
     )
     saved = jax.device_get(initial_state(model, optimizer, seed=config.train.seed))
+    origin = None
     if config.train.init_from and not kept_steps(workdir)['latest']:
         saved = init_from(saved, config.train.init_from)
+        origin = read_origin(config.train.init_from)
     train_step = make_train_step(
         model, optimizer, config.loss, data.class_pixels, seed=config.train.seed
     )
     if first := jax.process_index() == 0:
-        _write_inputs(config, data, share, workdir)
+        _write_inputs(config, data, share, origin, workdir)
 
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopSignal())
@@ -194,7 +197,10 @@ def _check_inputs(
     data = training_data(info, config.data.train_split)
     if share:
         data = data._replace(class_pixels=share.class_pixels)
-    if kept_steps(workdir)['latest'] and (workdir / 'config.json').exists():
+    has_results = kept_steps(workdir)['latest'] or any(
+        workdir.glob('evaluation/*/metrics.json')
+    )
+    if has_results and (workdir / 'config.json').exists():
         _check_same_run(config, data, workdir)
     elif any(kept_steps(workdir).values()):
         raise ValueError(
@@ -222,7 +228,11 @@ def _check_same_run(config: Config, data: TrainingData, workdir: pathlib.Path) -
 
 
 def _write_inputs(
-    config: Config, data: TrainingData, share: Share | None, workdir: pathlib.Path
+    config: Config,
+    data: TrainingData,
+    share: Share | None,
+    origin: Mapping[str, Any] | None,
+    workdir: pathlib.Path,
 ) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
     if share:
@@ -234,6 +244,8 @@ def _write_inputs(
             'ids': share.ids,
         }
         write_json(workdir / 'train_samples.json', chosen)
+    if origin:
+        write_json(workdir / 'started_from.json', origin)
     write_dataset_info(workdir, data)
     # A notebook elsewhere finds the data, too.
     data_dir = str(pathlib.Path(config.data.data_dir).absolute())

@@ -1,6 +1,7 @@
 """Trains on lines and on points, and tests on both: LL, AA, LA and AL (figure 6).
 
     python experiments/cross_test.py --flagfile=experiments/flagfiles/synlcd_small.cfg \
+        --prepared_dir=prepared/small --count=40 --test_split='test[:25%]' \
         --root=workdirs/synlcd
 
 It is reproduce.py with --study=cross_test: the same folders, and the same flags.

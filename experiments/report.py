@@ -21,11 +21,16 @@ _OUTPUT_DIR = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
     from cadnet_jax import report, report_figures, report_files, runs  # slow to import
 
-    tables = report.make_tables(runs.read_results(argv[1:]))
+    results = runs.read_results(argv[1:])
+    evaluated = {result.workdir for result in results}
+    for workdir in argv[1:]:
+        if workdir not in evaluated:
+            print(f'left out: {workdir} (not evaluated yet)')
+    tables = report.make_tables(results)
     figures = report_figures.make_figures(tables)
     output_dir = pathlib.Path(_OUTPUT_DIR.value)
     report_files.write_report(tables, figures, output_dir)
-    print(f'Written: {output_dir / "report.html"} ({len(argv) - 1} runs)')
+    print(f'Written: {output_dir / "report.html"} ({len(evaluated)} runs)')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,7 @@
 """Runs the paper's experiments on SynLCD, as far as they are not done.
 
     python experiments/reproduce.py --flagfile=experiments/flagfiles/synlcd_small.cfg \
+        --prepared_dir=prepared/small --count=40 --test_split='test[:25%]' \
         --root=workdirs/synlcd
 
 prepares the data, trains and evaluates run after run, all of seed 0 first. Ctrl-C or

@@ -22,6 +22,7 @@ from cadnet_jax.checkpoint import (
     kept_steps,
     load_variables,
     read_dataset_info,
+    read_origin,
     save_variables,
     training_data,
     write_dataset_info,
@@ -144,6 +145,11 @@ def test_imported_weights_take_the_place_of_fresh_ones(tmp_path: pathlib.Path) -
     state = init_from(_state(1), tmp_path)
     expected = _state(1).replace(params=_params(1) | encoder)
     _assert_equal(state, expected)
+    assert read_origin(tmp_path) == {
+        'init_from': str(tmp_path),
+        'step': 0,
+        **dict.fromkeys(('dataset', 'label_fraction', 'head', 'seed')),
+    }
     with pytest.raises(FileExistsError, match='checkpoints already'):
         save_variables(tmp_path, {'params': encoder}, {})
 

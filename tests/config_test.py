@@ -95,6 +95,10 @@ def test_a_file_that_is_absent_or_broken_is_named(tmp_path: pathlib.Path) -> Non
     path.write_text('{')
     with pytest.raises(ValueError, match=r'config\.json: not valid JSON'):
         config.load(path)
+    for text in ('[]', '{"data": 7}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r'config\.json: damaged'):
+            config.load(path)
 
 
 def test_field_names_are_unique_over_all_sections() -> None:

@@ -32,6 +32,7 @@ KEYS = {
     'dataset',
     'split',
     'step',
+    'tile_size',
     'classes',
     'miou',
     'macc',
@@ -285,6 +286,9 @@ def test_the_table_shows_every_score_in_percent(data_dir: pathlib.Path) -> None:
 def test_an_evaluation_is_kept_in_the_work_directory(data_dir: pathlib.Path) -> None:
     directory = output_directory(differencing_predictor(), data_dir, 'test')
     assert directory == pathlib.Path('run/evaluation/tiny_pairs-test-7')
+    other = differencing_predictor(tile_size=256)
+    directory = output_directory(other, data_dir, 'test')
+    assert directory == pathlib.Path('run/evaluation/tiny_pairs-test-7-tile256')
 
 
 def run_script(*arguments: str) -> subprocess.CompletedProcess:
@@ -305,8 +309,9 @@ def test_the_script_evaluates_a_run_on_its_own_data(tmp_path: pathlib.Path) -> N
         f'--workdir={workdir}', '--batch_size=1', '--num_pictures=1', '--tile_size=40'
     )
     assert done.returncode == 0, done.stderr
-    output = workdir / 'evaluation' / 'tiny_pairs-test-0'
+    output = workdir / 'evaluation' / 'tiny_pairs-test-0-tile40'
     metrics = json.loads((output / 'metrics.json').read_text())
+    assert metrics['tile_size'] == 40
     assert metrics['parameters'] == 3_896_867
     assert metrics['gmacs'] == gmacs(ModelConfig(), len(CLASS_NAMES), 40, 40)
     assert done.stdout == f'{format_table(metrics)}\nWritten: {output}\n'

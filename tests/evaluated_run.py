@@ -26,10 +26,13 @@ def write_evaluated_run(
     names = ('iou', 'line', 'abpt', 'pixels')
     scores = {k: settings.pop(k) for k in names if k in settings}
     learnt = settings.pop('learnt', (900, 60, 40))
+    origin = settings.pop('origin', None)
     config = configs.replace(Config(), data_dir=data_dir, **settings)
     write_json(workdir / 'config.json', dataclasses.asdict(config))
     data = TrainingData(f'synlcd/{trained_on}', CLASS_NAMES, learnt)
     write_dataset_info(workdir, data)
+    if origin:
+        write_json(workdir / 'started_from.json', origin)
     write_evaluation(workdir, tested_on, step=config.train.steps, **scores)
     return str(workdir)
 

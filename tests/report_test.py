@@ -60,7 +60,7 @@ def test_rows_of_one_method_name_the_settings_that_differ(
         write_evaluated_run(tmp_path / 'b', 'mixed', 'mixed', init_from='mit_b0'),
         write_evaluated_run(tmp_path / 'c', 'mixed', 'mixed', head='segformer'),
     ]
-    write_evaluation(tmp_path / 'c', 'mixed', split='val')
+    write_evaluation(tmp_path / 'c', 'mixed', split='val', step=126_000)
     labels = [row.label for row in tables_of(*runs)['table_3'].rows]
     assert labels == [
         'CADNet, learning_rate=0.001, no init_from',
@@ -81,30 +81,42 @@ def test_figure_6_crosses_what_was_trained_and_tested_on(
         write_evaluated_run(tmp_path / 'a', 'abpt', 'abpt', head='ooc', iou=0.5),
         write_evaluated_run(tmp_path / 'c', 'abpt', 'abpt', iou=0.9),
     ]
-    write_evaluation(tmp_path / 'l0', 'abpt', iou=0.1)
-    write_evaluation(tmp_path / 'a', 'line', iou=0.4)
+    write_evaluation(tmp_path / 'l0', 'abpt', iou=0.1, step=126_000)
+    write_evaluation(tmp_path / 'a', 'line', iou=0.4, step=126_000)
     table = tables_of(*runs)['figure_6']
     assert [row.label for row in table.rows] == ['CADNet', 'CADNet, out of class']
-    expected = {'LL': 0.7, 'AA': 0.5, 'LA': 0.1, 'AL': 0.4}
-    assert cells(table, 'CADNet, out of class') == expected
-    expected_cad = {'LL': None, 'AA': 0.9, 'LA': None, 'AL': None}
-    assert cells(table, 'CADNet') == expected_cad
+    found = cells(table, 'CADNet, out of class')
+    ious = {'IoU LL': 0.7, 'IoU AA': 0.5, 'IoU LA': 0.1, 'IoU AL': 0.4}
+    assert {name: found[name] for name in ious} == ious
+    # Over two seeds the mean of .75 and 1.6 / 1.8.
+    assert found['Fscore LL'] == round((0.75 + 1.6 / 1.8) / 2, 6)
+    assert found['Fscore LA'] == round(0.2 / 1.1, 6)
+    cad = cells(table, 'CADNet')
+    assert {name: value for name, value in cad.items() if value is not None} == {
+        'IoU AA': 0.9,
+        'Fscore AA': round(1.8 / 1.9, 6),
+    }
 
 
 def fine_tuned(
     folder: pathlib.Path, fraction: float, iou: float, **settings: Any
 ) -> str:
+    """On lines; from a run on points of the same head, unless `origin` says more."""
+    head = settings.get('head', 'ooc')
+    origin = {'dataset': 'synlcd/abpt', 'label_fraction': 1.0, 'head': head}
     return write_evaluated_run(
         folder,
         'line',
         'line',
         iou=iou,
         **{
-            'head': 'ooc',
+            'head': head,
             'init_from': 'runs/abpt',
             'label_fraction': fraction,
             'steps': 50,
+            'warmup_steps': 5,
             **settings,
+            'origin': origin | settings.get('origin', {}),
         },
     )
 
@@ -117,7 +129,7 @@ def test_table_6_goes_from_no_labelled_line_to_some(tmp_path: pathlib.Path) -> N
         fine_tuned(tmp_path / 'ten', 0.1, 0.7),
         fine_tuned(tmp_path / 'ten1', 0.1, 0.9, seed=1, init_from='runs/abpt1'),
     ]
-    write_evaluation(tmp_path / 'abpt', 'line', iou=0.4)
+    write_evaluation(tmp_path / 'abpt', 'line', iou=0.4, step=126_000)
     tables = tables_of(*runs)
     table = tables['table_6']
     assert len(table.rows) == 1
@@ -133,23 +145,73 @@ def test_table_6_goes_from_no_labelled_line_to_some(tmp_path: pathlib.Path) -> N
     }
     # Fine-tuned runs are no LL; the run on points is AA and AL.
     (row,) = tables['figure_6'].rows
-    assert [name for name, value in row.cells.items() if value] == ['AA', 'AL']
+    filled = [name for name, value in row.cells.items() if value]
+    assert filled == ['IoU AA', 'Fscore AA', 'IoU AL', 'Fscore AL']
 
 
 def test_table_6_mixes_no_two_kinds_of_starts(tmp_path: pathlib.Path) -> None:
     """Where it is unclear which run was fine-tuned, 0 % is a row of its own."""
     runs = [fine_tuned(tmp_path / 'five', 0.05, 0.6)]
-    for name, rate in (('x', 1e-3), ('y', 1e-4)):
-        settings = {'head': 'ooc', 'learning_rate': rate}
+    for name, steps in (('x', 600), ('y', 700)):
+        settings = {'head': 'ooc', 'steps': steps}
         runs.append(write_evaluated_run(tmp_path / name, 'abpt', 'line', **settings))
     table = tables_of(*runs)['table_6']
     assert [row.label for row in table.rows] == [
         'CADNet, out of class',
-        'CADNet, out of class, learning_rate=0.001',
-        'CADNet, out of class, learning_rate=0.0001',
+        'CADNet, out of class, steps=600',
+        'CADNet, out of class, steps=700',
     ]
     assert table.rows[0].cells['mIoU 0 %'] is None
     assert all(row.cells['mIoU 0 %'] for row in table.rows[1:])
+
+
+@pytest.mark.parametrize(
+    'start',
+    [
+        {'head': 'ooc', 'learning_rate': 1e-3},
+        {'head': 'ooc', 'seed': 1},
+        {'head': 'ooc', 'variant': 'b1'},
+        {'head': 'cad'},
+    ],
+)
+def test_table_6_joins_no_start_of_another_kind(
+    tmp_path: pathlib.Path, start: dict[str, Any]
+) -> None:
+    runs = [
+        fine_tuned(tmp_path / 'five', 0.05, 0.6),
+        write_evaluated_run(tmp_path / 'x', 'abpt', 'line', iou=0.4, **start),
+    ]
+    row = tables_of(*runs)['table_6'].rows[0]
+    assert row.cells['mIoU 0 %'] is None
+    assert row.cells['mIoU 5 %'] == Mean(0.6, None, 1)
+
+
+@pytest.mark.parametrize(
+    'origin',
+    [
+        {'dataset': 'synlcd/mixed'},
+        {'dataset': None},
+        {'head': 'cad'},
+        {'label_fraction': 0.5},
+    ],
+)
+def test_table_6_has_only_what_learnt_points_first(
+    tmp_path: pathlib.Path, origin: dict[str, Any]
+) -> None:
+    run = fine_tuned(tmp_path / 'five', 0.05, 0.6, origin=origin)
+    assert list(tables_of(run)) == ['all_runs']
+
+
+def test_scores_of_another_step_are_a_row_of_their_own(tmp_path: pathlib.Path) -> None:
+    runs = [
+        write_evaluated_run(tmp_path / str(seed), 'mixed', 'mixed', seed=seed, steps=9)
+        for seed in (0, 1)
+    ]
+    (path,) = (tmp_path / '1').glob('evaluation/*/metrics.json')
+    path.unlink()
+    write_evaluation(tmp_path / '1', 'mixed', step=3)
+    labels = [row.label for row in tables_of(*runs)['table_3'].rows]
+    assert labels == ['CADNet', 'CADNet, at step 3']
 
 
 def test_table_7_adds_losses_and_the_decoder(tmp_path: pathlib.Path) -> None:

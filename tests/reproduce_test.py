@@ -44,6 +44,7 @@ def run_script(*arguments: str) -> list[str]:
 def test_what_is_named_is_prepared_and_run(tmp_path: pathlib.Path) -> None:
     lines = run_script(
         *('reproduce.py', f'--root={tmp_path}', '--study=comparison', '--steps=7'),
+        '--warmup_steps=1',
         *('--seeds=2', '--count=3', '--size=256', '--prepared_dir=p'),
         *('--test_split=test[:25%]', '--num_pictures=2'),
     )

@@ -2,11 +2,18 @@
 
 import json
 import pathlib
+import shutil
 
 import pytest
 
 from cadnet_jax.runs import Mean, group_by, last_evaluations, mean, read_results
 from tests.evaluated_run import write_evaluated_run, write_evaluation
+
+_METRICS = (
+    '{"dataset": "d", "split": "test", "step": 1, "parameters": 1, "miou": 0.1,'
+    ' "macc": null, "mfscore": null, "defect_iou": null,'
+    ' "classes": {"background": {"pixels": 1}}}'
+)
 
 
 def test_mean_and_sample_standard_deviation_of_what_is_defined() -> None:
@@ -52,7 +59,10 @@ def test_of_several_evaluations_the_one_after_the_most_steps_counts(
 def test_a_run_without_an_evaluation_is_told_how_to_make_one(
     tmp_path: pathlib.Path,
 ) -> None:
-    """The command can be pasted, also where the folder has a blank in its name."""
+    """The command can be pasted, also where the folder has a blank in its name.
+
+    Beside one that has some, it is left out.
+    """
     workdir = tmp_path / 'my run'
     write_evaluated_run(workdir, 'line', 'line')
     (path,) = workdir.glob('evaluation/*/metrics.json')
@@ -62,6 +72,18 @@ def test_a_run_without_an_evaluation_is_told_how_to_make_one(
     message = str(error.value)
     assert message.startswith(f'{workdir}: no evaluation')
     assert message.endswith(f"experiments/evaluate.py --workdir='{workdir}'")
+    other = write_evaluated_run(tmp_path / 'other', 'line', 'line')
+    assert [r.workdir for r in read_results([str(workdir), other])] == [other]
+
+
+def test_two_evaluations_of_the_same_weights_and_pairs_are_refused(
+    tmp_path: pathlib.Path,
+) -> None:
+    workdir = write_evaluated_run(tmp_path / 'a', 'line', 'line', steps=9)
+    (path,) = (tmp_path / 'a').glob('evaluation/*')
+    shutil.copytree(path, path.with_name(f'{path.name}-tile512'))
+    with pytest.raises(ValueError, match=f'{path} and {path}-tile512 are evaluations'):
+        last_evaluations(read_results([workdir]))
 
 
 @pytest.mark.parametrize('name', ['config.json', 'dataset.json'])
@@ -79,6 +101,9 @@ def test_what_is_no_work_directory_is_named(tmp_path: pathlib.Path, name: str) -
         ('7', 'damaged'),
         ('[]', 'lacks dataset'),
         ('{"dataset": "synlcd/line"}', 'lacks split, step'),
+        (_METRICS.replace('{"background": {"pixels": 1}}', '{}'), 'damaged'),
+        (_METRICS.replace('{"background": {"pixels": 1}}', '[]'), 'damaged'),
+        (_METRICS.replace('"miou": 0.1', '"miou": "x"'), 'damaged'),
     ],
 )
 def test_damaged_metrics_are_named(

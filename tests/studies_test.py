@@ -99,7 +99,8 @@ def test_what_studies_share_is_run_once_and_seed_by_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    ('name', 'value'), [('head', 'ooc'), ('seed', 1), ('label_fraction', 0.5)]
+    ('name', 'value'),
+    [('head', 'ooc'), ('seed', 1), ('label_fraction', 0.5), ('balance', 'none')],
 )
 def test_what_the_studies_set_is_not_overridden_in_silence(
     name: str, value: object
@@ -107,6 +108,21 @@ def test_what_the_studies_set_is_not_overridden_in_silence(
     base = configs.replace(BASE, **{name: value})
     with pytest.raises(ValueError, match=f'--{name}={value}: .* leave it out'):
         studies.runs_of(['comparison'], base, seeds=1)
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'contrastive_weight': 0.0}, 'need that loss'),
+        ({'warmup_steps': 8}, 'warm-up has to end before the last step'),
+    ],
+)
+def test_settings_that_no_study_can_have_are_refused(
+    values: dict[str, object], message: str
+) -> None:
+    base = configs.replace(BASE, **values)
+    with pytest.raises(ValueError, match=message):
+        studies.runs_of(['ablation'], base, seeds=1)
 
 
 def test_a_run_is_trained_and_tested_once(
@@ -125,10 +141,15 @@ def test_a_run_is_trained_and_tested_once(
     }
     assert tested == {('synlcd/line', 8), ('synlcd/abpt', 8)}
 
+    other_tiles = tmp_path / run.name / 'evaluation' / 'synlcd-abpt-test-8-tile64'
+    shutil.copytree(tmp_path / run.name / 'evaluation/synlcd-abpt-test-8', other_tiles)
+    metrics = json.loads((other_tiles / 'metrics.json').read_text())
+    write_json(other_tiles / 'metrics.json', {**metrics, 'tile_size': 64})
+
     monkeypatch.setattr(studies, 'train', None)
     shutil.rmtree(tmp_path / run.name / 'evaluation/synlcd-abpt-test-8')
     assert studies.complete(run, tmp_path, data_dirs, split='test')
-    assert len(list(tmp_path.glob('*/evaluation/*/metrics.json'))) == 2
+    assert len(list(tmp_path.glob('*/evaluation/*/metrics.json'))) == 3
     shutil.rmtree(tmp_path / run.name / 'checkpoints')
     elsewhere = {
         kind: shutil.copytree(path, tmp_path / 'elsewhere' / kind / path.name)
@@ -171,7 +192,7 @@ def test_a_damaged_evaluation_is_named(
     path = tmp_path / run.name / 'evaluation' / 'x' / 'metrics.json'
     path.parent.mkdir(parents=True)
     path.write_text('{"dataset": ')
-    with pytest.raises(ValueError, match=f'{path}: damaged .* Delete its folder'):
+    with pytest.raises(ValueError, match=f'{path}: damaged .* delete its folder'):
         studies.complete(run, tmp_path, data_dirs, split='test')
 
 
@@ -208,6 +229,16 @@ def test_fine_tuning_goes_on_from_the_weights_of_another_run(
     assert before.tolist() == after.tolist()
     samples = json.loads((tmp_path / tuned.name / 'train_samples.json').read_text())
     assert len(samples['ids']) == 2
+    origin = json.loads((tmp_path / tuned.name / 'started_from.json').read_text())
+    assert origin == {
+        'init_from': str(tmp_path / start.name / 'checkpoints' / 'latest' / '8'),
+        'dataset': 'synlcd/abpt',
+        'label_fraction': 1.0,
+        'head': 'segformer',
+        'seed': 0,
+        'step': 8,
+    }
+    assert not (tmp_path / start.name / 'started_from.json').exists()
 
 
 def test_a_run_that_was_stopped_is_not_complete(

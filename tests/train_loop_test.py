@@ -282,6 +282,18 @@ def test_a_work_directory_of_other_settings_is_refused(
         train_loop.train(other, whole)
 
 
+def test_scores_of_other_settings_are_refused_also_without_checkpoints(
+    config: Config, whole: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """They would pass for scores of the new ones."""
+    for name in ('config.json', 'dataset.json'):
+        shutil.copy(whole / name, tmp_path / name)
+    (tmp_path / 'evaluation' / 'x').mkdir(parents=True)
+    (tmp_path / 'evaluation' / 'x' / 'metrics.json').touch()
+    with pytest.raises(ValueError, match=r'learning_rate: 6e-05 -> 0\.1.*--workdir'):
+        train_loop.train(_changed(config, 'optim', learning_rate=0.1), tmp_path)
+
+
 def test_a_work_directory_of_other_data_is_refused(
     config: Config, whole: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
