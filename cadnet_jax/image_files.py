@@ -1,17 +1,21 @@
 """Image, JSON and text files: whole or not at all, in both directions.
 
 Reading refuses what a decoder would quietly complete (a truncated JPEG has a grey
-lower half), and what would fill the memory; writing goes to a temporary name that is
-renamed once it is complete.
+lower half), and what would fill the memory. A PNG proves by checksums that nothing in
+it has changed; of other files a change that leaves them decodable goes unseen. Writing
+goes to a temporary name that is renamed once it is complete.
 """
 
+import contextlib
 import io
 import json
 import os
 import pathlib
 import re
+import threading
 import warnings
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -24,6 +28,9 @@ _JPEG_END = 0xD9
 # In a JPEG's entropy-coded data, 0xFF stands for itself when a 0 follows and for a
 # restart marker (0xD0 to 0xD7); 0xFF may be repeated ahead of a marker.
 _JPEG_MARKER = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]', re.DOTALL)
+_TIFF_SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
+
+_STDERR = threading.Lock()
 
 _MOST_BYTES = 2**31 - 1  # OpenCV decodes no more
 
@@ -57,6 +64,37 @@ def _jpeg_fault(data: bytes) -> str | None:
         length = int.from_bytes(data[marker.end() : marker.end() + 2])
         position = marker.end() + max(length, 2)
     return 'a truncated JPEG'
+
+
+def _tiff_fault(data: bytes) -> str | None:
+    """Why `data` is no whole TIFF file, or None.
+
+    OpenCV decodes what is in front of a fault, leaves the rest black and says nothing.
+    """
+    with warnings.catch_warnings(), _stderr_held_back():
+        warnings.simplefilter('ignore')
+        try:
+            image = Image.open(io.BytesIO(data))
+        except Exception:  # what Pillow does not know is left to OpenCV
+            return None
+        try:
+            image.load()
+        except Exception:
+            return 'a damaged TIFF'
+    return None
+
+
+@contextlib.contextmanager
+def _stderr_held_back() -> Iterator[None]:
+    """For Pillow's libtiff, which writes to the file descriptor itself."""
+    with _STDERR, open(os.devnull, 'wb') as nowhere:
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _size_fault(data: bytes) -> str | None:
@@ -108,13 +146,35 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         fault = _png_fault(data)
     elif data.startswith(_JPEG_SIGNATURE):
         fault = _jpeg_fault(data)
+    elif data.startswith(_TIFF_SIGNATURES):
+        fault = _tiff_fault(data)
     if fault:
         raise ValueError(f'{path}: {fault}; copy or export the file again.')
     return data
 
 
-def not_an_image(path: str | os.PathLike[str]) -> ValueError:
-    """The error for a file of which no pixels can be had."""
+def stored_pixels(path: str | os.PathLike[str], data: bytes) -> np.ndarray:
+    """The pixels of the file `path`, whose bytes are `data`, turned by its EXIF.
+
+    Returns:
+        uint8 or uint16, as they are stored: [H, W], or [H, W, 3], BGR.
+
+    Raises:
+        ValueError: it is no image, or its pixels are of another type.
+    """
+    # Unlike IMREAD_UNCHANGED these turn a mask as `read_image` turns its image.
+    pixels = decode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    if pixels is None:
+        raise _not_an_image(path)
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ValueError(
+            f'{path}: pixels of the type {pixels.dtype}; export the file with 8 or 16 '
+            'bits, as whole numbers without a sign.'
+        )
+    return pixels
+
+
+def _not_an_image(path: str | os.PathLike[str]) -> ValueError:
     return ValueError(
         f'{path}: not an image that can be read (damaged, or of another format); '
         'give a PNG, JPEG, BMP, TIFF or WebP file.'
@@ -133,11 +193,15 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is empty, truncated, damaged, too large or not an image.
+        ValueError: it is empty, truncated, damaged, too large or not an image, or its
+            pixels are signed, or not of 8 or 16 bits.
     """
-    image = decode(read_bytes(path))
+    data = read_bytes(path)
+    if data.startswith(_TIFF_SIGNATURES):
+        stored_pixels(path, data)  # raises where `decode` would reinterpret the bits
+    image = decode(data)
     if image is None:
-        raise not_an_image(path)
+        raise _not_an_image(path)
     return image
 
 

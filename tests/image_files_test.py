@@ -3,11 +3,13 @@
 import json
 import os
 import pathlib
+import struct
 import zlib
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, UnidentifiedImageError
 
 from cadnet_jax import image_files
 
@@ -22,7 +24,7 @@ def encoded(suffix: str, *parameters: int) -> bytes:
     return cv2.imencode(suffix, smooth_image()[:, :, ::-1], parameters)[1].tobytes()
 
 
-PNG, JPEG = encoded('.png'), encoded('.jpg')
+PNG, JPEG, TIFF = encoded('.png'), encoded('.jpg'), encoded('.tif')
 PROGRESSIVE = encoded('.jpg', cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
 
 
@@ -77,6 +79,8 @@ def test_every_kind_of_png_becomes_three_channels_of_eight_bits(
         (JPEG[:10], 'truncated JPEG'),
         (JPEG[: len(JPEG) // 2] + bytes(len(JPEG) // 2), 'truncated JPEG'),
         (encoded('.bmp')[:-99], 'not an image'),
+        (TIFF[: len(TIFF) // 2] + bytes(99) + TIFF[len(TIFF) // 2 + 99 :], 'damaged T'),
+        (TIFF[:-99], 'not an image'),
     ],
 )
 def test_a_bad_file_is_named_with_the_fault(
@@ -90,6 +94,32 @@ def test_a_bad_file_is_named_with_the_fault(
     assert str(path) in str(error.value)
     assert len(str(error.value).splitlines()) == 1
     assert capfd.readouterr() == ('', '')
+
+
+@pytest.mark.parametrize('shape', [(5, 6), (5, 6, 3)])
+@pytest.mark.parametrize('kind', ['i1', 'i2', 'i4', 'f4', 'f8'])
+def test_signed_and_real_numbers_are_refused_by_their_type(
+    kind: str, shape: tuple[int, ...], tmp_path: pathlib.Path
+) -> None:
+    """Whatever the values are: -1 would be taken for 255, and 300 for 1."""
+    path = tmp_path / 'image.tif'
+    cv2.imwrite(str(path), np.ones(shape, kind))
+    with pytest.raises(ValueError, match=f'of the type {np.dtype(kind)}; ') as error:
+        image_files.read_image(path)
+    assert str(error.value).startswith(f'{path}: ')
+
+
+def test_a_tiff_that_pillow_does_not_know_is_not_taken_for_damaged(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Four grey channels: the tag 262 says that they are no colours."""
+    path = tmp_path / 'image.tif'
+    data = cv2.imencode('.tif', np.full((3, 4, 4), 9, np.uint8))[1].tobytes()
+    colours, grey = (struct.pack('<HHIHH', 262, 3, 1, value, 0) for value in (2, 1))
+    path.write_bytes(data.replace(colours, grey))
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(path)
+    assert np.all(image_files.read_image(path) == 9)
 
 
 def test_a_huge_header_is_refused_before_it_is_decoded(

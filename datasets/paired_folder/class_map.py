@@ -26,7 +26,7 @@ from PIL import Image, ImageOps
 
 from cadnet_jax.datasets.csv_files import read_rows, write_rows
 from cadnet_jax.datasets.encoding import IGNORED
-from cadnet_jax.image_files import decode, not_an_image, read_bytes
+from cadnet_jax.image_files import decode, read_bytes, stored_pixels
 
 BACKGROUND, IGNORED_NAME = 'background', 'ignored'
 COLUMNS = ('value', 'name')
@@ -208,14 +208,7 @@ def read_mask(path: str | os.PathLike[str], *, coloured: bool) -> MaskPixels:
         hint = 'these are indices of its palette; add lines for them, or use colours'
     array = None if coloured else indices
     if array is None:
-        # Unlike IMREAD_UNCHANGED these turn a mask as `read_image` turns its image.
-        array = decode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
-    if array is None:
-        raise not_an_image(path)
-    if array.dtype not in (np.uint8, np.uint16):
-        raise ValueError(
-            f'{path}: pixels of the type {array.dtype}; give a mask of 8 or 16 bits.'
-        )
+        array = stored_pixels(path, data)
     if (array == array[:1, :1]).all() and _transparency_varies(data):
         raise ValueError(
             f'{path}: one colour, of which parts are transparent; export the mask '
