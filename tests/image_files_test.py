@@ -9,6 +9,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from cadnet_jax import image_files
@@ -94,6 +95,18 @@ def test_a_bad_file_is_named_with_the_fault(
     assert str(path) in str(error.value)
     assert len(str(error.value).splitlines()) == 1
     assert capfd.readouterr() == ('', '')
+
+
+@pytest.mark.parametrize(('kind', 'channels'), [('u1', 1), ('u1', 3), ('u2', 1)])
+def test_tiled_tiffs_give_their_pixels(
+    kind: str, channels: int, tmp_path: pathlib.Path
+) -> None:
+    """Also those of tiles that go beyond the image."""
+    path, pixels = tmp_path / 'image.tif', smooth_image()[..., :channels]
+    stored = pixels.astype(kind) * (256 if kind == 'u2' else 1)
+    tifffile.imwrite(path, stored.squeeze(), tile=(32, 32))
+    expected = np.broadcast_to(pixels, (40, 56, 3))
+    np.testing.assert_array_equal(image_files.read_image(path), expected)
 
 
 @pytest.mark.parametrize('shape', [(5, 6), (5, 6, 3)])
