@@ -201,11 +201,33 @@ def test_splits_never_cut_through_a_group(seed: int) -> None:
     assert set(draw_splits(pairs, Options(split_seed=seed + 1))) != set(drawn)
 
 
-def test_a_few_large_groups_fill_all_splits() -> None:
-    pairs = make_pairs({'a': 50, 'b': 1, 'c': 1})
-    assert len({pair.split for pair in draw_splits(pairs, Options())}) == 3
+@pytest.mark.parametrize(
+    ('sizes', 'expected'),
+    [
+        ([50, 1, 1], [50, 1, 1]),
+        ([5, 90, 5], [90, 5, 5]),
+        ([10, 20, 200, 20, 10], [210, 30, 20]),
+        ([10, 60, 30], [60, 30, 10]),
+        ([5, 50, 5, 40], [90, 5, 5]),
+        ([50] * 10, [400, 50, 50]),
+        ([1] * 8 + [31, 29, 11, 10, 11], [79, 11, 10]),
+    ],
+)
+@pytest.mark.parametrize('seed', range(8))
+def test_a_few_large_groups_come_as_near_to_the_shares_as_they_can(
+    seed: int, sizes: list[int], expected: list[int]
+) -> None:
+    """Whatever the seed is: else most pairs may end up in a split for tests."""
+    pairs = make_pairs({f'group {i}': size for i, size in enumerate(sizes)})
+    counts = Counter(
+        pair.split for pair in draw_splits(pairs, Options(split_seed=seed))
+    )
+    assert [counts[split] for split in ('train', 'val', 'test')] == expected
+
+
+def test_fewer_groups_than_splits_are_refused() -> None:
     with pytest.raises(ValueError, match=r'2 groups cannot fill the 3 splits'):
-        draw_splits(pairs[:51], Options())
+        draw_splits(make_pairs({'a': 50, 'b': 1}), Options())
 
 
 def test_groups_can_be_part_of_the_names(tmp_path: pathlib.Path) -> None:

@@ -41,6 +41,7 @@ from cadnet_jax.image_files import SUFFIXES
 MANIFEST, CLASSES = 'manifest.csv', 'classes.csv'
 COLUMNS = ('image', 'reference', 'mask', 'split', 'group')
 
+_LARGE_GROUP = 0.25  # of the smallest split; the order of smaller ones is drawn
 _SPLIT_NAME = re.compile('(?!all$)[A-Za-z][A-Za-z0-9_]*')
 
 
@@ -137,6 +138,9 @@ def init_manifest(directory: pathlib.Path, options: Options) -> list[pathlib.Pat
 def draw_splits(pairs: list[PairFiles], options: Options) -> list[PairFiles]:
     """`pairs`, each in a split: drawn by seed, group by group, where none is given.
 
+    Large groups are placed first, in the order of their sizes, so that the small ones
+    can make up for what is left to the shares.
+
     Raises:
         ValueError: some pairs have a split and some have none, or there are fewer
             groups than splits.
@@ -158,12 +162,14 @@ def draw_splits(pairs: list[PairFiles], options: Options) -> list[PairFiles]:
         )
     wanted = {name: share / total * len(pairs) for name, share in shares.items()}
     names = sorted(sizes)
-    order = np.random.default_rng(options.split_seed).permutation(len(names))
+    order = np.random.default_rng(options.split_seed).permutation(len(names)).tolist()
+    large = _LARGE_GROUP * min(wanted.values())
+    order.sort(key=lambda index: -max(sizes[names[index]], large))
     split_of: dict[str, str] = {}
     for position, index in enumerate(order):
         empty = [name for name in shares if name not in split_of.values()]
         left = len(order) - position
-        # The last groups go to splits that have none yet; else to the emptiest.
+        # The last groups go to splits that have none; else to the one that lacks most.
         open_splits = empty if left <= len(empty) else list(shares)
         name = max(open_splits, key=lambda split: wanted[split])
         split_of[names[index]] = name
