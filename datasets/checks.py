@@ -90,7 +90,7 @@ KINDS = {
     'unused': Kind(
         False,
         'file belongs to no pair',
-        'Give it the name of its image, or take it out.',
+        'Give it the name of its image or a line in the manifest, or take it out.',
     ),
 }
 

@@ -30,7 +30,7 @@ from tqdm import tqdm
 from cadnet_jax.datasets import checks, disk_shuffling
 from cadnet_jax.datasets.encoding import IGNORED, encode_png
 
-_LISTED_PROBLEMS = 20
+_LISTED = 20
 _Item = TypeVar('_Item')
 
 
@@ -125,12 +125,17 @@ def shuffle_70_30(
 
 def raise_problems(problems: Sequence[str], *, remedy: str) -> None:
     """Raises a ValueError that lists `problems` (the first 20), if there are any."""
-    if not problems:
-        return
-    listed = '; '.join(problems[:_LISTED_PROBLEMS])
-    if len(problems) > _LISTED_PROBLEMS:
-        listed += f'; and {len(problems) - _LISTED_PROBLEMS} more'
-    raise ValueError(f'bad files ({len(problems)}): {listed}. {remedy}')
+    if problems:
+        raise ValueError(
+            f'bad files ({len(problems)}): {list_first(problems)}. {remedy}'
+        )
+
+
+def list_first(items: Sequence[object]) -> str:
+    """The first 20 of `items` on a line, and how many more there are."""
+    listed = '; '.join(map(str, items[:_LISTED]))
+    more = len(items) - _LISTED
+    return f'{listed}; and {more} more' if more > 0 else listed
 
 
 def prepare(

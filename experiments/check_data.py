@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
         raise ValueError('give one of --source_dir, --data_dir and --init_manifest.')
     options, path = builder_flags.paired_folder_options(), pathlib.Path(given[0].value)
     if _INIT_MANIFEST.value:
-        print('Written:', *manifest.init_manifest(path, options))
+        print(manifest.init_manifest(path, options).describe())
         return
     output_dir = pathlib.Path(_OUTPUT_DIR.value)
     if _DATA_DIR.value:

@@ -102,6 +102,41 @@ def test_what_belongs_to_no_pair_is_listed(tmp_path: pathlib.Path) -> None:
     assert len(source.pairs) == 10
 
 
+def test_what_a_first_manifest_leaves_out_is_said(tmp_path: pathlib.Path) -> None:
+    """At once, and by every check that follows."""
+    write_tiny_pairs(tmp_path)
+    left = [
+        (tmp_path / f'mask/{i}.png').rename(tmp_path / f'mask/{i}_mask.png')
+        for i in range(3)
+    ]
+    for number in range(22):
+        left.append(write(tmp_path / f'reference/r{number:02}.png', REFERENCE))
+    (tmp_path / 'mask/notes.txt').write_text('')
+    text = init_manifest(tmp_path, Options(without_mask='unlabelled')).describe()
+    assert 'Pairs: 10, of which 3 have no mask' in text
+    assert 'Files of no pair: 26: ' in text and text.endswith('; and 6 more')
+    assert set(read_source(tmp_path, Options()).unused) == set(left)
+
+
+def test_a_file_that_no_line_names_is_listed(tmp_path: pathlib.Path) -> None:
+    """However a line writes its path; not what stands in other folders."""
+    names = ('a/1.png', 'a/2.png', 'a/3.JPG', 'r/golden.png', 'r/old.png', 'b/4.png')
+    write_images(tmp_path, *names, 'm.png')
+    (tmp_path / 'a/link.png').symlink_to('2.png')
+    (tmp_path / 'a/.hidden.png').write_text('')
+    write_manifest(
+        tmp_path,
+        './a/1.png,b/../r/golden.png,m.png,,',
+        'a/link.png,r/golden.png,defect_free,,',
+    )
+    source = read_source(tmp_path, ONE_SPLIT)
+    names_left = [path.relative_to(tmp_path).as_posix() for path in source.unused]
+    assert names_left == ['a/3.JPG', 'r/old.png']
+    os.rename(tmp_path / 'a/3.JPG', os.fsencode(f'{tmp_path}/a/\udcff.png'))
+    with pytest.raises(ValueError, match=r'udcff\.png.*: no name in UTF-8'):
+        read_source(tmp_path, ONE_SPLIT)
+
+
 def test_names_are_equal_in_either_form_of_unicode(tmp_path: pathlib.Path) -> None:
     """Else a mask from macOS would be missed, and its pair taken for defect-free."""
     composed, decomposed = (unicodedata.normalize(f, 'é') for f in ('NFC', 'NFD'))
@@ -158,8 +193,10 @@ def test_a_first_manifest_means_what_the_folders_mean(tmp_path: pathlib.Path) ->
         write(tmp_path / f'mask/{name}.png', MASK)
     shutil.rmtree(tmp_path / 'mask/x y')
     options = Options(without_mask='unlabelled', splits={'train': 2, 'test': 1})
-    written = init_manifest(tmp_path, options)
+    first = init_manifest(tmp_path, options)
+    written = first.written
     assert [path.name for path in written] == ['classes.csv', 'manifest.csv']
+    assert 'Pairs: 4, of which 2 have no mask' in first.describe()
     from_manifest = read_source(tmp_path, Options())
     assert from_manifest.class_map.ids == {0: 0, 255: 1}
     written[1].unlink()

@@ -35,7 +35,7 @@ from cadnet_jax.datasets.paired_folder.pair_reading import (
     UNLABELLED,
     PairFiles,
 )
-from cadnet_jax.datasets.preparation import raise_problems
+from cadnet_jax.datasets.preparation import list_first, raise_problems, visible
 from cadnet_jax.image_files import SUFFIXES
 
 MANIFEST, CLASSES = 'manifest.csv', 'classes.csv'
@@ -63,7 +63,7 @@ class Source(NamedTuple):
     directory: pathlib.Path
     pairs: list[PairFiles]
     class_map: ClassMap
-    unused: list[pathlib.Path]  # files in the folders that belong to no pair
+    unused: list[pathlib.Path]  # files in its folders that belong to no pair
 
     @property
     def fingerprint(self) -> str:
@@ -71,7 +71,7 @@ class Source(NamedTuple):
         state = hashlib.blake2b(repr(self.class_map[1:]).encode(), digest_size=6)
         for pair in self.pairs:
             said: list[Any] = [pair.id, pair.without_mask, pair.split, pair.group]
-            for path in filter(None, (pair.image, pair.reference, pair.mask)):
+            for path in pair.paths:
                 said.append(os.path.relpath(path, self.directory))
                 if path.is_file():
                     said += [path.stat().st_size, path.stat().st_mtime_ns]
@@ -101,7 +101,28 @@ def read_source(directory: pathlib.Path, options: Options) -> Source:
     return Source(directory, draw_splits(pairs, options), classes, unused)
 
 
-def init_manifest(directory: pathlib.Path, options: Options) -> list[pathlib.Path]:
+class FirstManifest(NamedTuple):
+    """What `init_manifest` wrote, and what it found no partner for."""
+
+    written: list[pathlib.Path]
+    pairs: list[PairFiles]
+    unused: list[pathlib.Path]
+
+    def describe(self) -> str:
+        """Lines to be printed."""
+        without = sum(not pair.mask for pair in self.pairs)
+        lines = [
+            f'Written: {" ".join(map(str, self.written))}',
+            f'Pairs: {len(self.pairs):,}, of which {without:,} have no mask',
+        ]
+        if self.unused:
+            lines.append(
+                f'Files of no pair: {len(self.unused):,}: {list_first(self.unused)}'
+            )
+        return '\n'.join(lines)
+
+
+def init_manifest(directory: pathlib.Path, options: Options) -> FirstManifest:
     """Writes a first manifest.csv, and a first classes.csv where there is none.
 
     Raises:
@@ -111,7 +132,7 @@ def init_manifest(directory: pathlib.Path, options: Options) -> list[pathlib.Pat
     manifest, classes = directory / MANIFEST, directory / CLASSES
     if manifest.exists():
         raise ValueError(f'{manifest} is there already; move it away for a new one.')
-    pairs, _ = _find_pairs(directory, options)
+    pairs, unused = _find_pairs(directory, options)
     pairs = draw_splits(pairs, options)
     written = [manifest]
     if not (options.classes or classes.exists()):
@@ -132,7 +153,7 @@ def init_manifest(directory: pathlib.Path, options: Options) -> list[pathlib.Pat
         for pair in pairs
     ]
     write_rows(manifest, COLUMNS, rows)
-    return written
+    return FirstManifest(written, pairs, unused)
 
 
 def draw_splits(pairs: list[PairFiles], options: Options) -> list[PairFiles]:
@@ -190,8 +211,18 @@ def _find_pairs(
         for pair in pairs
         if not pair.group
     ]
-    for pair in pairs:
-        problems += _path_problems(pair, directory, options.allow_outside)
+    files = dict.fromkeys(path for pair in pairs for path in pair.paths)
+    problems += [
+        f'{str(path)!r}: no name in UTF-8'
+        for path in (*files, *unused)
+        if not _is_utf8(path)
+    ]
+    if not options.allow_outside:
+        problems += [
+            f'{path}: outside {directory}; put it there, or allow it by --allow_outside'
+            for path in files
+            if _is_utf8(path) and not _is_inside(path, directory)
+        ]
     ids = Counter(pair.id for pair in pairs)
     problems += [
         f'{directory / id}.*: there are {n} pairs with this image or name'
@@ -231,7 +262,23 @@ def _from_manifest(
                 row.get('group', '') or _group(id, '', options),
             )
         )
-    return pairs, [], problems
+    return pairs, _unused_beside(pairs), problems
+
+
+def _unused_beside(pairs: Sequence[PairFiles]) -> list[pathlib.Path]:
+    """Image files in the folders of the pairs' files that no pair uses."""
+    files = [path for pair in pairs for path in pair.paths if _is_utf8(path)]
+    used = {os.path.realpath(path) for path in files}
+    # Folders by what they are: one may be written in several ways.
+    folders = {os.path.realpath(path.parent): path.parent for path in files}
+    return [
+        path
+        for folder in folders.values()
+        if folder.is_dir()
+        for path in visible(folder)
+        if path.suffix.lower() in SUFFIXES and path.is_file()
+        if os.path.realpath(path) not in used
+    ]
 
 
 def _from_folders(
@@ -311,9 +358,7 @@ def _list_folder(
             path = base / name
             key = path.relative_to(folder).with_suffix('').as_posix()
             key = unicodedata.normalize('NFC', key)
-            if not _is_utf8(path):
-                problems.append(f'{str(path)!r}: no name in UTF-8')
-            elif path.suffix.lower() not in SUFFIXES:
+            if path.suffix.lower() not in SUFFIXES:
                 unused.append(path)
             elif key in files:
                 problems.append(f'{path}: {files[key].name} has the same name')
@@ -322,22 +367,10 @@ def _list_folder(
     return files
 
 
-def _path_problems(
-    pair: PairFiles, directory: pathlib.Path, allow_outside: bool
-) -> list[str]:
-    problems = []
-    base = os.path.realpath(directory)
-    for path in filter(None, (pair.image, pair.reference, pair.mask)):
-        if not _is_utf8(path):
-            problems.append(f'{str(path)!r}: no name in UTF-8')
-            continue
-        real = os.path.realpath(path)
-        if not allow_outside and not pathlib.Path(real).is_relative_to(base):
-            problems.append(
-                f'{path}: outside {directory}; put it there, or allow it by '
-                '--allow_outside'
-            )
-    return problems
+def _is_inside(path: pathlib.Path, directory: pathlib.Path) -> bool:
+    """Whether a file is below `directory`, wherever links lead."""
+    real = pathlib.Path(os.path.realpath(path))
+    return real.is_relative_to(os.path.realpath(directory))
 
 
 def _is_utf8(path: pathlib.Path) -> bool:

@@ -26,6 +26,11 @@ class PairFiles(NamedTuple):
     split: str
     group: str
 
+    @property
+    def paths(self) -> list[pathlib.Path]:
+        """Of image, reference and mask, where there is one."""
+        return [path for path in (self.image, self.reference, self.mask) if path]
+
 
 class EncodedPair(NamedTuple):
     """What a worker process hands back to be written."""
@@ -52,7 +57,7 @@ def read_pair(files: PairFiles, class_map: ClassMap) -> LabelledPair:
         mask=_read_mask(files, class_map, image.shape[:2]),
         split=files.split,
         group=files.group,
-        files=[str(p) for p in (files.image, files.reference, files.mask) if p],
+        files=[str(path) for path in files.paths],
     )
 
 
@@ -88,7 +93,7 @@ def encode_files(class_map: ClassMap, files: PairFiles) -> EncodedPair:
 def _faults_of_files(files: PairFiles, class_map: ClassMap) -> list[Finding]:
     """Reads each file by itself, so that all that is wrong is known at once."""
     findings = []
-    for path in filter(None, (files.image, files.reference, files.mask)):
+    for path in files.paths:
         kind = 'unreadable'
         try:
             read_image(path)
