@@ -143,13 +143,17 @@ def _given(names: Any) -> dict[str, Any]:
 
 
 def _parse_splits(texts: list[str]) -> dict[str, float]:
+    from cadnet_jax.datasets.paired_folder.manifest import split_name_fault
+
     shares: dict[str, float] = {}
     for text in texts:
-        match = re.fullmatch(r'([A-Za-z]\w*)=(\d+(?:\.\d+)?)', text.strip(), re.ASCII)
-        if not match or not float(match[2]) or match[1] in (*shares, 'all'):
+        match = re.fullmatch(r'(.+)=(\d+(?:\.\d+)?)', text.strip(), re.ASCII)
+        if not match or not float(match[2]) or match[1] in shares:
             raise ValueError(
                 f'--splits: {text!r} is not NAME=SHARE with a name of its own and a '
                 'share above 0, such as train=80,test=20.'
             )
+        if fault := split_name_fault(match[1], shares):
+            raise ValueError(f'--splits: {fault}.')
         shares[match[1]] = float(match[2])
     return shares

@@ -92,7 +92,16 @@ def test_errors_end_in_status_1_and_are_all_written(tmp_path: pathlib.Path) -> N
         (['--source_dir=.', '--splits=train'], "--splits: 'train' is not NAME=SHARE"),
         (['--source_dir=.', '--splits=a=1,a=2'], "'a=2' is not NAME=SHARE"),
         (['--source_dir=.', '--splits=a=0'], "'a=0' is not NAME=SHARE"),
-        (['--source_dir=.', '--splits=prüf=1'], "'prüf=1' is not NAME=SHARE"),
+        (['--source_dir=.', '--splits=prüf=1'], "'prüf' cannot be the name of a split"),
+        (['--source_dir=.', '--splits=ALL=1'], "'ALL' cannot be the name of a split"),
+        (
+            ['--source_dir=.', '--splits=train=1,Train=2'],
+            "the split 'Train' is there with other capitals",
+        ),
+        (
+            ['--source_dir=.', f'--splits={"a" * 41}=1'],
+            f"'{'a' * 41}' cannot be the name of a split",
+        ),
         (['--source_dir=.', '--without_mask=good'], 'without_mask'),
         (['--source_dir=.', '--workers=0'], 'workers'),
     ],

@@ -309,7 +309,13 @@ def test_files_outside_are_refused_unless_they_are_allowed(
         (['a.png,r.png,,,'], r'a\.png: no mask.*--without_mask=defect_free'),
         (['a.png,r.png,m.png,,', 'a.png,m.png,m.png,,'], r'/a\.\*: there are 2 pairs'),
         (['a.png,r.png,m.png,all,'], "line 2: 'all' cannot be the name of a split"),
+        (['a.png,r.png,m.png,All,'], "line 2: 'All' cannot be the name of a split"),
         (['a.png,r.png,m.png,a/b,'], "line 2: 'a/b' cannot be the name of a split"),
+        ([f'a.png,r.png,m.png,{"a" * 41},'], f"'{'a' * 41}' cannot be the name"),
+        (
+            ['a.png,r.png,m.png,test,', 'r.png,a.png,m.png,Test,'],
+            "line 3: the split 'Test' is there with other capitals",
+        ),
         (
             ['a.png,r.png,m.png,train,', 'r.png,r.png,m.png,,'],
             r'r\.png: no split, but other pairs have one',

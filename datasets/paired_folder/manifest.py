@@ -22,7 +22,7 @@ import pathlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +42,8 @@ MANIFEST, CLASSES = 'manifest.csv', 'classes.csv'
 COLUMNS = ('image', 'reference', 'mask', 'split', 'group')
 
 _LARGE_GROUP = 0.25  # of the smallest split; the order of smaller ones is drawn
-_SPLIT_NAME = re.compile('(?!all$)[A-Za-z][A-Za-z0-9_]*')
+# A part of file names, and 'all' means all splits.
+_SPLIT_NAME = re.compile('(?!(?i:all)$)[A-Za-z][A-Za-z0-9_]{0,39}')
 
 
 class Options(NamedTuple):
@@ -199,6 +200,18 @@ def draw_splits(pairs: list[PairFiles], options: Options) -> list[PairFiles]:
     return sorted(drawn, key=lambda pair: list(shares).index(pair.split))
 
 
+def split_name_fault(name: str, others: Iterable[str]) -> str | None:
+    """Why `name` cannot be that of a split beside `others`, or None."""
+    if not _SPLIT_NAME.fullmatch(name):
+        return (
+            f'{name!r} cannot be the name of a split: it begins with a letter, has '
+            "letters, digits and _, 40 at most, and is not 'all'"
+        )
+    if name.lower() in map(str.lower, others):
+        return f'the split {name!r} is there with other capitals as well'
+    return None
+
+
 def _find_pairs(
     directory: pathlib.Path, options: Options
 ) -> tuple[list[PairFiles], list[pathlib.Path]]:
@@ -240,14 +253,17 @@ def _from_manifest(
 ) -> tuple[list[PairFiles], list[pathlib.Path], list[str]]:
     path = directory / MANIFEST
     pairs, problems = [], []
+    splits: list[str] = []
     for line, row in read_rows(path, required=COLUMNS[:2], optional=COLUMNS[2:]):
         where = f'{path}, line {line}'
         if not (row['image'] and row['reference']):
             problems.append(f'{where}: image or reference is empty')
             continue
         split = row.get('split', '')
-        if split and not _SPLIT_NAME.fullmatch(split):
-            problems.append(f'{where}: {split!r} cannot be the name of a split')
+        if split and split not in splits:
+            if fault := split_name_fault(split, splits):
+                problems.append(f'{where}: {fault}')
+            splits.append(split)
         mask = row.get('mask', '')
         said = mask in (DEFECT_FREE, UNLABELLED)
         id = _id(directory / row['image'], directory)
