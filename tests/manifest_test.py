@@ -90,6 +90,20 @@ def test_one_reference_can_be_that_of_all_images(tmp_path: pathlib.Path) -> None
         read_source(tmp_path, options)
 
 
+def test_one_reference_can_be_that_of_a_group(tmp_path: pathlib.Path) -> None:
+    """Also of one that is found in the names; a reference of its own comes first."""
+    write_images(tmp_path, 'image/1_a.png', 'image/2_a.png', 'image/2_b.png')
+    write_images(tmp_path, 'reference/1.png', 'reference/2.png', 'reference/2_b.png')
+    options = ONE_SPLIT._replace(without_mask='defect_free', group_by=r'(\d)_')
+    source = read_source(tmp_path, options)
+    assert described(source) == {
+        ('image/1_a', 'reference/1.png', 'defect_free', '1'),
+        ('image/2_a', 'reference/2.png', 'defect_free', '2'),
+        ('image/2_b', 'reference/2_b.png', 'defect_free', '2'),
+    }
+    assert not source.unused
+
+
 def test_what_belongs_to_no_pair_is_listed(tmp_path: pathlib.Path) -> None:
     write_tiny_pairs(tmp_path)
     (tmp_path / 'mask/3.png').rename(tmp_path / 'mask/3_mask.png')
@@ -182,6 +196,26 @@ def test_a_manifest_says_it_all(tmp_path: pathlib.Path) -> None:
         ('z', 'ok/r.png', 'unlabelled', 'z'),
     }
     assert [pair.split for pair in source.pairs] == ['train', 'test', 'test']
+
+
+@pytest.mark.parametrize(
+    ('mask', 'meant'),
+    [
+        ('Defect_Free', 'defect_free'),
+        ('defect-free', 'defect_free'),
+        ('DEFECT FREE', 'defect_free'),
+        ('Unlabelled', 'unlabelled'),
+        ('un-labelled', 'unlabelled'),
+        ('unlabeled', 'unlabelled'),
+    ],
+)
+def test_what_a_pair_without_a_mask_is_may_be_spelled_in_several_ways(
+    mask: str, meant: str, tmp_path: pathlib.Path
+) -> None:
+    write_images(tmp_path, 'a.png', 'r.png')
+    write_manifest(tmp_path, f'a.png,r.png,{mask},,')
+    [pair] = read_source(tmp_path, ONE_SPLIT).pairs
+    assert (pair.mask, pair.without_mask) == (None, meant)
 
 
 def test_a_first_manifest_means_what_the_folders_mean(tmp_path: pathlib.Path) -> None:

@@ -13,7 +13,8 @@ with paths relative to it, or three folders:
     mask/x.png          mask/board_1/x.png          mask/x.png
 
 The endings of the names may differ. A pair's group is the folder of its image below
-image/; without one each pair is a group of its own. No group is in two splits.
+image/; without one each pair is a group of its own. A group may share one reference of
+its name. No group is in two splits.
 """
 
 import hashlib
@@ -41,6 +42,12 @@ from cadnet_jax.image_files import SUFFIXES
 MANIFEST, CLASSES = 'manifest.csv', 'classes.csv'
 COLUMNS = ('image', 'reference', 'mask', 'split', 'group')
 
+# Instead of a file of a mask: in small letters, without '-', '_' and spaces.
+_SAID = {
+    'defectfree': DEFECT_FREE,
+    'unlabelled': UNLABELLED,
+    'unlabeled': UNLABELLED,
+}
 _LARGE_GROUP = 0.25  # of the smallest split; the order of smaller ones is drawn
 # A part of file names, and 'all' means all splits.
 _SPLIT_NAME = re.compile('(?!(?i:all)$)[A-Za-z][A-Za-z0-9_]{0,39}')
@@ -265,7 +272,7 @@ def _from_manifest(
                 problems.append(f'{where}: {fault}')
             splits.append(split)
         mask = row.get('mask', '')
-        said = mask in (DEFECT_FREE, UNLABELLED)
+        said = _SAID.get(re.sub('[-_ ]', '', mask.lower()), '')
         id = _id(directory / row['image'], directory)
         pairs.append(
             PairFiles(
@@ -273,7 +280,7 @@ def _from_manifest(
                 directory / row['image'],
                 directory / row['reference'],
                 directory / mask if mask and not said else None,
-                mask if said else '' if mask else options.without_mask,
+                said or ('' if mask else options.without_mask),
                 split,
                 row.get('group', '') or _group(id, '', options),
             )
@@ -317,15 +324,16 @@ def _from_folders(
     pairs, used = [], set[pathlib.Path]()
     for name, path in images.items():
         folder = name.rpartition('/')[0]
-        found = common or references.get(name) or references.get(folder)
+        id = _id(path, directory)
+        group = _group(id, folder, options)
+        keys = (name, folder, unicodedata.normalize('NFC', group))
+        found = common or next(filter(None, map(references.get, keys)), None)
         if found is None:
             problems.append(f'{path}: no reference {reference.name}/{name}.*')
             continue
         label = masks.get(name)
         used |= {found, label} if label else {found}
         without_mask = '' if label else options.without_mask
-        id = _id(path, directory)
-        group = _group(id, folder, options)
         pairs.append(PairFiles(id, path, found, label, without_mask, '', group))
     found_files = (*references.values(), *masks.values())
     unused += [path for path in found_files if path not in used]
