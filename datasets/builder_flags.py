@@ -1,6 +1,7 @@
 """The builders' own flags; quick to import, since worker processes do it too."""
 
 import functools
+import os
 import pathlib
 import re
 from collections.abc import Callable
@@ -94,9 +95,10 @@ def paired_folder_options() -> Any:
     given = _given(_PAIRED_FOLDER)
     if 'classes' in given:
         given['classes'] = pathlib.Path(given['classes'])
-    if len({*given.get('folders', Options().folders)} - {''}) != 3:
+    folders = given.get('folders', Options().folders)
+    if len({os.path.normpath(name) for name in folders if name}) != 3:
         raise ValueError(
-            f'--folders={",".join(given["folders"])}: three different names are '
+            f'--folders={",".join(folders)}: three different names are '
             'needed, of the folders with images, references and masks.'
         )
     if 'splits' in given:
@@ -110,6 +112,45 @@ def paired_folder_options() -> Any:
     return Options(**given)
 
 
+def read_paired_folder(directory: pathlib.Path) -> Any:
+    """The `manifest.Source` of a directory, read as the flags say.
+
+    Raises:
+        FileNotFoundError: there is no such directory, class map or folder.
+        ValueError: a flag is malformed or without effect, or the source is bad.
+    """
+    from cadnet_jax.datasets.paired_folder import manifest
+
+    options = paired_folder_options()
+    decided = manifest.decided_options(directory)
+    for name in _given(_PAIRED_FOLDER):
+        if name in decided:
+            raise ValueError(
+                f'--{name}: {directory / manifest.MANIFEST} decides that; leave the '
+                'flag out, or correct the file.'
+            )
+    return manifest.read_source(directory, options)
+
+
+def init_manifest(directory: pathlib.Path) -> str:
+    """`manifest.init_manifest`, as the flags say; returns what it reports.
+
+    Raises:
+        FileNotFoundError: there is no such directory or folder.
+        ValueError: a flag is malformed, there is a manifest already, or the names do
+            not make pairs.
+    """
+    from cadnet_jax.datasets.paired_folder import manifest
+
+    return manifest.init_manifest(directory, paired_folder_options()).describe()
+
+
+def refuse_paired_folder_flags(source: str) -> None:
+    """Raises a ValueError where a flag is given that says nothing about `source`."""
+    for name in _given((*_PAIRED_FOLDER, 'workers')):
+        raise ValueError(f'--{name} is not for {source}; leave it out.')
+
+
 def make_builder(dataset: str, source_dir: pathlib.Path | None) -> Callable[..., Any]:
     """What `preparation.prepare` wants, for a catalogue name and the flags given.
 
@@ -121,7 +162,6 @@ def make_builder(dataset: str, source_dir: pathlib.Path | None) -> Callable[...,
     catalogue.check_options(dataset.partition('/')[0], given)
     if dataset == 'paired_folder':
         from cadnet_jax.datasets import paired_folder
-        from cadnet_jax.datasets.paired_folder.manifest import read_source
 
         if source_dir is None:
             raise ValueError(
@@ -130,7 +170,7 @@ def make_builder(dataset: str, source_dir: pathlib.Path | None) -> Callable[...,
             )
         return functools.partial(
             paired_folder.Builder,
-            source=read_source(source_dir, paired_folder_options()),
+            source=read_paired_folder(source_dir),
             **_given(['workers']),
         )
     return catalogue.builder(dataset, given)

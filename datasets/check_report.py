@@ -86,6 +86,14 @@ def write(report: Report, output_dir: os.PathLike[str]) -> pathlib.Path:
     return folder / PAGE
 
 
+def remove(output_dir: os.PathLike[str]) -> None:
+    """Removes what `write` wrote, if it did."""
+    for name in (CSV_FILE, PAGE):
+        path = pathlib.Path(output_dir, name)
+        if path.is_file():
+            path.unlink()
+
+
 def _render(report: Report, findings: list[Finding]) -> str:
     kinds = [
         {

@@ -39,24 +39,24 @@ def main(argv: list[str]) -> None:
     del argv
     # Not at the top: the processes that read images import this file as well.
     from cadnet_jax.datasets import check_report, preparation
-    from cadnet_jax.datasets.paired_folder import manifest
     from cadnet_jax.datasets.paired_folder import paired_folder_dataset_builder as own
 
     given = [flag for flag in (_SOURCE_DIR, _DATA_DIR, _INIT_MANIFEST) if flag.value]
     if len(given) != 1:
         raise ValueError('give one of --source_dir, --data_dir and --init_manifest.')
-    options, path = builder_flags.paired_folder_options(), pathlib.Path(given[0].value)
+    path, output_dir = (pathlib.Path(f.value) for f in (given[0], _OUTPUT_DIR))
     if _INIT_MANIFEST.value:
-        print(manifest.init_manifest(path, options).describe())
+        print(builder_flags.init_manifest(path))
         return
-    output_dir = pathlib.Path(_OUTPUT_DIR.value)
+    check_report.remove(output_dir)  # the old one says nothing about this check
     if _DATA_DIR.value:
         from cadnet_jax import input_pipeline  # slow to import
 
+        builder_flags.refuse_paired_folder_flags('--data_dir')
         input_pipeline.read_info(path)  # says what is wrong with the directory
         report = preparation.check_prepared(path)
     else:
-        source = manifest.read_source(path, options)
+        source = builder_flags.read_paired_folder(path)
         output_dir.mkdir(parents=True, exist_ok=True)  # fails before the long work
         report = own.check_source(source, workers=flags.FLAGS['workers'].value)
     print(check_report.format_table(report))

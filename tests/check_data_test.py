@@ -88,6 +88,9 @@ def test_errors_end_in_status_1_and_are_all_written(tmp_path: pathlib.Path) -> N
         (['--source_dir=.', '--folders=a,b'], '--folders=a,b: three different names'),
         (['--source_dir=.', '--folders=a,,b'], 'three different names are needed'),
         (['--source_dir=.', '--folders=a,a,b'], 'three different names are needed'),
+        (['--source_dir=.', '--folders=a,./a/,b'], 'three different names are needed'),
+        (['--data_dir=.', '--classes=c.csv'], '--classes is not for --data_dir'),
+        (['--data_dir=.', '--workers=2'], '--workers is not for --data_dir'),
         (['--source_dir=.', '--group_by=('], '--group_by=(: no regular expression'),
         (['--source_dir=.', '--splits=train'], "--splits: 'train' is not NAME=SHARE"),
         (['--source_dir=.', '--splits=a=1,a=2'], "'a=2' is not NAME=SHARE"),
@@ -113,6 +116,42 @@ def test_a_wrong_flag_ends_in_one_line_that_names_it(
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert message in line
+
+
+@pytest.mark.parametrize(
+    ('columns', 'flag', 'decided'),
+    [
+        ('', '--folders=image,reference,mask', True),
+        (',split', '--split_seed=0', True),
+        (',split', '--splits=train=1', True),
+        (',group', '--group_by=.', True),
+        ('', '--splits=train=1', False),
+        ('', '--group_by=.', False),
+    ],
+)
+def test_a_flag_is_refused_where_the_manifest_decides(
+    columns: str, flag: str, decided: bool, tmp_path: pathlib.Path
+) -> None:
+    folder = write_tiny_pairs(tmp_path)
+    (folder / 'manifest.csv').write_text(
+        f'image,reference,mask{columns}\n'
+        f'image/1.png,reference/1.png,mask/1.png{columns and ",train"}\n'
+    )
+    output = f'--output_dir={tmp_path}/check'
+    done = run('check_data', f'--source_dir={folder}', flag, output, '--workers=1')
+    name = flag.partition('=')[0]
+    says = f'error: {name}: {folder}/manifest.csv decides that; leave the flag out'
+    assert (says in done.stderr) == decided
+
+
+@pytest.mark.parametrize('fails', ['--source_dir=absent', '--data_dir=.'])
+def test_a_check_that_cannot_be_done_leaves_no_older_report(
+    fails: str, tmp_path: pathlib.Path
+) -> None:
+    for name in ('findings.csv', 'report.html', 'mine.txt'):
+        (tmp_path / name).write_text('all is well')
+    assert run('check_data', fails, f'--output_dir={tmp_path}').returncode == 1
+    assert [path.name for path in tmp_path.iterdir()] == ['mine.txt']
 
 
 def test_a_place_that_cannot_be_written_is_named_before_images_are_read(

@@ -23,7 +23,7 @@ import pathlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,6 +107,23 @@ def read_source(directory: pathlib.Path, options: Options) -> Source:
     )
     classes = class_map.read_class_map(options.classes or directory / CLASSES)
     return Source(directory, draw_splits(pairs, options), classes, unused)
+
+
+def decided_options(directory: pathlib.Path) -> set[str]:
+    """Names of `Options` without effect, since the manifest, if any, says it all.
+
+    Raises:
+        ValueError: it is no CSV file with the columns of a manifest.
+    """
+    if not (directory / MANIFEST).exists():
+        return set()
+    rows = [row for _, row in _read_lines(directory)]
+    decided = {'folders'}
+    if all(row.get('group') for row in rows):
+        decided.add('group_by')
+    if all(row.get('split') for row in rows):
+        decided |= {'splits', 'split_seed'}
+    return decided
 
 
 class FirstManifest(NamedTuple):
@@ -258,11 +275,10 @@ def _find_pairs(
 def _from_manifest(
     directory: pathlib.Path, options: Options
 ) -> tuple[list[PairFiles], list[pathlib.Path], list[str]]:
-    path = directory / MANIFEST
     pairs, problems = [], []
     splits: list[str] = []
-    for line, row in read_rows(path, required=COLUMNS[:2], optional=COLUMNS[2:]):
-        where = f'{path}, line {line}'
+    for line, row in _read_lines(directory):
+        where = f'{directory / MANIFEST}, line {line}'
         if not (row['image'] and row['reference']):
             problems.append(f'{where}: image or reference is empty')
             continue
@@ -286,6 +302,11 @@ def _from_manifest(
             )
         )
     return pairs, _unused_beside(pairs), problems
+
+
+def _read_lines(directory: pathlib.Path) -> Iterator[tuple[int, dict[str, str]]]:
+    path = directory / MANIFEST
+    return read_rows(path, required=COLUMNS[:2], optional=COLUMNS[2:])
 
 
 def _unused_beside(pairs: Sequence[PairFiles]) -> list[pathlib.Path]:
