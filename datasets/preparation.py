@@ -174,6 +174,9 @@ def prepare(
     if previous.exists() and not target.exists():
         os.replace(previous, target)  # a run with `overwrite` was killed
         builder = make_builder(data_dir=output_dir)
+    # What runs that were killed left; TFDS writes to a name of this form.
+    for leftover in (previous, *target.parent.glob(f'incomplete.*_{target.name}')):
+        shutil.rmtree(leftover, ignore_errors=True)
     if target.exists() and not overwrite:
         _check_options(builder)
         return target
@@ -182,9 +185,6 @@ def prepare(
             f'{source_dir}: no such directory, or nothing is in it; '
             f'{builder.MANUAL_DOWNLOAD_INSTRUCTIONS}.'
         )
-    # What runs that were killed left; TFDS writes to a name of this form.
-    for leftover in (previous, *target.parent.glob(f'incomplete.*_{target.name}')):
-        shutil.rmtree(leftover, ignore_errors=True)
     if target.exists():
         os.replace(target, previous)
     try:

@@ -120,6 +120,23 @@ def test_what_a_killed_run_left_is_removed(
     assert list((tmp_path / 'numbered').iterdir()) == [prepared]
 
 
+@pytest.mark.parametrize('moved', ['before', 'after'])
+def test_what_a_killed_overwrite_left_is_removed_though_all_is_prepared(
+    moved: str, tmp_path: pathlib.Path
+) -> None:
+    """Whether it was killed before or after the new data had their name."""
+    prepared = preparation.prepare(Numbered, tmp_path)
+    previous = prepared.with_name('1.0.0.previous')
+    if moved == 'before':
+        prepared.rename(previous)
+        prepared.with_name('incomplete.ABC_1.0.0').mkdir()
+    else:
+        previous.mkdir()
+    assert preparation.prepare(Numbered, tmp_path) == prepared
+    assert list((tmp_path / 'numbered').iterdir()) == [prepared]
+    assert len(values(prepared)) == PAIRS
+
+
 def test_tfds_is_left_as_it_was(tmp_path: pathlib.Path) -> None:
     before = shuffle.tf, shuffle.MAX_MEM_BUFFER_SIZE
     preparation.prepare(Numbered, tmp_path)
