@@ -322,7 +322,6 @@ BROKEN: dict[str, tuple[str, Damage, str]] = {
     'outside': (BOXES, _box(100, 10, 129, 30), 'leaves the 128x128 image'),
     'at 0': (BOXES, _box(0, 10, 20, 30), 'leaves the 128x128 image'),
     'inside out': (BOXES, _box(30, 10, 20, 30), r'the box \(30, 10, 20, 30\) is empty'),
-    'empty box': (BOXES, _box(60, 60, 64, 64), 'nothing differs'),
 }
 
 
@@ -426,6 +425,17 @@ def test_a_defect_too_faint_to_see_is_ignored_and_counted(
     assert (
         sum(map(sum, metadata['class_pixels'].values())) == len(pairs) * SIZE**2 - 120
     )
+
+
+def test_of_a_photo_whose_boxes_are_all_too_faint_no_crop_is_kept(
+    own_source: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """It stops nothing: nobody could mend it."""
+    (own_source / BOXES).write_text(voc('04', 'short', 1, [(41, 31, 50, 42)]))
+    prepared = prepare(tmp_path, own_source)
+    ids = set(read(prepared, 'train') | read(prepared, 'test'))
+    assert not any(id.startswith('04_short') for id in ids)
+    assert any(id.startswith('04_spur') for id in ids)
 
 
 def test_voc_corners_count_from_one_and_lie_inside_the_box(

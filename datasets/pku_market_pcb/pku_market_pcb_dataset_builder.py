@@ -273,10 +273,7 @@ def read_pixels(photo: Photo, size: int) -> Pixels:
             f'{w}x{h}'
         )
     boxes = annotation.read_boxes(photo.boxes, CLASS_NAMES, size=(height, width))
-    try:
-        mask = box_masks.mask_from_photo_boxes(image, template, boxes)
-    except ValueError as error:
-        raise ValueError(f'{photo.boxes}: {error}') from error
+    mask = box_masks.mask_from_photo_boxes(image, template, boxes)
     return Pixels(
         _resize(image, size, cv2.INTER_LINEAR),
         _resize(template, size, cv2.INTER_LINEAR),
