@@ -298,6 +298,20 @@ def test_pairs_without_masks_are_free_of_defects_or_ignored(
         assert counted == SIZE[0] * SIZE[1] * (NUM_PAIRS - (value == 255))
 
 
+def test_a_mask_that_is_ignored_all_over_is_none(tmp_path: pathlib.Path) -> None:
+    folder = write_tiny_pairs(tmp_path / 'pairs')
+    write_classes(folder, '0,background', '128,ignored', '255,scratch')
+    for number, value in ((4, 0), (5, 128)):
+        replace(f'mask/{number}.png', np.full_like(MASK, value))(folder)
+    prepared = prepare(folder, tmp_path / 'prepared', splits={'train': 1})
+    metadata = json.loads((prepared / 'metadata.json').read_text())
+    assert metadata['statistics']['train']['labels'] == {
+        'defect-free': 1,
+        'defective': 8,
+        'unlabelled': 1,
+    }
+
+
 def test_the_number_of_workers_does_not_change_a_byte(tmp_path: pathlib.Path) -> None:
     folder = write_tiny_pairs(tmp_path / 'pairs')
     replace('image/3.png', BLUE_SQUARE)(folder)

@@ -14,8 +14,6 @@ from tqdm import tqdm
 from cadnet_jax.datasets import check_report, checks, preparation, worker_pool
 from cadnet_jax.datasets.paired_folder.manifest import Source
 from cadnet_jax.datasets.paired_folder.pair_reading import (
-    UNLABELLED,
-    PairFiles,
     encode_files,
     examine_files,
 )
@@ -90,7 +88,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             encoded, desc=f'writing {split}', total=len(of_split), unit=' pairs'
         ):
             pixels += pair.class_pixels
-            kinds[_kind(pair.files, any(pair.class_pixels[1:]))] += 1
+            kinds[_kind(pair.class_pixels)] += 1
             yield (
                 pair.files.id,
                 {
@@ -123,7 +121,8 @@ def check_source(source: Source, *, workers: int | None = None) -> checks.Report
     return report
 
 
-def _kind(files: PairFiles, has_defects: bool) -> str:
-    if has_defects:
+def _kind(class_pixels: list[int]) -> str:
+    """What a pair is by its pixels of each class; those that are ignored are none."""
+    if any(class_pixels[1:]):
         return 'defective'
-    return 'unlabelled' if files.without_mask == UNLABELLED else 'defect-free'
+    return 'defect-free' if class_pixels[0] else 'unlabelled'
