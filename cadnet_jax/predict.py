@@ -242,8 +242,8 @@ class ReferencePredictor:
     """Marks the defects of images that all have one reference.
 
     It does what its `Predictor` does with that reference, up to rounding in float32,
-    and saves the encoding of the reference: half of the encoder's work. The features take
-    16 bytes a pixel of the reference (variant b0), and more where tiles overlap.
+    and saves the encoding of the reference: half of the encoder's work. The features
+    take 16 bytes a pixel of the reference (variant b0), and more where tiles overlap.
 
     Attributes:
         predictor: the network.
