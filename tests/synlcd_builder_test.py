@@ -47,7 +47,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def test_a_pattern_has_as_many_defective_samples_as_defect_free_ones(
     mixed: pathlib.Path,
 ) -> None:
-    assert mixed.parts[-3:] == ('synlcd', 'mixed', '1.0.0')
+    assert mixed.parts[-3:] == ('synlcd', 'mixed', '2.0.0')
     for split, names in (('train', patterns.TRAIN), ('test', patterns.TEST)):
         pairs = read(mixed, split)
         assert set(pairs) == {
@@ -190,7 +190,7 @@ def test_the_command_prepares_once_and_refuses_other_options(
     flags = ('--dataset=synlcd/line', f'--output_dir={tmp_path}', '--size=64')
     first = run(*flags, '--count=1', '--workers=2')
     assert first.returncode == 0, first.stderr
-    prepared = tmp_path / 'synlcd/line/1.0.0'
+    prepared = tmp_path / 'synlcd/line/2.0.0'
     assert f'Prepared: {prepared}' in first.stdout and '100%' in first.stderr
     assert 'line width (pixels at 512)' in first.stdout
     again = run(*flags, '--count=1', '--workers=1')
@@ -240,7 +240,7 @@ def test_control_c_ends_all_processes_and_leaves_nothing(
         rest = process.stderr.read().decode()
         assert process.wait(timeout=60) == 130, rest
     assert rest.splitlines()[-1] == 'interrupted' and 'Traceback' not in rest
-    assert not list(tmp_path.rglob('*1.0.0*'))
+    assert not list(tmp_path.rglob('*2.0.0*'))
     with pytest.raises(ProcessLookupError):
         for _ in range(100):  # for what has ended to be cleared away
             os.killpg(process.pid, 0)

@@ -183,6 +183,36 @@ def test_dots_lie_on_edges_and_keep_apart(
             assert distances[np.triu_indices(len(centres), 1)].min() >= 4
 
 
+def test_dots_form_chains_that_keep_their_course(
+    samples: list[tuple[Recipe, Sample]],
+) -> None:
+    """From either end on: at most 40 pixels away, and after a turn of 60 degrees."""
+    long = 0
+    for recipe, sample in samples:
+        for _, dots in itertools.groupby(sample.dots, lambda dot: dot[:-1]):
+            chain: list[np.ndarray] = []
+            for at in (np.array(dot.at) for dot in dots):
+                if len(chain) > 1 and not goes_on(chain, at, recipe.size):
+                    chain.reverse()
+                assert goes_on(chain, at, recipe.size), recipe.id
+                chain.append(at)
+            long += len(chain) >= 6
+    assert long > len(samples) / 2
+
+
+def goes_on(chain: list[np.ndarray], at: np.ndarray, size: int) -> bool:
+    """Whether a chain of dots, their (y, x), may have a next one at `at`."""
+    if not chain:
+        return True
+    step = at - chain[-1]
+    if np.hypot(*step) > 40 * size / 512:
+        return False
+    if len(chain) == 1:
+        return True
+    course = chain[-1] - chain[-2]
+    return bool(step @ course >= 0.49 * np.hypot(*step) * np.hypot(*course))
+
+
 def test_no_line_is_drawn_where_it_could_not_be_seen() -> None:
     """On a white screen: none is white, and no try is endless."""
     white = np.full((128, 128, 3), 255, np.uint8)

@@ -19,6 +19,8 @@ _CLUSTERS = (6, 20)  # of the edge points
 _CHAINS = (2, 6)  # clusters that get dots
 _CHAIN_DOTS = (6, 20)
 _GAP = (3, 16)  # pixels at 512 x 512 between the rims of two dots
+_STEP = 40  # pixels at 512 x 512, at most, from a dot to the next of its chain
+_TURN = 60  # degrees, at most, between two such steps
 _BLUR = (0.4, 1.0)  # pixels at 512 x 512
 _TRIES = 8
 
@@ -34,9 +36,9 @@ class Dot(NamedTuple):
 
 
 class _Chain(NamedTuple):
-    candidates: list[Dot]  # from its start outwards
-    gaps: NDArray[np.float64]  # pixels that each candidate keeps off all other dots
-    wanted: int
+    points: NDArray[np.int32]  # (x, y) on edges, [n, 2], in random order
+    look: Dot
+    gaps: NDArray[np.float64]  # pixels that each dot keeps off all others, [dots]
 
 
 def draw_dots(
@@ -56,26 +58,12 @@ def draw_dots(
     Returns:
         The screen [size, size, 3], the dots' pixels [size, size], and one dot at least.
     """
-    size = clean.shape[0]
-    screen = screen.copy()
-    support = np.zeros((size, size), np.bool_)
-    dots: list[Dot] = []
+    canvas = _Canvas(screen, clean, lines)
     for attempt in range(_TRIES):
         for chain in _random_chains(clean, rng):
-            wanted = len(dots) + chain.wanted
-            for dot, gap in zip(chain.candidates, chain.gaps, strict=True):
-                if len(dots) == wanted:
-                    break
-                window = dot_window(dot, size)
-                if attempt == _TRIES - 1:
-                    colour = blending.contrasting(window.cut(clean)[window.support])
-                    dot = dot._replace(colour=colour, opacity=100)
-                if _is_free(dot, dots, gap, size) and _add(
-                    screen, support, clean, lines, dot, window
-                ):
-                    dots.append(dot)
-        if dots:
-            return screen, support, dots
+            canvas.lay(chain, contrasting=attempt == _TRIES - 1)
+        if canvas.dots:
+            return canvas.screen, canvas.support, canvas.dots
     raise RuntimeError('no dot could be seen on this pattern')
 
 
@@ -102,9 +90,6 @@ def _random_chain(
     points: NDArray[np.int32], size: int, rng: np.random.Generator
 ) -> _Chain:
     """Dots of one look on the points of a cluster, [n, 2]."""
-    start = points[rng.integers(len(points))]
-    # From the start outwards: along the edge that it lies on.
-    order = np.argsort(((points - start) ** 2).sum(axis=1), kind='stable')
     look = Dot(
         colour=str(rng.choice(list(COLOURS))),
         opacity=int(rng.choice(blending.OPACITIES)),
@@ -113,13 +98,10 @@ def _random_chain(
         at=(0, 0),
     )
     scale = size / DRAWN_SIZE
-    gaps = rng.uniform(_GAP[0], rng.uniform(*_GAP), len(points)) * scale
-    return _Chain(
-        candidates=[look._replace(at=(int(y), int(x))) for x, y in points[order]],
-        # What fusion may change around one dot must not touch another.
-        gaps=gaps.clip(2 * blending.reach(scale) + 2),
-        wanted=int(rng.integers(*_CHAIN_DOTS, endpoint=True)),
-    )
+    wanted = int(rng.integers(*_CHAIN_DOTS, endpoint=True))
+    gaps = rng.uniform(_GAP[0], rng.uniform(*_GAP), wanted) * scale
+    # What fusion may change around one dot must not touch another.
+    return _Chain(points, look, gaps.clip(2 * blending.reach(scale) + 2))
 
 
 def _cluster(points: NDArray[np.int32], count: int) -> list[NDArray[np.int32]]:
@@ -153,43 +135,95 @@ def dot_window(dot: Dot, size: int) -> Window:
     return Window(rows + y, columns + x, support)
 
 
-def _is_free(dot: Dot, others: list[Dot], gap: float, size: int) -> bool:
-    """Whether `gap` pixels are left between the rims of `dot` and of all others."""
-    if not others:
+class _Canvas:
+    """A screen to which dots are added."""
+
+    def __init__(self, screen: Pixels, clean: Pixels, lines: Bits) -> None:
+        self.screen = screen.copy()
+        self.support = np.zeros(lines.shape, np.bool_)
+        self.dots: list[Dot] = []
+        self._clean = clean
+        self._lines = lines
+        self._size = clean.shape[0]
+        self._scale = self._size / DRAWN_SIZE
+
+    def lay(self, chain: _Chain, *, contrasting: bool) -> None:
+        """Adds dot after dot, each as near to the last as its gap allows.
+
+        The chain keeps its course; at a dead end it goes on from its first dot the
+        other way.
+        """
+        laid: list[Dot] = []
+        for gap in chain.gaps:
+            if not self._go_on(chain, laid, gap, contrasting):
+                laid.reverse()
+                if not self._go_on(chain, laid, gap, contrasting):
+                    return
+
+    def _go_on(
+        self, chain: _Chain, laid: list[Dot], gap: float, contrasting: bool
+    ) -> bool:
+        free = chain.points[self._is_free(chain.points, chain.look, gap)]
+        for x, y in _ahead(free, laid, _STEP * self._scale):
+            dot = chain.look._replace(at=(int(y), int(x)))
+            if contrasting:
+                window = dot_window(dot, self._size)
+                colour = blending.contrasting(window.cut(self._clean)[window.support])
+                dot = dot._replace(colour=colour, opacity=100)
+            if self._add(dot):
+                laid.append(dot)
+                return True
+        return False
+
+    def _is_free(
+        self, points: NDArray[np.int32], look: Dot, gap: float
+    ) -> NDArray[np.bool_]:
+        """Where a dot leaves `gap` pixels to the rims of all others: [n]."""
+        if not self.dots:
+            return np.ones(len(points), np.bool_)
+        centres = np.array([other.at[::-1] for other in self.dots])
+        widths = np.array([other.diameter for other in self.dots]) + look.diameter
+        distances = np.hypot(*(points[:, None] - centres).transpose(2, 0, 1))
+        needed = np.maximum(widths * self._scale, 4) / 2 + gap
+        return np.asarray((distances >= needed).all(axis=1))
+
+    def _add(self, dot: Dot) -> bool:
+        """Adds the dot, unless it could not be seen."""
+        window = dot_window(dot, self._size)
+        free = window.inside(self._size) & ~window.cut(self._lines)
+        own = window.support & free
+        if 2 * np.count_nonzero(own) < np.count_nonzero(window.support):
+            return False
+        fused, region = blending.fuse(
+            window.cut(self.screen),
+            window.support,
+            colour=dot.colour,
+            opacity=dot.opacity,
+            blur=dot.blur,
+            scale=self._scale,
+        )
+        if not blending.is_visible(fused[own], window.cut(self._clean)[own]):
+            return False
+        region &= free
+        self.screen[window.rows[region], window.columns[region]] = fused[region]
+        self.support[window.rows[own], window.columns[own]] = True
+        self.dots.append(dot)
         return True
-    scale = size / DRAWN_SIZE
-    centres = np.array([other.at for other in others])
-    widths = np.array([other.diameter for other in others]) + dot.diameter
-    distances = np.hypot(*(centres - dot.at).T)
-    needed = np.maximum(widths * scale, 4) / 2 + gap
-    return bool((distances >= needed).all())
 
 
-def _add(
-    screen: Pixels,
-    support: Bits,
-    clean: Pixels,
-    lines: Bits,
-    dot: Dot,
-    window: Window,
-) -> bool:
-    """Adds the dot to `screen` and `support`, unless it could not be seen."""
-    size = clean.shape[0]
-    free = window.inside(size) & ~window.cut(lines)
-    own = window.support & free
-    if 2 * np.count_nonzero(own) < np.count_nonzero(window.support):
-        return False
-    fused, region = blending.fuse(
-        window.cut(screen),
-        window.support,
-        colour=dot.colour,
-        opacity=dot.opacity,
-        blur=dot.blur,
-        scale=size / DRAWN_SIZE,
-    )
-    if not blending.is_visible(fused[own], window.cut(clean)[own]):
-        return False
-    region &= free
-    screen[window.rows[region], window.columns[region]] = fused[region]
-    support[window.rows[own], window.columns[own]] = True
-    return True
+def _ahead(
+    points: NDArray[np.int32], laid: list[Dot], step: float
+) -> NDArray[np.int32]:
+    """The points (x, y), [n, 2], to which a chain may go on, the nearest first."""
+    if not laid:
+        return points
+    last = np.array(laid[-1].at[::-1])
+    way = points - last
+    distance = np.hypot(*way.T)
+    near = distance <= step
+    if len(laid) > 1:
+        course = last - laid[-2].at[::-1]
+        along = way @ course >= np.cos(np.radians(_TURN)) * distance * np.hypot(*course)
+        near &= along
+    order = np.argsort(distance, kind='stable')
+    return points[order[near[order]]]

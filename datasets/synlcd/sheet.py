@@ -26,10 +26,11 @@ _QUALITY = 64  # of the JPEG, percent
 
 # Pattern and number of the samples that are shown: no two alike, faint ones among them.
 _LINE = [('02', 4), ('06', 3), ('09', 2), ('08', 5)]
-_ABPT = [('03', 1), ('05', 0), ('06', 4), ('10', 2)]
+_ABPT = [('03', 0), ('05', 2), ('06', 1), ('09', 6)]
 _MIXED = [('04', 2), ('10', 1), ('03', 3), ('06', 5)]
 _UNCHANGED = Disturbance(brightness=0, contrast=100, noise=0, deviation=0, texture=0)
 _DISTURBANCES = {
+    'brightness 6': _UNCHANGED._replace(brightness=6),
     'contrast 50 %': _UNCHANGED._replace(contrast=50),
     'contrast 150 %': _UNCHANGED._replace(contrast=150),
     'ISO noise 100 %': _UNCHANGED._replace(noise=100),
@@ -92,8 +93,10 @@ def _busiest(sample: Sample) -> tuple[slice, slice]:
 
 
 def _describe(sample: Sample) -> str:
-    lines = [f'{x.colour} {x.width} px {x.opacity} %' for x in sample.lines[:2]]
-    return ', '.join(lines) or f'{len(sample.dots)} dots'
+    drawn = [f'{x.colour} {x.width} px {x.opacity} %' for x in sample.lines[:2]]
+    if sample.dots:
+        drawn = [*drawn[:1], f'{len(sample.dots)} dots']
+    return ', '.join(drawn)
 
 
 def _disturbed(disturbance: Disturbance) -> Pixels:
