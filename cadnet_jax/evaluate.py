@@ -147,7 +147,8 @@ def format_table(metrics: Mapping[str, Any]) -> str:
     lines.append(f'{"defect classes, mean":{width}}{means}')
     false_regions = metrics['false_regions_per_image']
     lines += [
-        f'{"any defect":{width}}{_percent(metrics["defect_iou"])}',
+        f'{"any defect":{width}}{_percent(metrics["defect_iou"])}'
+        f'{_percent(metrics["defect_accuracy"])}',
         f'{"defects hit":{width}}{_percent(metrics["defect_hit_rate"])}',
         f'{"false regions/image":{width}}{_number(false_regions)}',
     ]

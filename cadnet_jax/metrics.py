@@ -170,7 +170,7 @@ def _class_scores(confusion: np.ndarray, index: int) -> dict[str, float | int | 
 
 
 def scores(confusion: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
-    """Scores per class, their averages over the defect classes, and the defect IoU.
+    """Scores per class, their averages over the defect classes, and any defect's.
 
     Args:
         confusion: int64 [K, K], of `confusion_matrix`.
@@ -178,22 +178,23 @@ def scores(confusion: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
 
     Returns:
         `classes` (name -> iou, accuracy, fscore, precision, recall, pixels), `miou`,
-        `macc`, `mfscore` (section 4.2: means over the defect classes) and `defect_iou`
-        (any defect class against background), as fractions. What is undefined, such
-        as the IoU of a class with no pixel in label and prediction, is None and left
-        out of the means.
+        `macc`, `mfscore` (section 4.2: means over the defect classes), `defect_iou`
+        and `defect_accuracy` (any defect class against background), as fractions.
+        What is undefined, such as the IoU of a class with no pixel in label and
+        prediction, is None and left out of the means.
     """
     classes = {
         name: _class_scores(confusion, index) for index, name in enumerate(class_names)
     }
     of_defects = [classes[name] for name in class_names[1:]]
-    union = confusion.sum() - confusion[0, 0]
+    hit = confusion[1:, 1:].sum()
     return {
         'classes': classes,
         'miou': _mean(values['iou'] for values in of_defects),
         'macc': _mean(values['accuracy'] for values in of_defects),
         'mfscore': _mean(values['fscore'] for values in of_defects),
-        'defect_iou': _ratio(confusion[1:, 1:].sum(), union),
+        'defect_iou': _ratio(hit, confusion.sum() - confusion[0, 0]),
+        'defect_accuracy': _ratio(hit, confusion[1:].sum()),
     }
 
 

@@ -22,7 +22,7 @@ from cadnet_jax import config as configs
 from cadnet_jax.checkpoint import TrainingData, read_dataset_info
 from cadnet_jax.config import Config
 
-_SCORES = ('miou', 'macc', 'mfscore', 'defect_iou')
+_SCORES = ('miou', 'macc', 'mfscore', 'defect_iou', 'defect_accuracy')
 _METRICS = ('dataset', 'split', 'step', 'classes', *_SCORES, 'parameters')
 _T = TypeVar('_T')
 

@@ -44,6 +44,7 @@ def write_evaluation(
     split: str = 'test',
     step: int = 600,
     iou: float | None = 0.5,
+    accuracy: float | None = 0.75,
     line: float | None = 0.6,
     abpt: float | None = 0.4,
     pixels: int = 100,
@@ -63,6 +64,7 @@ def write_evaluation(
         'macc': 0.8,
         'mfscore': 0.7,
         'defect_iou': iou,
+        'defect_accuracy': accuracy,
         'parameters': 3_896_867,
         'gmacs': 0.1,
     }

@@ -111,6 +111,7 @@ def test_scores_of_a_worked_example() -> None:
     assert scores['macc'] == pytest.approx((1 / 3 + 1 / 4) / 2)
     assert scores['mfscore'] == pytest.approx((2 / 6 + 2 / 6) / 2)
     assert scores['defect_iou'] == 3 / 9
+    assert scores['defect_accuracy'] == 3 / 7
 
 
 def test_the_means_leave_out_the_background_as_in_the_papers_table_3() -> None:
@@ -145,8 +146,9 @@ def test_with_no_defect_at_all_the_averages_are_undefined() -> None:
         metrics.count(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8), 2),
         ('background', 'defect'),
     )
-    for name in ('miou', 'macc', 'mfscore', 'defect_iou', 'defect_hit_rate'):
-        assert scores[name] is None
+    undefined = {name for name, value in scores.items() if value is None}
+    of_all = {'miou', 'macc', 'mfscore', 'defect_iou', 'defect_accuracy'}
+    assert undefined == of_all | {'defect_hit_rate'}
     assert scores['false_regions_per_image'] == 0
 
 

@@ -81,19 +81,22 @@ def test_figure_6_crosses_what_was_trained_and_tested_on(
         write_evaluated_run(tmp_path / 'a', 'abpt', 'abpt', head='ooc', iou=0.5),
         write_evaluated_run(tmp_path / 'c', 'abpt', 'abpt', iou=0.9),
     ]
-    write_evaluation(tmp_path / 'l0', 'abpt', iou=0.1, step=126_000)
+    write_evaluation(tmp_path / 'l0', 'abpt', iou=0.1, accuracy=0.3, step=126_000)
     write_evaluation(tmp_path / 'a', 'line', iou=0.4, step=126_000)
     table = tables_of(*runs)['figure_6']
     assert [row.label for row in table.rows] == ['CADNet', 'CADNet, out of class']
     found = cells(table, 'CADNet, out of class')
     ious = {'IoU LL': 0.7, 'IoU AA': 0.5, 'IoU LA': 0.1, 'IoU AL': 0.4}
     assert {name: found[name] for name in ious} == ious
+    accuracies = {'Acc LL': 0.75, 'Acc AA': 0.75, 'Acc LA': 0.3, 'Acc AL': 0.75}
+    assert {name: found[name] for name in accuracies} == accuracies
     # Over two seeds the mean of .75 and 1.6 / 1.8.
     assert found['Fscore LL'] == round((0.75 + 1.6 / 1.8) / 2, 6)
     assert found['Fscore LA'] == round(0.2 / 1.1, 6)
     cad = cells(table, 'CADNet')
     assert {name: value for name, value in cad.items() if value is not None} == {
         'IoU AA': 0.9,
+        'Acc AA': 0.75,
         'Fscore AA': round(1.8 / 1.9, 6),
     }
 
@@ -146,7 +149,7 @@ def test_table_6_goes_from_no_labelled_line_to_some(tmp_path: pathlib.Path) -> N
     # Fine-tuned runs are no LL; the run on points is AA and AL.
     (row,) = tables['figure_6'].rows
     filled = [name for name, value in row.cells.items() if value]
-    assert filled == ['IoU AA', 'Fscore AA', 'IoU AL', 'Fscore AL']
+    assert filled == ['IoU AA', 'Acc AA', 'Fscore AA', 'IoU AL', 'Acc AL', 'Fscore AL']
 
 
 def test_table_6_mixes_no_two_kinds_of_starts(tmp_path: pathlib.Path) -> None:

@@ -11,7 +11,7 @@ from tests.evaluated_run import write_evaluated_run, write_evaluation
 
 _METRICS = (
     '{"dataset": "d", "split": "test", "step": 1, "parameters": 1, "miou": 0.1,'
-    ' "macc": null, "mfscore": null, "defect_iou": null,'
+    ' "macc": null, "mfscore": null, "defect_iou": null, "defect_accuracy": null,'
     ' "classes": {"background": {"pixels": 1}}}'
 )
 
