@@ -278,7 +278,7 @@ def _check_options(builder: tfds.core.GeneratorBasedBuilder) -> None:
         )
         raise ValueError(
             f'{builder.data_path}: was prepared with {have}, not with {want}. '
-            '--overwrite prepares it again, another --output_dir keeps both.'
+            'Another directory keeps both; prepare_data.py --overwrite replaces it.'
         )
 
 

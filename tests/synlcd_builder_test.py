@@ -198,7 +198,8 @@ def test_the_command_prepares_once_and_refuses_other_options(
     other = run(*flags, '--count=2', '--seed=5')
     assert other.returncode == 1
     [line] = other.stderr.splitlines()
-    assert 'with count=1, seed=0, not with count=2, seed=5. --overwrite' in line
+    assert 'with count=1, seed=0, not with count=2, seed=5. ' in line
+    assert 'prepare_data.py --overwrite' in line
 
 
 @pytest.mark.parametrize(
