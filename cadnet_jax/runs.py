@@ -196,7 +196,7 @@ def read_json(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
         ) from None
     if missing or not isinstance(values, dict):
         raise ValueError(
-            f'{path}: lacks {", ".join(missing) or "all names"}: it is not what '
-            'experiments/evaluate.py writes. Evaluate the run again.'
+            f'{path}: lacks {", ".join(missing) or "all names"}: damaged, or of '
+            'another version. Evaluate the run again with experiments/evaluate.py.'
         )
     return values

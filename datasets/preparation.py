@@ -278,7 +278,8 @@ def _check_options(builder: tfds.core.GeneratorBasedBuilder) -> None:
         )
         raise ValueError(
             f'{builder.data_path}: was prepared with {have}, not with {want}. '
-            'Another directory keeps both; prepare_data.py --overwrite replaces it.'
+            'Prepare into another directory to keep both, or replace it by '
+            'prepare_data.py --overwrite.'
         )
 
 

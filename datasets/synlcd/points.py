@@ -14,12 +14,13 @@ from cadnet_jax.datasets.synlcd.screen_parts import Pixels
 DIAMETERS = range(3, 8)  # pixels at 512 x 512
 THRESHOLDS = range(50, 201)  # grey levels
 
-_EDGE_POINTS = 2000  # at most, of all thresholds together
+_EDGE_POINTS = 2000  # drawn of those of all thresholds, with repeats
 _CLUSTERS = (6, 20)  # of the edge points
 _CHAINS = (2, 6)  # clusters that get dots
 _CHAIN_DOTS = (6, 20)
-_GAP = (3, 16)  # pixels at 512 x 512 between the rims of two dots
-_STEP = 40  # pixels at 512 x 512, at most, from a dot to the next of its chain
+_GAP = (4, 16)  # pixels at 512 x 512, at least, between the rims of two dots
+_STEP = 40  # pixels at 512 x 512, at most, from a dot to the next of its chain,
+_LEAST_STEP = 10  # but so many pixels where screens are small, for their gaps are wide
 _TURN = 60  # degrees, at most, between two such steps
 _BLUR = (0.4, 1.0)  # pixels at 512 x 512
 _TRIES = 8
@@ -46,9 +47,10 @@ def draw_dots(
 ) -> tuple[Pixels, Bits, list[Dot]]:
     """Dots on a screen, behind its lines.
 
-    A dot that cannot be seen, or comes too near to another, is left out. Where none
-    remains all are drawn anew: at most 8 times, at last in the colours that contrast
-    most.
+    A dot goes where it can be seen, half of it at least is on the screen and beside
+    the lines, and it is clear of all others; a chain without such a point ends. Where
+    there is no dot at all they are drawn anew: at most 8 times, at last in the colours
+    that contrast most.
 
     Args:
         screen: RGB, [size, size, 3].
@@ -150,12 +152,14 @@ class _Canvas:
     def lay(self, chain: _Chain, *, contrasting: bool) -> None:
         """Adds dot after dot, each as near to the last as its gap allows.
 
-        The chain keeps its course; at a dead end it goes on from its first dot the
-        other way.
+        The chain keeps its course; at a dead end it goes on from its other end. It
+        ends where both are dead ends.
         """
         laid: list[Dot] = []
         for gap in chain.gaps:
             if not self._go_on(chain, laid, gap, contrasting):
+                if len(laid) < 2:
+                    return
                 laid.reverse()
                 if not self._go_on(chain, laid, gap, contrasting):
                     return
@@ -164,7 +168,7 @@ class _Canvas:
         self, chain: _Chain, laid: list[Dot], gap: float, contrasting: bool
     ) -> bool:
         free = chain.points[self._is_free(chain.points, chain.look, gap)]
-        for x, y in _ahead(free, laid, _STEP * self._scale):
+        for x, y in _ahead(free, laid, max(_STEP * self._scale, _LEAST_STEP)):
             dot = chain.look._replace(at=(int(y), int(x)))
             if contrasting:
                 window = dot_window(dot, self._size)
@@ -188,7 +192,7 @@ class _Canvas:
         return np.asarray((distances >= needed).all(axis=1))
 
     def _add(self, dot: Dot) -> bool:
-        """Adds the dot, unless it could not be seen."""
+        """Adds the dot, unless it could not be seen or is more than half hidden."""
         window = dot_window(dot, self._size)
         free = window.inside(self._size) & ~window.cut(self._lines)
         own = window.support & free
