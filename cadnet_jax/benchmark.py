@@ -29,7 +29,8 @@ class Job(NamedTuple):
         run: does it once, and returns when it is done.
         pairs: number of pairs that one run takes.
         waited: seconds that the last run waited for its input; None: it reads none.
-        gmacs: multiply-adds of a pair in 1e9, see `complexity.gmacs`.
+        gmacs: multiply-adds of a pair in 1e9, without attention's,
+            see `complexity.multiply_adds`.
         cost: XLA's analysis of the compiled program of a run.
     """
 

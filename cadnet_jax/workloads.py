@@ -17,7 +17,7 @@ from cadnet_jax.checkpoint import training_data
 from cadnet_jax.config import Config
 from cadnet_jax.input_pipeline import read_info, training_batches
 from cadnet_jax.models.cadnet import CADNet, build_model
-from cadnet_jax.models.complexity import gmacs
+from cadnet_jax.models.complexity import multiply_adds
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.optim import make_optimizer
 from cadnet_jax.predict import Predictor, make_predictor
@@ -170,14 +170,14 @@ def _network_job(
     return Job(
         lambda: jax.block_until_ready(compiled(*args)),
         config.data.batch_size,
-        gmacs=gmacs(
+        gmacs=multiply_adds(
             config.model,
             len(CLASS_NAMES),
             size,
             size,
             as_computed=True,
             cached_reference=cached,
-        ),
+        ).convolutions,
         cost=compiled.cost_analysis(),
     )
 

@@ -32,28 +32,28 @@ def test_parameters_are_those_of_the_paper(head: str, expected: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ('head', 'convolutions', 'projected', 'all_of_it'),
+    ('head', 'convolutions', 'projected', 'all_of_it', 'published'),
     [
-        ('cad', 8.094, 8.903, 10.984),
-        ('plain', 8.085, 8.894, 10.975),
-        ('ooc', 8.077, 8.886, 10.967),
+        ('cad', 8.094, 8.903, 10.984, 8.21),
+        ('plain', 8.085, 8.894, 10.975, 8.16),
+        ('ooc', 8.077, 8.886, 10.967, 8.18),
     ],
 )
 def test_multiply_adds_at_512_pixels(
-    head: str, convolutions: float, projected: float, all_of_it: float
+    head: str, convolutions: float, projected: float, all_of_it: float, published: float
 ) -> None:
-    """Figures counted layer by layer on the published implementation."""
+    """Counted layer by layer on the published implementation; last, by the paper."""
     counted = multiply_adds(ModelConfig(head=head), 3, 512, 512)
     assert counted.convolutions == pytest.approx(convolutions, abs=1e-3)
     assert sum(counted[:2]) == pytest.approx(projected, abs=1e-3)
     assert sum(counted) == pytest.approx(all_of_it, abs=1e-3)
-    assert gmacs(ModelConfig(head=head), 3, 512, 512) == counted.convolutions
+    assert round(gmacs(ModelConfig(head=head), 3, 512, 512), 2) == published
 
 
 def test_segformer_encodes_one_image_where_cadnet_encodes_two() -> None:
-    """The paper's table: 6.37 against 8.16, by a counter that adds activations."""
+    """The paper's table 3 has 6.37 for it."""
     segformer = gmacs(ModelConfig(head='segformer'), 3, 512, 512)
-    assert segformer == pytest.approx(6.37, abs=0.1)
+    assert round(segformer, 2) == 6.37
 
 
 def _products(jaxpr: Any) -> int:
@@ -109,6 +109,7 @@ def test_a_cached_reference_saves_its_encoding() -> None:
 def test_what_is_computed_is_a_fifth_less_than_the_paper_counts() -> None:
     """At 512 pixels below 6.5, and below 4.7 with a cached reference."""
     config = ModelConfig()
-    assert gmacs(config, 3, 512, 512, as_computed=True) < 6.5
-    cached = gmacs(config, 3, 512, 512, as_computed=True, cached_reference=True)
-    assert cached < 4.7
+    how = {'as_computed': True}
+    assert multiply_adds(config, 3, 512, 512, **how).convolutions < 6.5
+    cached = multiply_adds(config, 3, 512, 512, **how, cached_reference=True)
+    assert cached.convolutions < 4.7

@@ -47,7 +47,7 @@ def test_table_3_compares_heads_over_seeds(tmp_path: pathlib.Path) -> None:
     assert table.rows[1].cells['IoU abpt'] is None
     # Convolutions alone, and with all of attention.
     costs = [ours[name] for name in ('MParams', 'GMACs', 'GMACs with attention')]
-    expected = (3.897, 8.094, 10.984)
+    expected = (3.897, 8.209, 10.984)
     for cost, value in zip(costs, expected, strict=True):
         assert cost == (pytest.approx(value, abs=0.0006), None, 1)
 

@@ -25,8 +25,7 @@ class MultiplyAdds(NamedTuple):
     """Multiply-adds of one pair in 1e9, by what a count leaves out.
 
     Attributes:
-        convolutions: convolutions and 1x1 products; the paper's kind of count, which
-            leaves out all of attention.
+        convolutions: convolutions and 1x1 products.
         projections: attention's four projections.
         attention: its two matrix products.
     """
@@ -67,14 +66,24 @@ def multiply_adds(
     return MultiplyAdds(*(value / 1e9 for value in sums))
 
 
-def gmacs(
-    config: ModelConfig, num_classes: int, height: int, width: int, **how: bool
-) -> float:
-    """Multiply-adds of one pair in 1e9, of the kind that the paper counts.
+def gmacs(config: ModelConfig, num_classes: int, height: int, width: int) -> float:
+    """What the paper calls GFLOPs: 8.21 for a pair of 512 x 512 pixels.
 
-    `how`: as for `multiply_adds`.
+    That is the count of mmcv's `get_model_complexity_info`: convolutions, with one for
+    each bias that is added, two for each value of a LayerNorm, one for each of a ReLU
+    and of a pooling's input. It does not see attention, nor BatchNorm across devices.
+
+    Args:
+        config: of the network.
+        num_classes: with the background.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
     """
-    return multiply_adds(config, num_classes, height, width, **how).convolutions
+    images = 1 if config.head == 'segformer' else 2
+    elementwise = images * _encoder_elementwise(config.variant, height, width)
+    elementwise += _decoder_elementwise(config, num_classes, height, width)
+    products = multiply_adds(config, num_classes, height, width).convolutions
+    return products + elementwise / 1e9
 
 
 def _stage_pixels(height: int, width: int) -> list[tuple[int, int]]:
@@ -107,6 +116,36 @@ def _encoder(variant: str, height: int, width: int) -> list[tuple[int, int, int]
     return stages
 
 
+def _encoder_elementwise(variant: str, height: int, width: int) -> int:
+    channels, blocks = VARIANTS[variant]
+    total = 0
+    for stage, (h, w) in enumerate(_stage_pixels(height, width)):
+        c, r, tokens = channels[stage], REDUCTIONS[stage], h * w
+        reduced = (h // r) * (w // r) if r > 1 else 0
+        norms = 2 * tokens + blocks[stage] * (2 * tokens + reduced)
+        biases = tokens + blocks[stage] * ((2 * MLP_RATIO + 1) * tokens + reduced)
+        total += c * (2 * norms + biases)
+    return total
+
+
+def _decoder_elementwise(
+    config: ModelConfig, num_classes: int, height: int, width: int
+) -> int:
+    sizes = _stage_pixels(height, width)
+    h, w = sizes[0]
+    relus = CHANNELS * (h * w + sum(rows * columns for rows, columns in sizes))
+    total = relus + h * w * _outputs(config, num_classes)
+    if config.head in ('cad', 'ooc'):  # mean and maximum of each fused channel
+        total += 2 * h * w * len(sizes) * CHANNELS
+    if config.head == 'cad':  # means along rows and columns; biases of its gates
+        total += 2 * h * w * CHANNELS + (h + w) * (CHANNELS // 4 + CHANNELS)
+    return total
+
+
+def _outputs(config: ModelConfig, num_classes: int) -> int:
+    return 1 if config.head == 'ooc' else num_classes
+
+
 def _decoder(
     config: ModelConfig, num_classes: int, height: int, width: int, as_computed: bool
 ) -> int:
@@ -114,8 +153,7 @@ def _decoder(
     stages = VARIANTS[config.variant].channels
     h, w = sizes[0]
     fused = len(stages) * CHANNELS
-    outputs = 1 if config.head == 'ooc' else num_classes
-    total = h * w * CHANNELS * outputs
+    total = h * w * CHANNELS * _outputs(config, num_classes)
     for (rows, columns), c in zip(sizes, stages, strict=True):
         total += rows * columns * c * CHANNELS
     if as_computed:
