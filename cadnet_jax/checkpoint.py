@@ -175,8 +175,8 @@ def load_variables(
     kept = kept_steps(pathlib.Path(workdir))
     if not any(kept.values()):
         raise FileNotFoundError(
-            f'{workdir}: no checkpoints. Is this the --workdir of a training run that '
-            'got as far as its first checkpoint?'
+            f'{workdir}: no checkpoints. Is this the work directory of a training run '
+            'that got as far as its first checkpoint, or what import_weights.py wrote?'
         )
     for kind, steps in kept.items():
         number = max(steps, default=None) if step == kind else step

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 
@@ -54,7 +55,12 @@ def parse_flags(argv: list[str], *, arguments: str = '') -> list[str]:
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
-        sys.exit(_fail(f'{_describe(error)} (--help lists the flags.)'))
+        message = re.sub(
+            r'flag (--\w+)=None: Flag \1 must have a value other than None\.',
+            r'\1 is missing.',
+            _describe(error),
+        )
+        sys.exit(_fail(f'{message} (--help lists the flags.)'))
     if arguments and len(rest) == 1:
         sys.exit(_fail(f'{arguments} is missing. (--help shows how it is given.)'))
     if not arguments and len(rest) > 1:

@@ -208,10 +208,14 @@ def _padded_batch(examples: list[dict[str, Any]], batch_size: int) -> dict[str, 
 def _open(data_dir: str | pathlib.Path) -> tfds.core.DatasetBuilder:
     """A reader of a prepared directory, of which all files are there."""
     path = pathlib.Path(data_dir)
-    if not str(data_dir) or not path.is_dir():
+    if not str(data_dir):
         raise FileNotFoundError(
-            f'data_dir {str(data_dir)!r}: no such directory. '
-            'Prepare a data set with experiments/prepare_data.py and name it here.'
+            '--data_dir is missing: give the directory that prepare_data.py prints.'
+        )
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f'{data_dir}: no such directory. Prepare the data with '
+            'experiments/prepare_data.py, or correct --data_dir.'
         )
     if not (path / 'dataset_info.json').is_file():
         patterns = ['*/' * depth + 'dataset_info.json' for depth in (1, 2, 3)]
@@ -241,7 +245,7 @@ def _check_split(
     try:
         num_examples = splits[split].num_examples
     except ValueError as error:
-        reason = str(error).splitlines()[0].rstrip('.')
+        reason = str(error).splitlines()[0].partition(' Should be')[0].rstrip('.')
         raise ValueError(
             f'{data_dir}: cannot read split {split!r} ({reason}). There are: {known}; '
             "a part is written as 'train[:10%]'."

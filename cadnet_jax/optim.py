@@ -18,8 +18,10 @@ def learning_rate_schedule(config: OptimConfig, steps: int) -> optax.Schedule:
     `steps`, linearly or along a half cosine.
 
     Raises:
-        ValueError: the warm-up does not end before `steps`.
+        ValueError: there is no step, or the warm-up does not end before `steps`.
     """
+    if steps < 1:
+        raise ValueError(f'--steps is {steps}; it must be at least 1.')
     if not 0 <= config.warmup_steps < steps:
         raise ValueError(
             f'--warmup_steps is {config.warmup_steps} and --steps is {steps}: the '

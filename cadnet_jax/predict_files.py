@@ -158,7 +158,8 @@ def _from_paths(
     if not files:
         raise ValueError(
             f'{image}: no image in this folder; there must be files that end in '
-            f'{", ".join(SUFFIXES)}.'
+            f'{", ".join(SUFFIXES)}. Folders inside it are not searched: name '
+            'one of them, or list the pairs in a CSV file (--pairs).'
         )
     if not reference.is_dir():
         return [(file, reference) for file in files]

@@ -94,7 +94,8 @@ def read_results(workdirs: Sequence[str]) -> list[Result]:
 
     Raises:
         FileNotFoundError: one is no work directory, or none has an evaluation.
-        ValueError: a file is damaged or of another version, or a run is given twice.
+        ValueError: a file is damaged or of another version, a run is given twice, or
+            the folder of several runs is given.
     """
     seen: dict[pathlib.Path, str] = {}
     results = []
@@ -106,6 +107,8 @@ def read_results(workdirs: Sequence[str]) -> list[Result]:
                 'it double. Name it once.'
             )
         seen[path] = workdir
+        if not (path / 'config.json').exists() and any(path.glob('*/config.json')):
+            raise ValueError(f'{workdir}: no run, but a folder of runs: {workdir}/*')
         results += _read_run(workdir)
     if workdirs and not results:
         command = f'--workdir={shlex.quote(workdirs[0])}'

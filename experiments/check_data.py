@@ -23,9 +23,7 @@ _SOURCE_DIR = flags.DEFINE_string(
     '',
     'Directory with manifest.csv, or with the folders of images, references and masks.',
 )
-_DATA_DIR = flags.DEFINE_string(
-    'data_dir', '', 'Instead: a prepared directory, of any data set.'
-)
+_DATA_DIR = flags.DEFINE_string('data_dir', '', 'Instead: any prepared directory.')
 _INIT_MANIFEST = flags.DEFINE_string(
     'init_manifest', '', 'Instead: directory for a first manifest.csv and classes.csv.'
 )
@@ -33,6 +31,7 @@ _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir', 'check', 'Folder for findings.csv and report.html.'
 )
 builder_flags.define_paired_folder_flags()
+flags.adopt_module_key_flags(builder_flags)
 
 
 def main(argv: list[str]) -> None:

@@ -1,8 +1,8 @@
 """Trains on lines and on points, and tests on both: LL, AA, LA and AL (figure 6).
 
-    python experiments/cross_test.py --flagfile=experiments/flagfiles/synlcd_small.cfg \
-        --prepared_dir=prepared/small --count=40 --test_split='test[:25%]' \
-        --root=workdirs/synlcd
+    python experiments/cross_test.py --root=workdirs/synlcd --count=40 \\
+        --flagfile=experiments/flagfiles/synlcd_small.cfg \\
+        --prepared_dir=prepared/small --test_split='test[:25%]'
 
 It is reproduce.py with --study=cross_test: the same folders, and the same flags.
 """

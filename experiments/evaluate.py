@@ -25,8 +25,9 @@ _BATCH_SIZE = flags.DEFINE_integer(
 _TILE_SIZE = flags.DEFINE_integer(
     'tile_size',
     None,
-    'Larger images go through in overlapping tiles of so many pixels a side. Default: '
-    'the size of the training crops, 768 at most.',
+    'Side of the tiles that larger images go through in, in pixels. Default: that of '
+    'the training crops, 768 at most.',
+    lower_bound=32,
 )
 _NUM_PICTURES = flags.DEFINE_integer(
     'num_pictures',

@@ -1,6 +1,6 @@
 """Marks the defects of new pairs: class-id masks, overlays, and lists of defects.
 
-    python experiments/predict.py --workdir=WORKDIR --output_dir=OUTPUT_DIR \
+    python experiments/predict.py --workdir=WORKDIR --output_dir=OUTPUT_DIR \\
         --image=IMAGE --reference=REFERENCE
 
 IMAGE and REFERENCE are files, or folders with files of equal names.
@@ -16,9 +16,7 @@ _WORKDIR = flags.DEFINE_string(
 _STEP = flags.DEFINE_string(
     'step', 'best', "Checkpoint: 'best', 'latest', or a number of training steps."
 )
-_IMAGE = flags.DEFINE_string(
-    'image', '', 'Inspected image file, or a folder of such files.'
-)
+_IMAGE = flags.DEFINE_string('image', '', 'Inspected image, or a folder of such.')
 _REFERENCE = flags.DEFINE_string(
     'reference',
     '',
@@ -44,8 +42,9 @@ _PANELS = flags.DEFINE_bool(
 _TILE_SIZE = flags.DEFINE_integer(
     'tile_size',
     None,
-    'Larger images go through in overlapping tiles of so many pixels a side. Default: '
-    'the size of the training crops, 768 at most.',
+    'Side of the tiles that larger images go through in, in pixels. Default: that of '
+    'the training crops, 768 at most.',
+    lower_bound=32,
 )
 
 
@@ -56,10 +55,10 @@ def main(argv: list[str]) -> None:
     pairs = predict_files.list_pairs(
         image=_IMAGE.value, reference=_REFERENCE.value, pairs=_PAIRS.value
     )
-    predict_files.check_pairs(pairs)
     predictor = predict.load_predictor(
         _WORKDIR.value, _STEP.value, tile_size=_TILE_SIZE.value
     )
+    predict_files.check_pairs(pairs)
     predict_files.predict_files(
         predictor, pairs, _OUTPUT_DIR.value, panels=_PANELS.value
     )

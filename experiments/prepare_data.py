@@ -33,6 +33,7 @@ _OVERWRITE = flags.DEFINE_bool(
 )
 builder_flags.define_option_flags()
 builder_flags.define_paired_folder_flags()
+flags.adopt_module_key_flags(builder_flags)
 
 
 def main(argv: list[str]) -> None:

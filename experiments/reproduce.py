@@ -1,11 +1,12 @@
 """Runs the paper's experiments on SynLCD, as far as they are not done.
 
-    python experiments/reproduce.py --flagfile=experiments/flagfiles/synlcd_small.cfg \
-        --prepared_dir=prepared/small --count=40 --test_split='test[:25%]' \
+    python experiments/reproduce.py --flagfile=experiments/flagfiles/synlcd_small.cfg \\
+        --prepared_dir=prepared/small --count=40 --test_split='test[:25%]' \\
         --root=workdirs/synlcd
 
 prepares the data, trains and evaluates run after run, all of seed 0 first. Ctrl-C or
-SIGTERM saves; the same command goes on.
+SIGTERM saves; the same command goes on. --head, --seed, --balance, --label_fraction
+and --data_dir are the studies' own.
 """
 
 import functools

@@ -116,3 +116,13 @@ def test_a_flagfile_begins_with_its_command_and_sets_what_exists(
     assert any(
         data_dir.endswith(f'/{name}/{version(name)}') for name in catalogue.NAMES
     )
+
+
+def test_help_lists_the_flags_of_the_builders() -> None:
+    listed = prepare_data('--help').stdout
+    assert '--dataset' in listed and '--count' in listed and '--group_by' in listed
+
+
+def test_a_flag_that_is_missing_is_named() -> None:
+    missing = prepare_data('--count=3').stderr
+    assert missing == 'error: --dataset is missing. (--help lists the flags.)\n'

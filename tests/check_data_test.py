@@ -31,7 +31,7 @@ def test_from_a_folder_to_prepared_data(tmp_path: pathlib.Path) -> None:
     first = run('check_data', f'--init_manifest={folder}', '--splits=train=4,test=1')
     assert first.returncode == 0, first.stderr
     written = f'Written: {folder}/classes.csv {folder}/manifest.csv\n'
-    assert first.stdout == f'{written}Pairs: 10, of which 0 have no mask\n'
+    assert first.stdout == f'{written}Pairs: 10; without a mask: 0\n'
     with (folder / 'manifest.csv').open(newline='') as file:
         splits = [row['split'] for row in csv.DictReader(file)]
     assert splits == ['train'] * 8 + ['test'] * 2

@@ -310,30 +310,45 @@ def test_the_script_predicts_with_a_trained_run(tmp_path: pathlib.Path) -> None:
 def test_the_script_passes_the_size_of_tiles_on(tmp_path: pathlib.Path) -> None:
     workdir = write_run(tmp_path / 'run')
     write_board(tmp_path, 'a.png', (64, 64))
-    done = run_script(
-        f'--workdir={workdir}',
-        f'--image={tmp_path / "image/a.png"}',
-        f'--reference={tmp_path / "reference/a.png"}',
-        f'--output_dir={tmp_path / "out"}',
-        '--tile_size=0',
-    )
+    panels = []
+    for size in ('32', '64', '10'):
+        done = run_script(
+            f'--workdir={workdir}',
+            f'--image={tmp_path / "image/a.png"}',
+            f'--reference={tmp_path / "reference/a.png"}',
+            f'--output_dir={tmp_path / size}',
+            f'--tile_size={size}',
+            '--panels',
+        )
+        if size != '10':
+            panels.append(read_image(tmp_path / size / 'a_panel.png'))
+    assert (panels[0] != panels[1]).any()
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith('error: tile_size is 0')
-    assert not (tmp_path / 'out').exists()
+    assert done.stderr.startswith('error: flag --tile_size=10: 10 is not integer >= 32')
+    assert not (tmp_path / '10').exists()
 
 
-def test_the_script_ends_bad_input_with_one_line(tmp_path: pathlib.Path) -> None:
-    """The images are looked at before the model: there is none here."""
+@pytest.mark.parametrize('run', [True, False])
+def test_the_script_ends_bad_input_with_one_line(
+    tmp_path: pathlib.Path, run: bool
+) -> None:
+    """No run, which is quick to see, comes before images that cannot be read."""
     write_board(tmp_path, 'a.png')
     truncated(tmp_path)
+    workdir = tmp_path / 'run'
+    if run:
+        write_run(workdir)
     done = run_script(
-        f'--workdir={tmp_path / "run"}',
+        f'--workdir={workdir}',
         f'--image={tmp_path / "image"}',
         f'--reference={tmp_path / "reference"}',
         f'--output_dir={tmp_path / "out"}',
     )
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    path = tmp_path / 'reference/a.png'
-    assert last.startswith(f'error: {path}: a truncated PNG')
+    if run:
+        path = tmp_path / 'reference/a.png'
+        assert last.startswith(f'error: {path}: a truncated PNG')
+    else:
+        assert last.startswith(f'error: {workdir}/config.json: no such file')
     assert not (tmp_path / 'out').exists()

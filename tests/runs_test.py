@@ -129,3 +129,9 @@ def test_curves_are_read_where_they_are(tmp_path: pathlib.Path) -> None:
     (result.directory / 'curves.json').write_text(json.dumps({'classes': {'line': 1}}))
     (result,) = read_results([workdir])
     assert result.curves == {'line': 1}
+
+
+def test_the_folder_of_several_runs_is_no_run(tmp_path: pathlib.Path) -> None:
+    write_evaluated_run(tmp_path / 'a', 'line', 'line')
+    with pytest.raises(ValueError, match=r'no run, but a folder of runs: .*/\*'):
+        read_results([str(tmp_path)])

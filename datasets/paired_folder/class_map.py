@@ -106,6 +106,12 @@ def read_class_map(path: pathlib.Path) -> ClassMap:
         ValueError: a line is malformed, a value is repeated, grey values and colours
             are mixed, or there is no background or no other class.
     """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{path}: no such CSV file. Write it, with the columns value,name: '
+            'check_data.py --init_manifest writes a first one, and --classes names '
+            'another.'
+        )
     ids: dict[int, int] = {}
     names = [BACKGROUND]
     kinds = set()

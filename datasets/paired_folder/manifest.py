@@ -138,7 +138,7 @@ class FirstManifest(NamedTuple):
         without = sum(not pair.mask for pair in self.pairs)
         lines = [
             f'Written: {" ".join(map(str, self.written))}',
-            f'Pairs: {len(self.pairs):,}, of which {without:,} have no mask',
+            f'Pairs: {len(self.pairs):,}; without a mask: {without:,}',
         ]
         if self.unused:
             lines.append(
@@ -203,8 +203,10 @@ def draw_splits(pairs: list[PairFiles], options: Options) -> list[PairFiles]:
     shares, total = options.splits, sum(options.splits.values())
     if len(sizes) < len(shares):
         raise ValueError(
-            f'{len(sizes)} groups cannot fill the {len(shares)} splits '
-            f'{", ".join(shares)}; give fewer, such as --splits=train=80,test=20.'
+            f'{len(sizes)} groups ({list_first(sorted(sizes))}) cannot fill the '
+            f'{len(shares)} splits {", ".join(shares)}, since a group is in one split: '
+            "make more groups (--group_by; '.+' makes each image one), or fewer splits "
+            '(--splits=train=100).'
         )
     wanted = {name: share / total * len(pairs) for name, share in shares.items()}
     names = sorted(sizes)
