@@ -191,8 +191,8 @@ def read_weights(path: str | pathlib.Path) -> dict[str, np.ndarray]:
         return readers[path.suffix](path)
     except ModuleNotFoundError:
         raise ValueError(
-            f'{path}: this needs PyTorch, the extra torch (the README says how it is '
-            'installed); or save the weights as .safetensors or .npz.'
+            f'{path}: this needs PyTorch: pip install -c constraints.txt -e '
+            "'.[torch]'; or save the weights as .safetensors or .npz."
         ) from None
     except Exception as error:  # Each reader has its own kinds.
         reason = str(error).partition('\n')[0]

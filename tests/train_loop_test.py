@@ -312,7 +312,8 @@ def test_a_work_directory_of_other_data_is_refused(
     ('section', 'values', 'message'),
     [
         ('data', {'data_dir': ''}, 'prepare_data.py'),
-        ('data', {'data_dir': 'nowhere'}, "'nowhere'"),
+        ('data', {'data_dir': 'nowhere'}, 'nowhere: no such directory'),
+        ('train', {'steps': 0}, '--steps is 0'),
         ('data', {'train_split': 'night'}, "'night'.*train"),
         ('data', {'eval_split': 'night'}, "'night'.*val"),
         ('data', {'batch_size': 0}, 'batch_size is 0'),
