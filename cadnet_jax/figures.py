@@ -31,7 +31,8 @@ def plot_curves(
     Returns:
         uint8 [H, W, 3].
     """
-    figure = Figure(figsize=(10, 4), dpi=_DPI, layout='constrained')
+    height = 4 + 0.2 * len(runs)  # inches; the legend stands below
+    figure = Figure(figsize=(10, height), dpi=_DPI, layout='constrained')
     over_recall, over_threshold = figure.subplots(1, 2)
     for label, classes in runs.items():
         if class_name not in classes:
@@ -101,7 +102,10 @@ def _finish(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_ylim(-0.02, 1.02)
     axes.grid(alpha=0.3)
     if axes.get_lines():
-        for text in axes.legend(fontsize=8).get_texts():
+        below = axes.legend(
+            fontsize=8, loc='upper center', bbox_to_anchor=(0.5, -0.15), frameon=False
+        )
+        for text in below.get_texts():
             text.set_parse_math(False)
 
 
