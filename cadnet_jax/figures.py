@@ -31,12 +31,11 @@ def plot_curves(
     Returns:
         uint8 [H, W, 3].
     """
+    runs = {label: run for label, run in runs.items() if class_name in run}
     height = 4 + 0.2 * len(runs)  # inches; the legend stands below
     figure = Figure(figsize=(10, height), dpi=_DPI, layout='constrained')
     over_recall, over_threshold = figure.subplots(1, 2)
     for label, classes in runs.items():
-        if class_name not in classes:
-            continue
         curve = {name: _floats(values) for name, values in classes[class_name].items()}
         average = classes[class_name]['average_precision']
         style = _STYLES[len(over_recall.get_lines()) // 10 % len(_STYLES)]
