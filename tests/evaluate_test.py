@@ -176,7 +176,7 @@ def test_curves_of_a_network_that_is_right(
     assert list(classes) == ['missing', 'excess', 'any defect']
     assert classes['any defect']['average_precision'] == 1
     assert classes['any defect']['best_fscore'] == 1
-    assert read_image(output_dir / 'curves.png').shape == (1200, 1000, 3)
+    assert read_image(output_dir / 'curves.png').shape == (3 * 420, 1000, 3)
     predictor = differencing_predictor(head='ooc', cell=8)
     metrics = run(predictor, data_dir, 'test', output_dir=tmp_path / 'ooc')
     classes = json.loads((tmp_path / 'ooc' / 'curves.json').read_text())['classes']
