@@ -37,7 +37,7 @@ class Dot(NamedTuple):
 
 
 class _Chain(NamedTuple):
-    points: NDArray[np.int32]  # (x, y) on edges, [n, 2], in random order
+    points: NDArray[np.int32]  # (y, x) on edges, [n, 2], in random order
     look: Dot
     gaps: NDArray[np.float64]  # pixels that each dot keeps off all others, [dots]
 
@@ -91,7 +91,7 @@ def _random_chains(clean: Pixels, rng: np.random.Generator) -> list[_Chain]:
 def _random_chain(
     points: NDArray[np.int32], size: int, rng: np.random.Generator
 ) -> _Chain:
-    """Dots of one look on the points of a cluster, [n, 2]."""
+    """Dots of one look on the points of a cluster, (x, y), [n, 2]."""
     look = Dot(
         colour=str(rng.choice(list(COLOURS))),
         opacity=int(rng.choice(blending.OPACITIES)),
@@ -103,7 +103,7 @@ def _random_chain(
     wanted = int(rng.integers(*_CHAIN_DOTS, endpoint=True))
     gaps = rng.uniform(_GAP[0], rng.uniform(*_GAP), wanted) * scale
     # What fusion may change around one dot must not touch another.
-    return _Chain(points, look, gaps.clip(2 * blending.reach(scale) + 2))
+    return _Chain(points[:, ::-1], look, gaps.clip(2 * blending.reach(scale) + 2))
 
 
 def _cluster(points: NDArray[np.int32], count: int) -> list[NDArray[np.int32]]:
@@ -168,7 +168,7 @@ class _Canvas:
         self, chain: _Chain, laid: list[Dot], gap: float, contrasting: bool
     ) -> bool:
         free = chain.points[self._is_free(chain.points, chain.look, gap)]
-        for x, y in _ahead(free, laid, max(_STEP * self._scale, _LEAST_STEP)):
+        for y, x in _ahead(free, laid, max(_STEP * self._scale, _LEAST_STEP)):
             dot = chain.look._replace(at=(int(y), int(x)))
             if contrasting:
                 window = dot_window(dot, self._size)
@@ -185,7 +185,7 @@ class _Canvas:
         """Where a dot leaves `gap` pixels to the rims of all others: [n]."""
         if not self.dots:
             return np.ones(len(points), np.bool_)
-        centres = np.array([other.at[::-1] for other in self.dots])
+        centres = np.array([other.at for other in self.dots])
         widths = np.array([other.diameter for other in self.dots]) + look.diameter
         distances = np.hypot(*(points[:, None] - centres).transpose(2, 0, 1))
         needed = np.maximum(widths * self._scale, 4) / 2 + gap
@@ -218,15 +218,15 @@ class _Canvas:
 def _ahead(
     points: NDArray[np.int32], laid: list[Dot], step: float
 ) -> NDArray[np.int32]:
-    """The points (x, y), [n, 2], to which a chain may go on, the nearest first."""
+    """The points (y, x), [n, 2], to which a chain may go on, the nearest first."""
     if not laid:
         return points
-    last = np.array(laid[-1].at[::-1])
+    last = np.array(laid[-1].at)
     way = points - last
     distance = np.hypot(*way.T)
     near = distance <= step
     if len(laid) > 1:
-        course = last - laid[-2].at[::-1]
+        course = last - laid[-2].at
         along = way @ course >= np.cos(np.radians(_TURN)) * distance * np.hypot(*course)
         near &= along
     order = np.argsort(distance, kind='stable')
