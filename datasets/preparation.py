@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 import numpy as np
 import tensorflow_datasets as tfds
 from numpy.typing import NDArray
+from tensorflow_datasets.core.example_serializer import ExampleSerializer
 from tqdm import tqdm
 
 from cadnet_jax.datasets import checks, disk_shuffling
@@ -310,9 +311,29 @@ def _download_and_prepare(
         tempfile.TemporaryDirectory() as downloads,
         contextlib.redirect_stdout(io.StringIO()),
         disk_shuffling.shuffling_on_disk(),
+        _same_bytes_in_each_process(),
     ):
         builder.download_and_prepare(
             file_format='array_record',
             download_dir=downloads,
             download_config=tfds.download.DownloadConfig(manual_dir=source_dir),
         )
+
+
+@contextlib.contextmanager
+def _same_bytes_in_each_process() -> Iterator[None]:
+    """Lets TFDS write the features of a record in one order.
+
+    Of itself it leaves that to Protocol Buffers, where each process has its own.
+    """
+
+    def serialize_example(self: ExampleSerializer, example: Any) -> bytes:
+        record = self.get_tf_example(example)
+        return bytes(record.SerializeToString(deterministic=True))
+
+    before = ExampleSerializer.serialize_example
+    ExampleSerializer.serialize_example = serialize_example
+    try:
+        yield
+    finally:
+        ExampleSerializer.serialize_example = before

@@ -12,6 +12,7 @@ import pytest
 import tensorflow_datasets as tfds
 from etils import epath
 from tensorflow_datasets.core import shuffle
+from tensorflow_datasets.core.example_serializer import ExampleSerializer
 
 from cadnet_jax.datasets import disk_shuffling, preparation
 
@@ -139,8 +140,10 @@ def test_what_a_killed_overwrite_left_is_removed_though_all_is_prepared(
 
 def test_tfds_is_left_as_it_was(tmp_path: pathlib.Path) -> None:
     before = shuffle.tf, shuffle.MAX_MEM_BUFFER_SIZE
+    serialize = ExampleSerializer.serialize_example
     preparation.prepare(Numbered, tmp_path)
     assert (shuffle.tf, shuffle.MAX_MEM_BUFFER_SIZE) == before
+    assert ExampleSerializer.serialize_example is serialize
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,19 @@ def test_the_number_of_workers_does_not_change_a_byte(
     assert files(prepare(tmp_path, 'mixed', workers=2)) == files(mixed)
 
 
+def test_another_process_writes_the_same_bytes(
+    mixed: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    for number in ('1', '2'):
+        folder = tmp_path / number
+        flags = ('--count=2', '--size=64', f'--workers={number}')
+        done = run('--dataset=synlcd/mixed', f'--output_dir={folder}', *flags)
+        assert done.returncode == 0, done.stderr
+        written = files(folder / 'synlcd/mixed/2.0.0')
+        del written['summary.json']  # the command's own
+        assert written == files(mixed)
+
+
 def test_another_seed_makes_other_data(
     mixed: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
