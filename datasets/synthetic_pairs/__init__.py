@@ -1,0 +1,1 @@
+"""Pairs of every kind, drawn: the training data of the released weights."""

@@ -1,0 +1,1 @@
+"""Families of products, one module each: `draw(rng, size) -> Drawing`."""
