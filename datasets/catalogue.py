@@ -13,6 +13,7 @@ NAMES = (
     'synlcd/line',
     'synlcd/abpt',
     'synlcd/mixed',
+    'synthetic_pairs',
     'paired_folder',
 )
 
@@ -28,24 +29,31 @@ class Option(NamedTuple):
 OPTIONS: Mapping[str, Option] = {
     'count': Option(
         int,
-        ('synlcd',),
-        'Defective samples of each pattern, and as many defect-free (300).',
+        ('synlcd', 'synthetic_pairs'),
+        'synlcd: defective samples of each pattern, and as many defect-free (300); '
+        'synthetic_pairs: training pairs (40,000).',
     ),
     'size': Option(
         int,
-        ('synlcd', 'pku_market_pcb'),
+        ('synlcd', 'pku_market_pcb', 'synthetic_pairs'),
         'Side of the images in pixels (synlcd: 64 to 4096 in steps of 32, 512; '
-        'pku_market_pcb, of the crops: 32 to 4096, 1000).',
+        'pku_market_pcb, of the crops: 32 to 4096, 1000; synthetic_pairs: 64 to 1024 '
+        'in steps of 32, 256).',
     ),
     'seed': Option(
         int,
-        ('synlcd', 'pku_market_pcb', 'mvtec_ad'),
+        ('synlcd', 'pku_market_pcb', 'mvtec_ad', 'synthetic_pairs'),
         'Of all that is random; one seed, one data set (0).',
     ),
     'workers': Option(
         int,
-        ('synlcd', 'paired_folder'),
+        ('synlcd', 'synthetic_pairs', 'paired_folder'),
         'Processes, on which the data do not depend (one for each core).',
+    ),
+    'leave_out': Option(
+        str,
+        ('synthetic_pairs',),
+        'Family of products that training lacks; it becomes the split test.',
     ),
     'reference': Option(
         str,
@@ -78,7 +86,13 @@ def builder(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
         ValueError: an option is for other data sets.
     """
     # Not at the top: TFDS is slow, and worker processes import this file as well.
-    from cadnet_jax.datasets import deep_pcb, mvtec_ad, pku_market_pcb, synlcd
+    from cadnet_jax.datasets import (
+        deep_pcb,
+        mvtec_ad,
+        pku_market_pcb,
+        synlcd,
+        synthetic_pairs,
+    )
 
     dataset, _, config = name.partition('/')
     check_options(dataset, options)
@@ -87,6 +101,7 @@ def builder(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
         'mvtec_ad': mvtec_ad.Builder,
         'pku_market_pcb': pku_market_pcb.Builder,
         'synlcd': synlcd.Builder,
+        'synthetic_pairs': synthetic_pairs.Builder,
     }
     given = {'config': config, **options} if config else options
     return functools.partial(builders[dataset], **given)

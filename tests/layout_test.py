@@ -15,6 +15,7 @@ ORDER = (
     'cli',
     'image_files',
     'stop_signal',
+    'painting',
     'transforms',
     'input_pipeline',
     'models.backend',
@@ -55,8 +56,9 @@ ORDER = (
     'workloads_torch',
     'workloads',
 )
-# Builders share one thing with the library: how a bad image file is reported.
-OPEN_TO_BUILDERS = {'image_files'}
+# What builders share with the library: how a bad image file is reported, and how
+# changes are painted.
+OPEN_TO_BUILDERS = {'image_files', 'painting'}
 MAX_SCRIPT_LINES = 70
 
 

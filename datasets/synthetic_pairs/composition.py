@@ -1,0 +1,261 @@
+"""A pair: two good parts of one product, changes in some, and two pictures of them.
+
+Each pair has a random generator of its own, so that it is the same whichever process
+makes it. Changes that both images have are no defects: half of the pairs have none
+else, and nothing in one image alone tells these from the others.
+"""
+
+import importlib
+from collections import Counter
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cadnet_jax import painting
+from cadnet_jax.datasets.encoding import IGNORED, encode_png
+from cadnet_jax.datasets.synthetic_pairs import nuisance
+from cadnet_jax.datasets.synthetic_pairs.drawing import Drawing, Pixels
+
+FAMILIES = ('boards', 'screens', 'prints', 'surfaces', 'parts', 'collages')
+HELD_OUT = ('panels', 'packs')  # never trained on
+CLASS_NAMES = ('background', 'defect')
+
+_SIGMAS = 6.0  # of the noise: contrast times the root of the area of a visible change
+_LEAST_CONTRAST = 5.0  # gray levels
+_LEAST_AREA = 4  # pixels
+_TEXTURE_GRAIN = 12.0  # pixels that vary together where a texture is drawn anew
+_TEXTURE_SIGMAS = 2.5
+_EDGE_SHARE = 0.4  # of a change's pixels on contours: it is judged by its depth
+_BINARY = {'boards': 0.25, 'prints': 0.1}  # share of pairs that are binarized
+_OTHER_BINARY = 0.02
+
+_IMAGE, _REFERENCE = 0, 1
+Tally = Counter[tuple[str, str]]
+
+
+class Recipe(NamedTuple):
+    """All that a pair follows from."""
+
+    family: str  # one of FAMILIES or HELD_OUT
+    number: int  # among the family's pairs, from 0
+    size: int  # pixels
+    seed: int
+
+    @property
+    def changed(self) -> bool:
+        """Every second pair has a change."""
+        return self.number % 2 == 0
+
+    @property
+    def id(self) -> str:
+        """Such as `boards/000042`."""
+        return f'{self.family}/{self.number:06}'
+
+
+class Change(NamedTuple):
+    """What differs between a part before and after."""
+
+    kind: str
+    side: int  # _IMAGE or _REFERENCE
+    support: NDArray[np.bool_]  # where it shows in the canvas, [C, C]
+
+
+class Sample(NamedTuple):
+    """A pair, and which kinds of changes its label shows."""
+
+    image: Pixels  # [size, size, 3]
+    reference: Pixels  # [size, size, 3]
+    mask: NDArray[np.uint8]  # 0, 1, or 255 for what cannot be told, [size, size]
+    visible: list[str]
+    faint: list[str]
+
+
+class EncodedSample(NamedTuple):
+    """What a worker process hands back."""
+
+    recipe: Recipe
+    image: bytes  # PNG
+    reference: bytes  # PNG
+    mask: bytes  # PNG
+    class_pixels: list[int]
+    tally: Tally
+
+
+def compose(recipe: Recipe) -> Sample:
+    """Makes the pair that `recipe` describes."""
+    families = FAMILIES + HELD_OUT
+    key = [recipe.seed, families.index(recipe.family), recipe.number]
+    rng = np.random.default_rng(key)
+    drawing = _draw(recipe.family, rng, recipe.size + 2 * nuisance.MARGIN)
+    good, parts, changes = _draw_parts(drawing, rng, changed=recipe.changed)
+    binary = rng.random() < _BINARY.get(recipe.family, _OTHER_BINARY)
+    severity = nuisance.draw_severity(rng, binary=binary and _has_two_levels(good[0]))
+    views = [nuisance.draw_view(rng, severity, recipe.size) for _ in parts]
+    middle = _middle(good[0])
+    plain = [
+        nuisance.photograph(part, view, middle=middle)
+        for part, view in zip(parts, views, strict=True)
+    ]
+    mask = np.zeros((recipe.size, recipe.size), np.uint8)
+    visible, faint = [], []
+    if changes:
+        before = [
+            nuisance.photograph(part, view, middle=middle)
+            for part, view in zip(good, views, strict=True)
+        ]
+        tolerance = painting.largest_difference(*good)
+        for change in changes:
+            support = nuisance.warp_label(change.support, views[_IMAGE])
+            seen = _is_visible(change, good, before, plain, views, tolerance, severity)
+            (visible if seen else faint).append(change.kind)
+            mask[support & (mask != 1)] = 1 if seen else IGNORED
+    if drawing.ignored is not None:
+        mask[nuisance.warp_label(drawing.ignored, views[_IMAGE])] = IGNORED
+    image, reference = (
+        nuisance.expose(pixels, view, rng)
+        for pixels, view in zip(plain, views, strict=True)
+    )
+    return Sample(image, reference, mask, visible, faint)
+
+
+def compose_encoded(recipe: Recipe) -> EncodedSample:
+    """`compose`, with the images as PNG."""
+    sample = compose(recipe)
+    counts = np.bincount(sample.mask.ravel(), minlength=len(CLASS_NAMES))
+    return EncodedSample(
+        recipe,
+        encode_png(sample.image),
+        encode_png(sample.reference),
+        encode_png(sample.mask),
+        counts[: len(CLASS_NAMES)].tolist(),
+        tally(recipe, sample),
+    )
+
+
+def tally(recipe: Recipe, sample: Sample) -> Tally:
+    """What was drawn, to be counted over many pairs."""
+    counts: Tally = Counter()
+    counts['pairs', recipe.family] = 1
+    counts['pairs with a visible change', recipe.family] = int(1 in sample.mask)
+    for kind in sample.visible:
+        counts['visible changes', kind] += 1
+    for kind in sample.faint:
+        counts['ignored changes', kind] += 1
+    return counts
+
+
+def _draw(family: str, rng: np.random.Generator, size: int) -> Drawing:
+    module = importlib.import_module(
+        f'cadnet_jax.datasets.synthetic_pairs.families.{family}'
+    )
+    drawing: Drawing = module.draw(rng, size)
+    return drawing
+
+
+def _draw_parts(
+    drawing: Drawing, rng: np.random.Generator, *, changed: bool
+) -> tuple[list[Pixels], list[Pixels], list[Change]]:
+    """Two good parts, the two as they are, and the changes between them.
+
+    A good part may hold odd things too, as long as both have them.
+    """
+    seeds = [int(seed) for seed in rng.integers(2**31, size=2)]
+    number = 1 + min(int(rng.geometric(0.4)), 6)
+    sides = [
+        int(rng.integers(2)) if changed and (k == 0 or rng.random() < 0.5) else None
+        for k in range(number)
+    ]
+    structural = [
+        bool(drawing.alterations) and rng.random() < 0.35 for _ in range(number)
+    ]
+    order = rng.permutation(drawing.alterations).tolist()
+    alterations = [order.pop() if s and order else None for s in structural]
+    common = frozenset(
+        a
+        for a, side in zip(alterations, sides, strict=True)
+        if a is not None and side is None
+    )
+    good = [drawing.render(seed, common) for seed in seeds]
+    for alteration, side in zip(alterations, sides, strict=True):
+        if alteration is None and side is None:
+            paint = painting.draw_paint(good[0], rng, other=good[1])
+            good = [painting.apply(part, paint) for part in good]
+    parts, changes = list(good), []
+    altered = [common, common]
+    for alteration, side in zip(alterations, sides, strict=True):
+        if side is None:
+            continue
+        before = parts[side]
+        if alteration is None:
+            paint = painting.draw_paint(before, rng, other=good[1 - side])
+            kind, after = paint.kind, painting.apply(before, paint)
+        else:
+            kind = 'structure'
+            with_it = drawing.render(seeds[side], altered[side] | {alteration})
+            without = drawing.render(seeds[side], altered[side])
+            altered[side] = altered[side] | {alteration}
+            differs = painting.largest_difference(with_it, without) > 0
+            after = np.where(differs[..., None], with_it, before)
+        if not np.array_equal(after, before):
+            changes.append(Change(kind, side, painting.support(before, after)))
+        parts[side] = after
+    return good, parts, changes
+
+
+def _is_visible(
+    change: Change,
+    good: list[Pixels],
+    before: list[Pixels],
+    after: list[Pixels],
+    views: list[nuisance.View],
+    tolerance: NDArray[np.uint8],
+    severity: nuisance.Severity,
+) -> bool:
+    """Whether a change can be told from noise and from what good parts differ in."""
+    view = views[change.side]
+    support = nuisance.warp_label(change.support, view)
+    area = int(support.sum())
+    if area < _LEAST_AREA:
+        return False
+    pictures = before[change.side], after[change.side]
+    contrast = float(painting.largest_difference(*pictures)[support].mean())
+    noise = float(np.hypot(*(nuisance.noise_level(view) for view in views)))
+    if contrast < _LEAST_CONTRAST or contrast * np.sqrt(area) < _SIGMAS * noise:
+        return False
+    around = cv2.dilate(change.support.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    texture = float(tolerance[around].mean()) if around.any() else 0.0
+    grains = max(1.0, area / _TEXTURE_GRAIN)
+    if contrast * np.sqrt(grains) < _TEXTURE_SIGMAS * texture:
+        return False
+    return _is_deep(change, good[change.side], severity)
+
+
+def _is_deep(change: Change, good: Pixels, severity: nuisance.Severity) -> bool:
+    """Whether a change at a contour is deeper than contours move of themselves."""
+    gray = cv2.cvtColor(good, cv2.COLOR_RGB2GRAY)
+    gradient = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8))
+    if float((gradient[change.support] > 60).mean()) < _EDGE_SHARE:
+        return True
+    padded = np.pad(change.support.astype(np.uint8), 1)
+    depth = 2 * float(cv2.distanceTransform(padded, cv2.DIST_L2, 3).max())
+    moves = 1.2 * severity.wave + severity.spread
+    return depth > 1.5 + moves
+
+
+def _middle(image: Pixels) -> float:
+    """The gray level between dark and bright (Otsu)."""
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return float(cv2.threshold(gray, 0, 255, cv2.THRESH_OTSU)[0])
+
+
+def _has_two_levels(image: Pixels) -> bool:
+    """Whether a threshold tells dark from bright, and hardly a pixel is in between."""
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    middle = cv2.threshold(gray, 0, 255, cv2.THRESH_OTSU)[0]
+    bright = gray > middle
+    if not 0.03 < float(bright.mean()) < 0.97:
+        return False
+    reach = 1.3 * nuisance.LARGEST_THRESHOLD * min(middle, 255 - middle)
+    return float((np.abs(gray - np.float32(middle)) < reach).mean()) < 0.02
