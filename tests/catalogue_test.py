@@ -17,10 +17,11 @@ from tests.tiny_pku_market_pcb import write_tiny_pku_market_pcb
 EXPERIMENTS = pathlib.Path(__file__).parents[1] / 'experiments'
 FLAGFILES = sorted((EXPERIMENTS / 'flagfiles').glob('*.cfg'))
 VALUES: dict[str, Any] = {
-    'count': 3,
+    'count': 12,
     'size': 96,
     'seed': 5,
     'workers': 2,
+    'leave_out': 'prints',
     'reference': 'first',
 }
 WITH_OPTIONS = [name for name in catalogue.NAMES if name != 'paired_folder']

@@ -25,6 +25,7 @@ CLASS_NAMES = ('background', 'defect')
 _SIGMAS = 6.0  # of the noise: contrast times the root of the area of a visible change
 _LEAST_CONTRAST = 5.0  # gray levels
 _LEAST_AREA = 4  # pixels
+_TRIES = 4  # paints until one shows
 _TEXTURE_GRAIN = 12.0  # pixels that vary together where a texture is drawn anew
 _TEXTURE_SIGMAS = 2.5
 _EDGE_SHARE = 0.4  # of a change's pixels on contours: it is judged by its depth
@@ -189,8 +190,7 @@ def _draw_parts(
             continue
         before = parts[side]
         if alteration is None:
-            paint = painting.draw_paint(before, rng, other=good[1 - side])
-            kind, after = paint.kind, painting.apply(before, paint)
+            kind, after = _paint(before, rng, good[1 - side])
         else:
             kind = 'structure'
             with_it = drawing.render(seeds[side], altered[side] | {alteration})
@@ -202,6 +202,18 @@ def _draw_parts(
             changes.append(Change(kind, side, painting.support(before, after)))
         parts[side] = after
     return good, parts, changes
+
+
+def _paint(
+    before: Pixels, rng: np.random.Generator, other: Pixels
+) -> tuple[str, Pixels]:
+    """The kind of a painted change, and the part after it."""
+    for _ in range(_TRIES):  # the color of a plain part changes nothing on it
+        paint = painting.draw_paint(before, rng, other=other)
+        after = painting.apply(before, paint)
+        if painting.support(before, after).sum() >= _LEAST_AREA:
+            break
+    return paint.kind, after
 
 
 def _is_visible(
