@@ -182,8 +182,14 @@ class OptimConfig:
     schedule: str = _field(
         'linear',
         'Decay to 0 after the warm-up: linear (polynomial of power 1, SegFormer) or '
-        'cosine.',
-        ('linear', 'cosine'),
+        'cosine; or constant, which keeps the peak rate until the cool-down. A '
+        'constant run can be made longer, or be given a cool-down, when it resumes.',
+        ('linear', 'cosine', 'constant'),
+    )
+    cooldown_steps: int = _field(
+        0,
+        'Steps of linear decay to 0 at the end of a run with schedule=constant. '
+        '0: none.',
     )
     clip_norm: float = _field(
         0.0, 'Global gradient norm above which gradients are scaled down; 0: never.'
@@ -382,10 +388,12 @@ def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
     return changed
 
 
-def changed_settings(old: Config, new: Config) -> str:
-    """`differences` but for what MAY_CHANGE, as 'name: old -> new, ...'; '' if none."""
+def changed_settings(
+    old: Config, new: Config, *, may_change: frozenset[str] = MAY_CHANGE
+) -> str:
+    """`differences` but for `may_change`, as 'name: old -> new, ...'; '' if none."""
     return ', '.join(
         f'{name}: {before!r} -> {after!r}'
         for name, (before, after) in differences(old, new).items()
-        if name not in MAY_CHANGE
+        if name not in may_change
     )

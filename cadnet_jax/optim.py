@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -15,10 +16,12 @@ def learning_rate_schedule(config: OptimConfig, steps: int) -> optax.Schedule:
     """The encoder's learning rate as a function of the steps done.
 
     It rises linearly from 1e-6 of its peak over `warmup_steps`, then falls to 0 at
-    `steps`, linearly or along a half cosine.
+    `steps`, linearly or along a half cosine; a constant one stays at its peak, and
+    falls linearly over the last `cooldown_steps`.
 
     Raises:
-        ValueError: there is no step, or the warm-up does not end before `steps`.
+        ValueError: there is no step, the warm-up does not end before `steps`, or the
+            cool-down does not fit.
     """
     if steps < 1:
         raise ValueError(f'--steps is {steps}; it must be at least 1.')
@@ -28,14 +31,44 @@ def learning_rate_schedule(config: OptimConfig, steps: int) -> optax.Schedule:
             'warm-up has to end before the last step. Lower --warmup_steps.'
         )
     peak, decay_steps = config.learning_rate, steps - config.warmup_steps
+    _check_cooldown(config, decay_steps)
     if config.schedule == 'cosine':
         decay = optax.cosine_decay_schedule(peak, decay_steps)
+    elif config.schedule == 'constant':
+        decay = _constant_schedule(peak, decay_steps, config.cooldown_steps)
     else:
         decay = optax.linear_schedule(peak, 0.0, decay_steps)
     if config.warmup_steps == 0:
         return decay
     warmup = optax.linear_schedule(_WARMUP_START * peak, peak, config.warmup_steps)
     return optax.join_schedules([warmup, decay], [config.warmup_steps])
+
+
+def _check_cooldown(config: OptimConfig, decay_steps: int) -> None:
+    if config.cooldown_steps and config.schedule != 'constant':
+        raise ValueError(
+            f'--cooldown_steps is {config.cooldown_steps} and --schedule is '
+            f'{config.schedule}: only --schedule=constant has a cool-down.'
+        )
+    if not 0 <= config.cooldown_steps <= decay_steps:
+        raise ValueError(
+            f'--cooldown_steps is {config.cooldown_steps}; it must be from 0 to the '
+            f'{decay_steps} steps after the warm-up.'
+        )
+
+
+def _constant_schedule(peak: float, steps: int, cooldown_steps: int) -> optax.Schedule:
+    """`peak`, then linear decay to 0 over the last `cooldown_steps` of `steps`.
+
+    The rate depends on the step for any settings: a constant that the compiler sees
+    might be multiplied in another order, and a branch would differ in the last bit.
+    """
+
+    def rate(step: Any) -> jax.Array:
+        remaining = (steps - step) / max(cooldown_steps, 1)
+        return peak * jnp.clip(remaining, 0.0, 1.0)
+
+    return rate
 
 
 def make_optimizer(

@@ -70,7 +70,8 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
     arguments; the first one writes.
 
     Args:
-        config: all settings; on a second start in the same `workdir`, the same.
+        config: all settings; on a second start in the same `workdir`, the same. With
+            a constant rate `steps` and `cooldown_steps` may differ until the cool-down.
         workdir: made where it is not there.
 
     Returns:
@@ -212,7 +213,12 @@ def _check_inputs(
 
 def _check_same_run(config: Config, data: TrainingData, workdir: pathlib.Path) -> None:
     path = workdir / 'config.json'
-    if changed := configs.changed_settings(configs.load(path), config):
+    saved = configs.load(path)
+    may_change = configs.MAY_CHANGE
+    step = max(kept_steps(workdir)['latest'], default=None)
+    if step is not None and all(_at_constant_rate(c, step) for c in (saved, config)):
+        may_change |= {'steps', 'cooldown_steps'}
+    if changed := configs.changed_settings(saved, config, may_change=may_change):
         raise ValueError(
             f'{path}: the run has other settings: {changed}. Give the same, or name '
             'another --workdir.'
@@ -225,6 +231,12 @@ def _check_same_run(config: Config, data: TrainingData, workdir: pathlib.Path) -
                 f'than --data_dir={config.data.data_dir}, {new!r}. Give the same data, '
                 'or name another --workdir.'
             )
+
+
+def _at_constant_rate(config: Config, step: int) -> bool:
+    """Whether the end of the run has no influence on the steps up to `step`."""
+    last = config.train.steps - config.optim.cooldown_steps
+    return config.optim.schedule == 'constant' and step <= last
 
 
 def _write_inputs(

@@ -40,6 +40,45 @@ def test_without_a_warm_up_the_first_rate_is_the_peak() -> None:
     assert (rate(0), rate(9)) == (0.5, pytest.approx(0.05))
 
 
+@pytest.mark.parametrize(
+    ('cooldown_steps', 'expected'),
+    [
+        (200, {0: 5e-7, 50: 0.25, 100: 0.5, 900: 0.5, 950: 0.375, 1100: 0.0}),
+        (0, {50: 0.25, 100: 0.5, 900: 0.5, 1099: 0.5}),
+    ],
+)
+def test_a_constant_rate_falls_to_0_over_the_cool_down(
+    cooldown_steps: int, expected: dict[int, float]
+) -> None:
+    config = OptimConfig(
+        learning_rate=0.5,
+        warmup_steps=100,
+        schedule='constant',
+        cooldown_steps=cooldown_steps,
+    )
+    rate = learning_rate_schedule(config, 1100)
+    for step, value in expected.items():
+        assert rate(step) == pytest.approx(value, abs=1e-6), step
+
+
+@pytest.mark.parametrize(
+    ('schedule', 'cooldown_steps', 'message'),
+    [
+        ('linear', 2, '--schedule is linear.*only --schedule=constant'),
+        ('constant', 8, 'cooldown_steps is 8.*0 to the 7 steps'),
+        ('constant', -1, 'cooldown_steps is -1'),
+    ],
+)
+def test_a_cool_down_that_does_not_fit_is_refused(
+    schedule: str, cooldown_steps: int, message: str
+) -> None:
+    config = OptimConfig(
+        warmup_steps=3, schedule=schedule, cooldown_steps=cooldown_steps
+    )
+    with pytest.raises(ValueError, match=message):
+        learning_rate_schedule(config, 10)
+
+
 @pytest.mark.parametrize('warmup_steps', [10, 11, -1])
 def test_a_warm_up_that_does_not_fit_is_refused(warmup_steps: int) -> None:
     config = OptimConfig(warmup_steps=warmup_steps)

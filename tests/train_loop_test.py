@@ -38,7 +38,7 @@ from cadnet_jax.input_pipeline import read_share
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.optim import make_optimizer
-from cadnet_jax.train_step import TrainState, initial_state
+from cadnet_jax.train_step import TrainState, initial_state, make_train_step
 from cadnet_jax.training_log import read_metrics
 from tests.conftest import ROOT
 from tests.tiny_data import CLASS_NAMES, prepare_tiny
@@ -280,6 +280,67 @@ def test_a_work_directory_of_other_settings_is_refused(
     )
     with pytest.raises(ValueError, match=message):
         train_loop.train(other, whole)
+
+
+@pytest.fixture(scope='module')
+def constant(
+    config: Config, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Config, pathlib.Path]:
+    """A run of four steps at a constant rate, and its work directory."""
+    config = _changed(config, 'optim', schedule='constant')
+    config = _changed(config, 'train', steps=4)
+    workdir = tmp_path_factory.mktemp('constant')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_loop, 'make_train_step', make_train_step)
+        train_loop.train(config, workdir)
+    return config, workdir
+
+
+def test_a_cool_down_that_branches_off_equals_an_uninterrupted_run(
+    constant: tuple[Config, pathlib.Path],
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A copy of the work directory resumes with more steps, the last two cooling."""
+    monkeypatch.setattr(train_loop, 'make_train_step', make_train_step)
+    config, workdir = constant
+    longer = _changed(config, 'train', steps=6)
+    longer = _changed(longer, 'optim', cooldown_steps=2)
+    shutil.copytree(workdir, tmp_path / 'branch')
+    for name in ('branch', 'uninterrupted'):
+        train_loop.train(longer, tmp_path / name)
+    branch, uninterrupted = (
+        _restore(config, tmp_path / name) for name in ('branch', 'uninterrupted')
+    )
+    jax.tree.map(np.testing.assert_array_equal, branch[0], uninterrupted[0])
+    jax.tree.map(np.testing.assert_array_equal, next(branch[1]), next(uninterrupted[1]))
+    assert load(tmp_path / 'branch' / 'config.json') == longer
+
+
+@pytest.mark.parametrize(
+    ('section', 'values', 'message'),
+    [
+        ('train', {'steps': 3}, r'steps: 4 -> 3'),
+        ('optim', {'cooldown_steps': 1}, r'cooldown_steps: 0 -> 1'),
+        ('optim', {'schedule': 'linear'}, r"schedule: 'constant' -> 'linear'"),
+    ],
+)
+def test_a_branch_that_begins_after_its_constant_phase_is_refused(
+    constant: tuple[Config, pathlib.Path],
+    section: str,
+    values: dict[str, Any],
+    message: str,
+) -> None:
+    config, workdir = constant
+    with pytest.raises(ValueError, match=message):
+        train_loop.train(_changed(config, section, **values), workdir)
+
+
+def test_a_run_whose_rate_falls_cannot_be_made_longer(
+    config: Config, whole: pathlib.Path
+) -> None:
+    with pytest.raises(ValueError, match=r'steps: 12 -> 13.*--workdir'):
+        train_loop.train(_changed(config, 'train', steps=13), whole)
 
 
 def test_scores_of_other_settings_are_refused_also_without_checkpoints(
