@@ -25,6 +25,8 @@ CLASS_NAMES = ('background', 'defect')
 _SIGMAS = 6.0  # of the noise: contrast times the root of the area of a visible change
 _LEAST_CONTRAST = 5.0  # gray levels
 _LEAST_AREA = 4  # pixels
+_MOST_CHANGES = 6
+_STRUCTURAL = 0.35  # share of changes that the family offers
 _TRIES = 4  # paints until one shows
 _TEXTURE_GRAIN = 12.0  # pixels that vary together where a texture is drawn anew
 _TEXTURE_SIGMAS = 2.5
@@ -163,41 +165,35 @@ def _draw_parts(
     A good part may hold odd things too, as long as both have them.
     """
     seeds = [int(seed) for seed in rng.integers(2**31, size=2)]
-    number = 1 + min(int(rng.geometric(0.4)), 6)
-    sides = [
-        int(rng.integers(2)) if changed and (k == 0 or rng.random() < 0.5) else None
-        for k in range(number)
-    ]
-    structural = [
-        bool(drawing.alterations) and rng.random() < 0.35 for _ in range(number)
-    ]
-    order = rng.permutation(drawing.alterations).tolist()
-    alterations = [order.pop() if s and order else None for s in structural]
-    common = frozenset(
-        a
-        for a, side in zip(alterations, sides, strict=True)
-        if a is not None and side is None
-    )
-    good = [drawing.render(seed, common) for seed in seeds]
-    for alteration, side in zip(alterations, sides, strict=True):
-        if alteration is None and side is None:
+    clean = [drawing.render(seed, frozenset()) for seed in seeds]
+    alterations = rng.permutation(drawing.alterations).tolist()
+
+    def alter(onto: Pixels, side: int, alteration: int) -> Pixels:
+        """`onto` with a structural defect, as the part on `side` has it."""
+        altered = drawing.render(seeds[side], frozenset([alteration]))
+        differs = painting.largest_difference(altered, clean[side]) > 0
+        return np.where(differs[..., None], altered, onto)
+
+    number = min(int(rng.geometric(0.4)), _MOST_CHANGES)
+    one_sided = 0
+    if changed:
+        one_sided = 1 + int((rng.random(number - 1) < 0.5).sum())
+    good = clean
+    for _ in range(number - one_sided):
+        if alterations and rng.random() < _STRUCTURAL:
+            alteration = alterations.pop()
+            good = [alter(part, _IMAGE, alteration) for part in good]
+        else:
             paint = painting.draw_paint(good[0], rng, other=good[1])
             good = [painting.apply(part, paint) for part in good]
     parts, changes = list(good), []
-    altered = [common, common]
-    for alteration, side in zip(alterations, sides, strict=True):
-        if side is None:
-            continue
+    for _ in range(one_sided):
+        side = int(rng.integers(2))
         before = parts[side]
-        if alteration is None:
-            kind, after = _paint(before, rng, good[1 - side])
+        if alterations and rng.random() < _STRUCTURAL:
+            kind, after = 'structure', alter(before, side, alterations.pop())
         else:
-            kind = 'structure'
-            with_it = drawing.render(seeds[side], altered[side] | {alteration})
-            without = drawing.render(seeds[side], altered[side])
-            altered[side] = altered[side] | {alteration}
-            differs = painting.largest_difference(with_it, without) > 0
-            after = np.where(differs[..., None], with_it, before)
+            kind, after = _paint(before, rng, good[1 - side])
         if not np.array_equal(after, before):
             changes.append(Change(kind, side, painting.support(before, after)))
         parts[side] = after
