@@ -2,11 +2,16 @@
 
     WORKDIR/dataset.json               name, classes and pixel counts of the data
     WORKDIR/started_from.json          what run the first weights come from, if any
-    WORKDIR/checkpoints/latest/<step>  variables, optimizer, data, pending: to resume
+    WORKDIR/checkpoints/latest/<step>  variables, raw (if they are others), optimizer,
+                                       data, pending: to resume
     WORKDIR/checkpoints/best/<step>    variables, about: the best evaluated weights
 
 `variables` are the parameters and batch statistics as plain arrays, so that they are
-read on any number of devices and without the optimiser. A checkpoint is written under
+read on any number of devices and without the optimiser. They are what evaluation,
+prediction and `init_from` use: with `ema_decay` the averaged parameters, and at the
+steps that were evaluated with `norm_batches` the statistics that fit them. If these
+are not what the steps change, `latest` also has `raw`: those parameters and statistics,
+to resume. A checkpoint is written under
 a temporary name and renamed: one that is cut short is not there at all.
 """
 
@@ -69,6 +74,7 @@ class Checkpoints:
         state: TrainState,
         batches: grain.DatasetIterator,
         pending: list[dict[str, float]],
+        variables: Mapping[str, Any] | None = None,
     ) -> None:
         """Starts writing all that is needed to go on exactly after `step`.
 
@@ -77,19 +83,25 @@ class Checkpoints:
             state: not replicated, of NumPy arrays that nobody changes.
             batches: the iterator, as far as it was read.
             pending: the metrics of the steps since the last line of metrics.jsonl.
+            variables: what others read; None: `state.variables`.
         """
+        variables = variables or state.variables
+        raw = {}
+        if any(variables[name] is not values for name, values in _raw(state).items()):
+            raw['raw'] = ocp.args.StandardSave(_raw(state))
         self._latest.save(
             step,
             args=ocp.args.Composite(
-                variables=ocp.args.StandardSave(_variables(state)),
+                variables=ocp.args.StandardSave(variables),
                 optimizer=ocp.args.StandardSave(state.opt_state),
                 data=grain.checkpoint.CheckpointSave(batches),
                 # A copy: it is written in the background while the run goes on.
                 pending=ocp.args.JsonSave(list(pending)),
+                **raw,
             ),
         )
 
-    def save_best(self, step: int, state: TrainState, score: float) -> None:
+    def save_best(self, step: int, variables: Mapping[str, Any], score: float) -> None:
         """Writes the weights in place of the best so far, and waits for it.
 
         The latest checkpoint is complete before: the best is never ahead of it.
@@ -98,7 +110,7 @@ class Checkpoints:
         self._best.save(
             step,
             args=ocp.args.Composite(
-                variables=ocp.args.StandardSave(_variables(state)),
+                variables=ocp.args.StandardSave(variables),
                 about=ocp.args.JsonSave({'score': score}),
             ),
         )
@@ -111,24 +123,33 @@ class Checkpoints:
 
         Args:
             state: of the same structure and shapes; its values are not used.
+                Averages start anew where the checkpoint has none.
             batches: an iterator over the same data.
 
         Returns:
             The state, of NumPy arrays, and the pending metrics.
         """
+        self._latest.wait_until_finished()
+        step = self.latest_step
+        raw = {}
+        if (self._latest.directory / str(step) / 'raw').is_dir():
+            raw['raw'] = ocp.args.StandardRestore(_raw(state))
         items = self._latest.restore(
-            self.latest_step,
+            step,
             args=ocp.args.Composite(
-                variables=ocp.args.StandardRestore(_variables(state)),
+                variables=ocp.args.StandardRestore(state.variables),
                 optimizer=ocp.args.StandardRestore(state.opt_state),
                 data=grain.checkpoint.CheckpointRestore(batches),
                 pending=ocp.args.JsonRestore(),
+                **raw,
             ),
         )
+        if state.ema_params is not None:
+            state = state.replace(ema_params=items.variables['params'])
         state = state.replace(
-            step=np.asarray(self.latest_step, np.int32),
+            step=np.asarray(step, np.int32),
             opt_state=items.optimizer,
-            **items.variables,
+            **(items.raw if raw else items.variables),
         )
         return state, items.pending
 
@@ -245,9 +266,7 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> TrainState:
     loaded = traverse_util.flatten_dict(
         load_variables(*_weights_at(directory))[0], sep='/'
     )
-    fresh = traverse_util.flatten_dict(
-        _variables(state), sep='/', keep_empty_nodes=True
-    )
+    fresh = traverse_util.flatten_dict(_raw(state), sep='/', keep_empty_nodes=True)
     unknown = sorted(set(loaded) - set(fresh))
     misshapen = [
         f'{name} {loaded[name].shape}, not {fresh[name].shape}'
@@ -357,5 +376,6 @@ def _manager(workdir: pathlib.Path, kind: str, *, keep: int) -> ocp.CheckpointMa
     )
 
 
-def _variables(state: TrainState) -> dict[str, Any]:
+def _raw(state: TrainState) -> dict[str, Any]:
+    """The parameters and statistics that the steps change."""
     return {'params': state.params, 'batch_stats': state.batch_stats}

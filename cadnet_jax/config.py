@@ -15,7 +15,7 @@ from absl import flags
 
 HEADS = ('cad', 'plain', 'ooc', 'segformer')
 VARIANTS = ('b0', 'b1', 'b2', 'b3', 'b4', 'b5')
-_RATES = ('drop_path', 'dropout')
+_RATES = ('drop_path', 'dropout', 'ema_decay')
 _SHARES = ('defect_crop_fraction', 'photometric_probability')
 
 
@@ -194,6 +194,13 @@ class OptimConfig:
     clip_norm: float = _field(
         0.0, 'Global gradient norm above which gradients are scaled down; 0: never.'
     )
+    ema_decay: float = _field(
+        0.0,
+        'Share of the old average that a step keeps in the exponential moving average '
+        'of the weights, such as 0.999; less in the first steps. Evaluation, the best '
+        'and the latest weights, prediction and --init_from then use the average; a '
+        'run resumes with both. 0: no average.',
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,6 +216,12 @@ class TrainConfig:
     checkpoint_every: int = _field(1000, 'Steps between two checkpoints.')
     keep_checkpoints: int = _field(
         2, 'How many of the latest checkpoints are kept, beside the best one.'
+    )
+    norm_batches: int = _field(
+        0,
+        'Training batches over which the BatchNorm statistics are computed again, with '
+        'the weights that are evaluated, ahead of each evaluation. The statistics that '
+        'the steps keep lag behind averaged weights. 0: keep them.',
     )
     init_from: str = _field(
         '',

@@ -68,7 +68,12 @@ def read_info(data_dir: str | pathlib.Path) -> DatasetInfo:
 
 
 def training_batches(
-    config: DataConfig, *, seed: int, process_index: int = 0, process_count: int = 1
+    config: DataConfig,
+    *,
+    seed: int,
+    stream: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
 ) -> grain.DatasetIterator[dict[str, np.ndarray]]:
     """An endless stream of augmented, shuffled batches.
 
@@ -81,6 +86,8 @@ def training_batches(
     Args:
         config: what is read, and how it is augmented.
         seed: of the order, of the share of the labels and of all random draws.
+        stream: streams of one seed have the same share of the labels, and an order and
+            draws of their own.
         process_index: this process among the `process_count` that train together.
         process_count: how many processes share a global batch.
 
@@ -110,7 +117,7 @@ def training_batches(
 
     dataset = (
         grain.MapDataset.source(source)
-        .seed(seed)
+        .seed(_stream_seed(seed, stream))
         .shuffle()
         .repeat()
         .random_map(augment)[process_index::process_count]
@@ -122,6 +129,12 @@ def training_batches(
         prefetch_buffer_size=config.reader_threads + 2,
     )
     return iter(dataset.to_iter_dataset(options))
+
+
+def _stream_seed(seed: int, stream: int) -> int:
+    if not stream:
+        return seed
+    return int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])
 
 
 class Share(NamedTuple):

@@ -21,6 +21,7 @@ from cadnet_jax.checkpoint import (
     TrainingData,
     init_from,
     kept_steps,
+    load_variables,
     read_dataset_info,
     read_origin,
     training_data,
@@ -39,6 +40,7 @@ from cadnet_jax.input_pipeline import (
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
+from cadnet_jax.norm_statistics import make_norm_statistics
 from cadnet_jax.optim import learning_rate_schedule, make_optimizer
 from cadnet_jax.predict import make_predictor
 from cadnet_jax.stop_signal import StopSignal
@@ -103,9 +105,17 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
     if config.train.init_from and not kept_steps(workdir)['latest']:
         saved = init_from(saved, config.train.init_from)
         origin = read_origin(config.train.init_from)
+    if config.optim.ema_decay:
+        saved = saved.replace(ema_params=jax.tree.map(np.array, saved.params))
     train_step = make_train_step(
-        model, optimizer, config.loss, data.class_pixels, seed=config.train.seed
+        model,
+        optimizer,
+        config.loss,
+        data.class_pixels,
+        seed=config.train.seed,
+        ema_decay=config.optim.ema_decay,
     )
+    with_new_statistics = make_norm_statistics(config, len(data.class_names))
     if first := jax.process_index() == 0:
         _write_inputs(config, data, share, origin, workdir)
 
@@ -124,16 +134,16 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
             due = every(step, config.train.eval_every) or step == config.train.steps
             return due and step > 0 and not log.evaluated(step)
 
-        def evaluate_weights(step: int) -> None:
+        def evaluate_weights(step: int, variables: Mapping[str, Any]) -> None:
             with stop.interrupting():
-                metrics, panels = _evaluate(config, data, saved, workdir, step)
+                metrics, panels = _evaluate(config, data, variables, workdir, step)
             score = _score(metrics)
             if checkpoints.best_score is None or score > checkpoints.best_score:
-                checkpoints.save_best(step, saved, score)
+                checkpoints.save_best(step, variables, score)
             log.evaluation(step, metrics, panels)
 
         if evaluation_due(start):
-            evaluate_weights(start)
+            evaluate_weights(start, load_variables(workdir, start)[0])
         if start == config.train.steps:
             print(f'{workdir}: all of the {start} steps are done.')
             return True
@@ -159,12 +169,15 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
                 recent.fetch()
                 saved = unreplicate(state)
                 _check_finite(saved, step)
-                checkpoints.save(step, saved, batches, recent.pending)
+                variables = saved.variables
+                if config.train.norm_batches and evaluation_due(step):
+                    variables = with_new_statistics(variables)
+                checkpoints.save(step, saved, batches, recent.pending, variables)
             if stopping:
                 progress.write(f'Stopped at step {step}; the same command goes on.')
                 return False
             if evaluation_due(step):
-                evaluate_weights(step)
+                evaluate_weights(step, variables)
                 timer = time.monotonic(), step
     # It may have been in the last evaluation, or in the writing of what was saved.
     return not stop.requested
@@ -182,6 +195,10 @@ def _check_inputs(
             raise ValueError(
                 f'--{name} is {getattr(config.train, name)}; it has to be at least 1.'
             )
+    if config.train.norm_batches < 0:
+        raise ValueError(
+            f'--norm_batches is {config.train.norm_batches}; it must be 0 or more.'
+        )
     if config.data.crop_size < SMALLEST_SIDE:
         raise ValueError(
             f'--crop_size is {config.data.crop_size}; it has to be at least '
@@ -286,12 +303,11 @@ def _check_finite(state: TrainState, step: int) -> None:
 def _evaluate(
     config: Config,
     data: TrainingData,
-    state: TrainState,
+    variables: Mapping[str, Any],
     workdir: pathlib.Path,
     step: int,
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
     """Metrics of the evaluated split, and pictures of its first pairs."""
-    variables = {'params': state.params, 'batch_stats': state.batch_stats}
     predictor = make_predictor(
         config, data.class_names, variables, workdir=workdir, step=step
     )

@@ -1,15 +1,16 @@
 """One step of training, over all devices.
 
 The step is written for one device of the named axis `data`; `jax.pmap` stands here and
-nowhere else. Gradients and BatchNorm statistics are averaged over the axis, so that N
-devices with B/N pairs each do what one does with B.
+in `norm_statistics` alone. Gradients and BatchNorm statistics are averaged over the
+axis, so that N devices with B/N pairs each do what one does with B.
 """
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import struct
@@ -26,15 +27,31 @@ AXIS = 'data'
 
 Batch = Mapping[str, Any]
 Metrics = dict[str, jax.Array]
+Tree = TypeVar('Tree')
 
 
 class TrainState(struct.PyTreeNode):
-    """All that changes in training. `step` counts the updates that were made."""
+    """All that changes in training.
+
+    Attributes:
+        step: number of updates that were made.
+        params: the parameters that the updates change.
+        batch_stats: running BatchNorm statistics.
+        opt_state: of the optimizer.
+        ema_params: exponential moving average of `params`; None: there is none.
+    """
 
     step: Any
     params: Any
     batch_stats: Any
     opt_state: optax.OptState
+    ema_params: Any = None
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The network that is evaluated: of the averages, if there are any."""
+        params = self.params if self.ema_params is None else self.ema_params
+        return {'params': params, 'batch_stats': self.batch_stats}
 
 
 def initial_state(
@@ -61,6 +78,7 @@ def train_step(
     loss_config: LossConfig,
     class_pixels: Sequence[int],
     seed: int,
+    ema_decay: float = 0.0,
     axis_name: str | None = AXIS,
 ) -> tuple[TrainState, Metrics]:
     """One update on this device's share of a batch.
@@ -73,6 +91,7 @@ def train_step(
         loss_config: weights and thresholds.
         class_pixels: pixels of each class in the training split.
         seed: root of the random draws, which depend on it, the step and the device.
+        ema_decay: of the averaged parameters, if the state has any.
         axis_name: the device axis; None on a single device outside `jax.pmap`.
 
     Returns:
@@ -109,7 +128,23 @@ def train_step(
     metrics['gradient_norm'] = optax.tree.norm(gradients)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
+    ema_params = state.ema_params
+    if ema_params is not None:
+        ema_params = _update_average(ema_params, params, state.step, ema_decay)
+    return (
+        TrainState(state.step + 1, params, batch_stats, opt_state, ema_params),
+        metrics,
+    )
+
+
+def _update_average(average: Any, params: Any, step: Any, decay: float) -> Any:
+    """Exponential moving average, of a short memory in the first steps.
+
+    Otherwise the initial weights would last for 1 / (1 - decay) steps (as
+    tf.train.ExponentialMovingAverage does it with `num_updates`).
+    """
+    weight = 1 - jnp.minimum(decay, (1 + step) / (10 + step))
+    return jax.tree.map(lambda old, new: old + weight * (new - old), average, params)
 
 
 def make_train_step(
@@ -119,6 +154,7 @@ def make_train_step(
     class_pixels: Sequence[int],
     *,
     seed: int,
+    ema_decay: float = 0.0,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """`train_step` over all local devices: state and batch with a leading device axis.
 
@@ -132,11 +168,12 @@ def make_train_step(
         loss_config=loss_config,
         class_pixels=tuple(class_pixels),
         seed=seed,
+        ema_decay=ema_decay,
     )
     return jax.pmap(step, axis_name=AXIS, donate_argnums=0)
 
 
-def replicate(state: TrainState) -> TrainState:
+def replicate(state: Tree) -> Tree:
     """`state` once for each local device, along a new leading axis.
 
     Placed as `jax.pmap` places its results: otherwise the second step compiles anew.
@@ -149,7 +186,7 @@ def replicate(state: TrainState) -> TrainState:
     return jax.device_put(copies, placement)
 
 
-def unreplicate(state: TrainState) -> TrainState:
+def unreplicate(state: Tree) -> Tree:
     """The state of the first device, as numpy arrays on the host.
 
     They are copies: the state itself is donated to the next step.

@@ -67,7 +67,7 @@ def workdir(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
         for step in range(1, 5):
             checkpoints.save(step, _state(step), _batches(), [])
             if step <= 2:
-                checkpoints.save_best(step, _state(step), score=0.1 * step)
+                checkpoints.save_best(step, _state(step).variables, score=0.1 * step)
     yield tmp_path
 
 
@@ -87,6 +87,41 @@ def test_a_run_is_restored_exactly(tmp_path: pathlib.Path) -> None:
     _assert_equal(state, _state(3))
     assert [next(other) for _ in range(3)] == following
     assert restored == pending
+
+
+def test_averages_are_what_others_read_and_the_raw_weights_resume(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Also the statistics that fit the averages; a run without any has no `raw`."""
+    state = _state(3).replace(ema_params=_params(0.5))
+    fitting = {'decoder': {'norm': {'mean': np.full(7, 9, np.float32)}}}
+    variables = {'params': _params(0.5), 'batch_stats': fitting}
+    with Checkpoints(tmp_path, keep=3) as checkpoints:
+        checkpoints.save(2, _state(2), _batches(), [])
+        checkpoints.save(3, state, _batches(), [])
+        checkpoints.save(4, state, _batches(), [], variables)
+        checkpoints.save_best(4, variables, score=1.0)
+        template = _state(0).replace(ema_params=_params(0))
+        restored, _ = checkpoints.restore(template, _batches())
+    _assert_equal(restored, state.replace(step=4))
+    _assert_equal(load_variables(tmp_path, 3)[0], state.variables)
+    _assert_equal(load_variables(tmp_path, 'latest')[0], variables)
+    _assert_equal(load_variables(tmp_path, 'best')[0], variables)
+    _assert_equal(init_from(_state(1), tmp_path).params, _params(0.5))
+    latest = tmp_path / 'checkpoints' / 'latest'
+    assert [(latest / step / 'raw').exists() for step in '234'] == [False, True, True]
+
+
+def test_statistics_for_raw_weights_do_not_change_what_resumes(
+    tmp_path: pathlib.Path,
+) -> None:
+    fitting = {'decoder': {'norm': {'mean': np.full(7, 9, np.float32)}}}
+    variables = _state(3).variables | {'batch_stats': fitting}
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(3, _state(3), _batches(), [], variables)
+        restored, _ = checkpoints.restore(_state(0), _batches())
+    _assert_equal(restored, _state(3))
+    _assert_equal(load_variables(tmp_path, 3)[0], variables)
 
 
 def test_the_latest_and_the_best_are_kept(workdir: pathlib.Path) -> None:
@@ -208,7 +243,7 @@ def _save_until_killed(workdir: pathlib.Path, seconds: float) -> None:
         checkpoints = Checkpoints(pathlib.Path({str(workdir)!r}), keep=1)
         for step in itertools.count((checkpoints.latest_step or 0) + 1):
             checkpoints.save(step, _state(step), _batches(), [])
-            checkpoints.save_best(step, _state(step), score=step)
+            checkpoints.save_best(step, _state(step).variables, score=step)
     """
     before = max(kept_steps(workdir)['latest'], default=0)
     process = subprocess.Popen([sys.executable, '-c', textwrap.dedent(script)])
@@ -254,7 +289,7 @@ def test_a_save_that_was_cut_short_is_not_there(
     with Checkpoints(workdir, keep=2) as checkpoints:
         assert checkpoints.latest_step == expected
         checkpoints.save(step + 5, _state(9), _batches(), [])
-        checkpoints.save_best(step + 5, _state(9), score=0.9)
+        checkpoints.save_best(step + 5, _state(9).variables, score=0.9)
     assert load_variables(workdir, step + 5)[1] == step + 5
     assert load_variables(workdir, 'best')[1] == step + 5
 

@@ -33,6 +33,7 @@ ORDER = (
     'curves',
     'optim',
     'train_step',
+    'norm_statistics',
     'checkpoint',
     'foreign_names',
     'pretrained',

@@ -88,6 +88,8 @@ def _restore(config: Config, workdir: pathlib.Path) -> tuple[TrainState, Any]:
     model = build_model(config.model, len(CLASS_NAMES))
     optimizer = make_optimizer(config.optim, STEPS, parameter_shapes(model)['params'])
     state = jax.device_get(initial_state(model, optimizer, seed=1))
+    if config.optim.ema_decay:
+        state = state.replace(ema_params=state.params)
     batches = train_loop.training_batches(config.data, seed=config.train.seed)
     with Checkpoints(workdir, keep=1) as checkpoints:
         return checkpoints.restore(state, batches)[0], batches
@@ -168,6 +170,67 @@ def test_stopped_and_resumed_equals_not_stopped(
     assert kept_steps(tmp_path)['latest'][-1] == stopped_at
     assert train_loop.train(config, tmp_path)
     _assert_same_run(config, tmp_path, whole)
+
+
+@pytest.fixture(scope='module')
+def averaged(
+    config: Config, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Config, pathlib.Path]:
+    """A run with averaged weights and statistics that fit them, not interrupted."""
+    config = _changed(config, 'optim', ema_decay=0.9)
+    config = _changed(config, 'train', norm_batches=2, steps=5, eval_every=3)
+    workdir = tmp_path_factory.mktemp('averaged')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_loop, 'make_train_step', make_train_step)
+        train_loop.train(config, workdir)
+    return config, workdir
+
+
+def test_the_averages_are_evaluated_and_kept(
+    averaged: tuple[Config, pathlib.Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `best` and `latest`, with statistics that are not the running ones."""
+    config, workdir = averaged
+    state, _ = _restore(config, workdir)
+    latest, step = load_variables(workdir, 'latest')
+    assert step == 5
+    jax.tree.map(np.testing.assert_array_equal, latest['params'], state.ema_params)
+    for name, other in (('params', state.params), ('batch_stats', state.batch_stats)):
+        leaves = zip(jax.tree.leaves(latest[name]), jax.tree.leaves(other), strict=True)
+        assert any((a != b).any() for a, b in leaves), name
+    best, step = load_variables(workdir, 'best')
+    kept, _ = load_variables(workdir, step)
+    jax.tree.map(np.testing.assert_array_equal, best, kept)
+    metrics, _ = train_loop._evaluate(
+        config, train_loop.read_dataset_info(workdir), latest, workdir, 5
+    )
+    logged = [line for line in read_metrics(workdir) if 'evaluation' in line][-1]
+    assert logged['evaluation']['miou'] == pytest.approx(metrics['miou'])
+
+
+@pytest.mark.parametrize(
+    ('function', 'call'), [('shard', 2), ('evaluate', 1), ('evaluate', 2)]
+)
+def test_averages_stopped_and_resumed_equal_those_not_stopped(
+    averaged: tuple[Config, pathlib.Path],
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    function: str,
+    call: int,
+) -> None:
+    config, workdir = averaged
+    monkeypatch.setattr(train_loop, 'make_train_step', make_train_step)
+    with monkeypatch.context() as patch:
+        wrapper = _on_call(getattr(train_loop, function), call, _terminate)
+        patch.setattr(train_loop, function, wrapper)
+        assert not train_loop.train(config, tmp_path)
+    assert train_loop.train(config, tmp_path)
+    _assert_same_run(config, tmp_path, workdir)
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        load_variables(tmp_path, 'latest')[0],
+        load_variables(workdir, 'latest')[0],
+    )
 
 
 @contextlib.contextmanager
@@ -382,6 +445,7 @@ def test_a_work_directory_of_other_data_is_refused(
         ('optim', {'warmup_steps': STEPS}, f'--warmup_steps is {STEPS}'),
         ('train', {'log_every': 0}, '--log_every is 0'),
         ('train', {'keep_checkpoints': 0}, '--keep_checkpoints is 0'),
+        ('train', {'norm_batches': -1}, '--norm_batches is -1'),
         ('train', {'init_from': 'nowhere'}, 'nowhere: no checkpoints'),
     ],
 )

@@ -120,6 +120,49 @@ def test_a_step_changes_every_parameter_and_counts_itself(steps: tuple) -> None:
     assert metrics['gradient_norm'] > 0
 
 
+def test_averages_follow_the_parameters_with_a_memory_that_grows() -> None:
+    """Oracle: the sum with weights 9/10, 9/11, ... and later 1 - decay, in float64."""
+    rng = np.random.default_rng(0)
+    first, *others = values = rng.standard_normal((40, 3))
+    average = {'kernel': np.float32(first)}
+    expected, decays = first, []
+    for step, new in enumerate(others):
+        average = ts._update_average(average, {'kernel': np.float32(new)}, step, 0.75)
+        decays.append(min(0.75, (1 + step) / (10 + step)))
+        expected = decays[-1] * expected + (1 - decays[-1]) * new
+    assert decays[0] == 0.1 and decays[-1] == 0.75
+    np.testing.assert_allclose(average['kernel'], expected, rtol=1e-5)
+    assert not np.allclose(average['kernel'], values[-1])
+
+
+def test_a_step_with_averages_changes_nothing_else(steps: tuple) -> None:
+    before, ((plain, _), *_) = steps
+    before = before.replace(ema_params=before.params)
+    model = build_model(ModelConfig(drop_path=0.2, dropout=0.5), 3)
+    step = functools.partial(
+        ts.train_step,
+        model=model,
+        optimizer=optax.adam(1e-3),
+        loss_config=LossConfig(),
+        class_pixels=CLASS_PIXELS,
+        seed=0,
+        ema_decay=0.999,
+        axis_name=None,
+    )
+    after, _ = jax.jit(step)(before, random_batch(2))
+    assert plain.ema_params is None and plain.variables['params'] is plain.params
+    jax.tree.map(np.testing.assert_array_equal, after.params, plain.params)
+    assert after.variables['params'] is after.ema_params
+    jax.tree.map(
+        lambda average, old, new: np.testing.assert_allclose(
+            average, 0.1 * old + 0.9 * new, rtol=1e-4, atol=1e-6
+        ),
+        after.ema_params,
+        before.params,
+        after.params,
+    )
+
+
 def test_a_batch_that_the_devices_cannot_share_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
