@@ -19,7 +19,6 @@ from cadnet_jax.datasets.synthetic_pairs.families.features import (
     contrasting,
     lettering,
     light_from,
-    off,
 )
 from cadnet_jax.datasets.synthetic_pairs.families.materials import random_color
 
@@ -33,23 +32,39 @@ _FIT = {  # width of the good and height, each as a share of the cell's shorter 
     'cap': (0.8, 0.8),
     'pin': (0.34, 0.7),
 }
+_NATURAL = {  # the colors between which these goods lie
+    'egg': ([250, 240, 225], [200, 150, 105]),
+    'chocolate': ([55, 32, 19], [175, 103, 61]),
+    'pin': ([190, 192, 196], [205, 175, 95]),
+}
+
+
+class _Layer(NamedTuple):
+    """One filled outline of a good."""
+
+    points: shapes.Points  # about the middle of the good, before its turn
+    color: shapes.Color
+    shift: NDArray[np.float64]  # (x, y), does not turn with the good
 
 
 class _Goods(NamedTuple):
     """What all goods of a pack share.
 
     Attributes:
-        kind: one of `_KINDS`.
-        sides: width and height in pixels.
-        colors: of the two halves of a capsule; others have the first one.
+        layers: of a good, from the shadow to the highlight.
+        other: the same of another color.
+        room: outline of a pocket about its middle.
         pocket: color of the empty pocket.
-        turn: the angle at which they lie, in radians.
+        half: half the width and half the height of a good in pixels.
+        turn: the angle at which the goods lie, in radians.
+        light: a shift by one pixel, away from the light.
     """
 
-    kind: str
-    sides: tuple[float, float]
-    colors: tuple[shapes.Color, shapes.Color]
+    layers: list[_Layer]
+    other: list[_Layer]
+    room: shapes.Points
     pocket: shapes.Color
+    half: NDArray[np.float64]
     turn: float
     light: Light
 
@@ -57,30 +72,23 @@ class _Goods(NamedTuple):
 def draw(rng: np.random.Generator, size: int) -> Drawing:
     """A pack that fills most of the image, with its goods and print."""
     kind = _KINDS[rng.integers(len(_KINDS))]
-    columns, rows = (int(rng.integers(3, 9)) for _ in range(2))
+    columns, rows = int(rng.integers(2, 8)), int(rng.integers(2, 6))
     if kind == 'pin':
-        columns, rows = int(rng.integers(6, 15)), int(rng.integers(1, 5))
+        columns, rows = int(rng.integers(6, 13)), int(rng.integers(1, 4))
     back = np.asarray(random_color(rng), float)
     if kind in ('tablet', 'capsule') and rng.random() < 0.7:
         back = np.full(3, rng.uniform(150, 210))  # foil
     goods = _goods(rng, kind, back, min(size * 0.84 / columns, size * 0.8 / rows))
-    x = (np.arange(columns) + 0.5) / columns * 0.84 + 0.08
-    y = (np.arange(rows) + 0.5) / rows * 0.8 + 0.06
-    stagger = rng.random() < 0.2 and rows > 1
-    features = []
+    shift = float(rng.choice([0, 0, 0, 0.5]))
+    features: list[Feature] = []
     for row in range(rows):
-        for column in range(columns - (stagger and row % 2)):
-            shift = 0.42 / columns if stagger and row % 2 else 0.0
-            center = np.array([x[column] + shift, y[row]]) * size
-            features.append(_good(rng, center, goods))
-    ink = contrasting(rng, back)
-    for place in rng.uniform(0.06, 0.5, rng.integers(1, 3)):
-        text = ''.join(rng.choice(_LETTERS, rng.integers(4, 10)))
-        height = size * rng.uniform(0.03, 0.05)
-        start = (place * size, size * 0.9)
-        features.append(lettering(start, height, ink, text))
-        if place > 0.2:
-            break
+        indent = shift * (row % 2)
+        for column in range(columns - round(indent + 0.1)):
+            share = np.array([(column + indent + 0.5) / columns, (row + 0.5) / rows])
+            features.append(_good((share * [0.84, 0.8] + [0.08, 0.06]) * size, goods))
+    text = ''.join(rng.choice(_LETTERS, rng.integers(4, 10)))
+    place, height = (rng.uniform(0.06, 0.5) * size, 0.9 * size), rng.uniform(0.03, 0.05)
+    features.append(lettering(place, height * size, contrasting(rng, back), text))
     return compose(rng, _tray(rng, size, back), features)
 
 
@@ -88,27 +96,31 @@ def _goods(
     rng: np.random.Generator, kind: str, back: NDArray[np.float64], cell: float
 ) -> _Goods:
     first = _distinct(rng, back)
+    if kind in _NATURAL:
+        low, high = _NATURAL[kind]
+        first = shapes.scaled(low + rng.uniform(0, 1) * np.subtract(high, low), 1)
     second = _distinct(rng, np.asarray(first, float))
-    if kind == 'egg':
-        share = rng.uniform(0, 1)
-        first = shapes.scaled(
-            np.array([250, 240, 225]) - share * np.array([50, 90, 120]), 1
-        )
-    if kind == 'chocolate':
-        first = shapes.scaled(np.array([92, 54, 32]), rng.uniform(0.6, 1.9))
-    if kind == 'pin':
-        first = shapes.scaled(
-            np.array([[205, 175, 95], [190, 192, 196]])[rng.integers(2)], 1
-        )
+    other = _distinct(rng, np.asarray(first, float))
     pocket = contrasting(rng, back)
     if np.abs(np.subtract(pocket, first)).max() < 45:
         pocket = contrasting(rng, np.asarray(first))
-    width, height = _FIT[kind]
-    turn = rng.uniform(0, 2 * np.pi) if kind in ('tablet', 'cap') else 0.0
+    turn = 0.0
+    if kind in ('tablet', 'cap'):
+        turn = rng.uniform(0, 2 * np.pi)
     if kind == 'capsule':
-        turn = rng.choice([0, np.pi / 2, rng.uniform(0, np.pi)])
-    sides = (width * cell, height * cell)
-    return _Goods(kind, sides, (first, second), pocket, turn, light_from(rng))
+        turn = float(rng.choice([0, np.pi / 2, rng.uniform(0, np.pi)]))
+    light = light_from(rng)
+    sides = np.multiply(_FIT[kind], cell)
+    corner = sides.min() * (0.15 if kind in ('chocolate', 'pin') else 1.2)
+    return _Goods(
+        _layers(kind, sides, first, second, light),
+        _layers(kind, sides, other, other, light),
+        shapes.turned(shapes.box((0, 0), *(sides * 1.15), corner), turn),
+        pocket,
+        sides / 2,
+        turn,
+        light,
+    )
 
 
 def _distinct(rng: np.random.Generator, color: NDArray[np.float64]) -> shapes.Color:
@@ -138,90 +150,93 @@ def _tray(rng: np.random.Generator, size: int, back: NDArray[np.float64]) -> Gro
     return ground
 
 
-def _good(
-    rng: np.random.Generator, center: NDArray[np.float64], goods: _Goods
-) -> Feature:
-    """A pocket and what lies in it; missing, broken, of another color, turned."""
-    other = _distinct(rng, np.asarray(goods.colors[0], float))
-    half = np.array(goods.sides) / 2
-    room = shapes.turned(shapes.box((0, 0), *(half * 2.3), _corner(goods)), goods.turn)
+def _good(center: NDArray[np.float64], goods: _Goods) -> Feature:
+    """A pocket and what lies in it; missing, broken, of another color."""
     rim = shapes.scaled(np.asarray(goods.pocket) + 70, 1)
+    pocket = goods.room + center
+    most_off = min(1.5, 0.06 * goods.half.max() + 0.4)
 
     def feature(canvas: Pixels, part: np.random.Generator, altered: bool) -> None:
-        place = center + off(part, min(1.5, 0.06 * half.max() + 0.4))
-        turn = goods.turn + part.uniform(-0.09, 0.09)
-        scale = part.uniform(0.97, 1.03)
-        level = part.uniform(0.97, 1.03)
-        shapes.polygons(canvas, [room + center + goods.light], rim)
-        shapes.polygons(canvas, [room + center], goods.pocket)
+        x, y, turn, scale, level = part.uniform(-1, 1, 5).tolist()
+        place = center + np.array([x, y]) * most_off
+        pose = _pose(goods.turn + 0.09 * turn, 1 + 0.03 * scale)
+        shapes.polygons(canvas, [pocket + goods.light], rim)
+        shapes.polygons(canvas, [pocket], goods.pocket)
         kind = part.choice(['missing', 'broken', 'other']) if altered else ''
         if kind == 'missing':
             return
-        colors = (other, other) if kind == 'other' else goods.colors
-        tones = tuple(shapes.scaled(np.asarray(color), level) for color in colors)
-        if kind != 'broken':
-            _lay(canvas, goods, place, turn, scale, tones)
-            return
-        before = canvas.copy()
-        _lay(canvas, goods, place, turn, scale, tones)
-        cut = shapes.box((half.max() * 1.1, 0), half.max() * 2, half.max() * 3)
-        cut = shapes.turned(cut, part.uniform(0, 2 * np.pi)) + place
-        cut[:2] += part.uniform(-0.3, 0.3, 2) * half.min()
-        mask = np.zeros(canvas.shape[:2], np.uint8)
-        shapes.polygons(mask, [cut], (255,))
-        cv2.copyTo(before, mask, canvas)
+        before = canvas.copy() if kind == 'broken' else canvas
+        layers = goods.other if kind == 'other' else goods.layers
+        _lay(canvas, layers, place, pose, 1 + 0.03 * level)
+        if kind == 'broken':
+            mask = np.zeros(canvas.shape[:2], np.uint8)
+            shapes.polygons(mask, [_piece(goods, part) + place], (255,))
+            cv2.copyTo(before, mask, canvas)
 
     return feature
 
 
-def _corner(goods: _Goods) -> float:
-    """The radius of the corners of a pocket."""
-    square = goods.kind in ('chocolate', 'pin')
-    return min(goods.sides) * (0.15 if square else 1.2)
+def _pose(turn: float, scale: float) -> NDArray[np.float64]:
+    """The matrix that turns and scales points [N, 2] from the right."""
+    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
+    return np.array([[cos, sin], [-sin, cos]])
+
+
+def _piece(goods: _Goods, part: np.random.Generator) -> shapes.Points:
+    """The side of a good that broke off, about its middle."""
+    reach = goods.half.max()
+    cut = shapes.box((reach * 1.1, 0), reach * 2, reach * 3)
+    cut[2:] += part.uniform(-0.3, 0.3, (2, 2)) * goods.half.min()
+    return shapes.turned(cut, part.uniform(0, 2 * np.pi))
 
 
 def _lay(
     canvas: Pixels,
-    goods: _Goods,
+    layers: list[_Layer],
     place: NDArray[np.float64],
-    turn: float,
-    scale: float,
-    tones: tuple[shapes.Color, ...],
+    pose: NDArray[np.float64],
+    level: float,
 ) -> None:
-    """Draws one good: its shadow, its body, its highlight, its details."""
-    width, height = np.multiply(goods.sides, scale)
-    first = np.asarray(tones[0])
+    for points, color, shift in layers:
+        red, green, blue = color
+        tone = (min(255, red * level), min(255, green * level), min(255, blue * level))
+        shapes.polygons(canvas, [points @ pose + (place + shift)], tone)
+
+
+def _layers(
+    kind: str,
+    sides: NDArray[np.float64],
+    color: shapes.Color,
+    second: shapes.Color,
+    light: Light,
+) -> list[_Layer]:
+    """A good's shadow, body, details and highlight."""
+    width, height = sides
+    first = np.asarray(color)
     dark, bright = shapes.scaled(first, 0.6), shapes.scaled(first * 1.1 + 25, 1)
-    outline = _outline(goods.kind, width, height)
-    body = shapes.turned(outline, turn)
-    light = goods.light * max(1.0, min(width, height) * 0.05)
-    shapes.polygons(canvas, [body + place + light], shapes.scaled(first, 0.25))
-    shapes.polygons(canvas, [body + place], dark)
-    shapes.polygons(canvas, [body * 0.93 + place - light * 0.4], tones[0])
-    if goods.kind == 'capsule':
+    body = _outline(kind, width, height)
+    still = np.zeros(2)
+    away = light * max(1.0, sides.min() * 0.05)
+    layers = [
+        _Layer(body, shapes.scaled(first, 0.25), away),
+        _Layer(body, dark, still),
+        _Layer(body * 0.93, color, -0.4 * away),
+    ]
+    if kind == 'capsule':
         end = shapes.box((0, height / 4), width * 0.95, height / 2, width * 0.47)
-        shapes.polygons(canvas, [shapes.turned(end, turn) + place], tones[1])
-    if goods.kind == 'tablet':
-        bar = shapes.box((0, 0), width * 0.8, max(1.2, width * 0.07))
-        shapes.polygons(canvas, [shapes.turned(bar, turn) + place], dark)
-    if goods.kind == 'chocolate':
+        layers.append(_Layer(end, second, still))
+    if kind in ('tablet', 'cap'):
+        bar = shapes.box((0, 0), width * 0.6, max(1.2, width * 0.07))
+        layers.append(_Layer(bar, dark, still))
+    if kind == 'cap':
+        layers.append(_Layer(bar[:, ::-1], dark, still))
+    if kind == 'chocolate':
         for share in (-0.25, 0.0, 0.25):
-            bar = np.array([[-0.4, share - 0.08], [0.4, share + 0.08]]) * [
-                width,
-                height,
-            ]
-            shapes.stroke(
-                canvas, shapes.turned(bar, turn) + place, bright, width * 0.05
-            )
-    if goods.kind == 'cap':
-        shapes.ring(canvas, place, width * 0.36, dark, 1)
-        bar = shapes.box((0, 0), width * 0.3, width * 0.1)
-        for quarter in (0.0, 0.5):
-            pose = turn + quarter * np.pi
-            shapes.polygons(canvas, [shapes.turned(bar, pose) + place], dark)
-    gloss = place - light * min(width, height) * 0.12
-    if goods.kind in ('egg', 'tablet', 'capsule', 'pin'):
-        shapes.polygons(canvas, [body * 0.25 + gloss], bright)
+            bar = shapes.turned(shapes.box((0, 0), width * 0.8, width * 0.06), 0.2)
+            layers.append(_Layer(bar + np.array([0, share * height]), bright, still))
+    if kind in ('egg', 'tablet', 'capsule', 'pin'):
+        layers.append(_Layer(body * 0.25, bright, -0.12 * sides.min() * light))
+    return layers
 
 
 def _outline(kind: str, width: float, height: float) -> shapes.Points:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Color = tuple[int, ...]
+Color = tuple[float, ...]
 Points = NDArray[np.float64]  # [N, 2]
 Canvas = NDArray[np.uint8]
 
@@ -25,14 +25,6 @@ def disc(canvas: Canvas, center: ArrayLike, radius: float, color: Color) -> None
     x, y = _fixed(center).tolist()
     radius = max(1, round(radius * (1 << _SHIFT)))
     cv2.circle(canvas, (x, y), radius, color, -1, cv2.LINE_AA, _SHIFT)
-
-
-def ring(
-    canvas: Canvas, center: ArrayLike, radius: float, color: Color, width: int
-) -> None:
-    x, y = _fixed(center).tolist()
-    radius = max(1, round(radius * (1 << _SHIFT)))
-    cv2.circle(canvas, (x, y), radius, color, width, cv2.LINE_AA, _SHIFT)
 
 
 def polygons(canvas: Canvas, outlines: Sequence[Points], color: Color) -> None:
