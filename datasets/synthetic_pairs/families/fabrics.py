@@ -30,7 +30,7 @@ _WEAVES = (
 class _Threads(NamedTuple):
     """The threads along one axis of a part, a value for each pixel, [size]."""
 
-    index: NDArray[np.intp]
+    thread: NDArray[np.intp]  # its number
     inside: NDArray[np.bool_]  # False in the gap between two threads
     color: NDArray[np.uint8]  # [size, 3]
     crown: NDArray[np.float32]  # how a crossing thread is lit that bends over it
@@ -108,8 +108,8 @@ def _woven(
     weft: _Threads,
     below: shapes.Color,
 ) -> Pixels:
-    size = len(warp.index)
-    rows, columns = weft.index % len(weave), warp.index % len(weave)
+    size = len(warp.thread)
+    rows, columns = weft.thread % len(weave), warp.thread % len(weave)
     over = weave[np.ix_(rows, columns)] | ~weft.inside[:, None]
     over &= warp.inside[None]
     canvas = _lit(weft.color[:, None], warp.crown[None], size)
@@ -119,19 +119,19 @@ def _woven(
     above = _lit(warp.color[None], weft.crown[:, None], size)
     cv2.copyTo(above, over.view(np.uint8), canvas)
     fuzz = np.frombuffer(part.bytes(size * size), np.uint8).reshape(size, size)
-    fuzz = cv2.cvtColor(cv2.blur(fuzz, (3, 3)), cv2.COLOR_GRAY2RGB)
-    return cv2.addWeighted(cv2.GaussianBlur(canvas, (3, 3), 0.6), 1, fuzz, 0.25, -32)
+    gray = cv2.cvtColor(cv2.blur(fuzz, (3, 3)), cv2.COLOR_GRAY2RGB)
+    soft = cv2.GaussianBlur(canvas, (3, 3), 0.6)
+    return np.asarray(cv2.addWeighted(soft, 1, gray, 0.25, -32), np.uint8)
 
 
 def _lit(
     color: NDArray[np.uint8], crown: NDArray[np.float32], size: int
 ) -> NDArray[np.uint8]:
     """Threads of `color` along one axis, lit by `crown` along the other."""
-    full = np.broadcast_to(color, (size, size, 3))
-    light = np.broadcast_to(crown * 200, (size, size)).astype(np.uint8)
-    return cv2.multiply(
-        np.ascontiguousarray(full), cv2.cvtColor(light, cv2.COLOR_GRAY2RGB), scale=0.005
-    )
+    full = np.ascontiguousarray(np.broadcast_to(color, (size, size, 3)))
+    level = np.broadcast_to(crown * 200, (size, size)).astype(np.uint8)
+    light = cv2.cvtColor(level, cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.multiply(full, light, scale=1 / 200), np.uint8)
 
 
 def _missing_thread(

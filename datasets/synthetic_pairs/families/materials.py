@@ -26,7 +26,8 @@ def smooth_noise(
     """Noise of standard deviation about 1 whose lumps are `scale` pixels wide."""
     coarse = max(3, round(size / scale) + 1)
     noise = rng.standard_normal((coarse, coarse), dtype=np.float32)
-    return cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC)
+    full = cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(full, np.float32)
 
 
 def write(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cadnet_jax.datasets.synthetic_pairs.drawing import Drawing, Pixels
 from cadnet_jax.datasets.synthetic_pairs.families import (
     fabrics,
+    knitwear,
     patterns,
     shapes,
     textures,
@@ -41,7 +42,7 @@ def draw(rng: np.random.Generator, size: int) -> Drawing:
         fabrics.draw,
         patterns.tiles,
         patterns.wallpaper,
-        patterns.knitwear,
+        knitwear.draw,
         patterns.grating,
         patterns.sieve,
     )
@@ -58,10 +59,15 @@ def _structured(rng: np.random.Generator, size: int) -> Drawing:
     features: list[Feature] = []
     if rng.random() < 0.5:
         features += _grooves(rng, size, color, light)
-    for _ in range(rng.integers(2, 8)):
-        features.append(_feature(rng, size, color, light))
-    for _ in range(3):
-        place, radius = rng.uniform(0.08, 0.92, 2) * size, rng.uniform(0.01, 0.05)
+    cells = rng.permutation(16)[: rng.integers(5, 12)]
+    places = np.stack([cells % 4, cells // 4], -1) + rng.uniform(
+        0.3, 0.7, (len(cells), 2)
+    )
+    places *= size / 4
+    for place in places[3:]:
+        features.append(_feature(rng, size, place, color, light))
+    for place in places[:3]:
+        radius = rng.uniform(0.01, 0.05)
         if rng.random() < 0.5:
             features.append(knot(rng, place, 2 + radius * size))
         else:
@@ -134,11 +140,11 @@ def _grooves(
 def _feature(
     rng: np.random.Generator,
     size: int,
+    place: NDArray[np.float64],
     color: NDArray[np.float64],
     light: NDArray[np.float64],
 ) -> Feature:
     """A hole, a short groove, a screw, an embossed shape or a word."""
-    place = rng.uniform(0.1, 0.9, 2) * size
     radius = 2.5 + size * rng.uniform(0.005, 0.06)
     shade = contrasting(rng, color)
     kind = rng.integers(5)

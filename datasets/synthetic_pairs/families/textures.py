@@ -20,12 +20,18 @@ Texture = Callable[[np.random.Generator], Field]
 
 def tinted(value: Field, low: ArrayLike, high: ArrayLike) -> Pixels:
     """Colors from `low` at -1 to `high` at 1, straight on beyond, uint8 [H, W, 3]."""
-    level = cv2.add(cv2.multiply(value, 64.0), 128.0)
-    level = np.clip(level, 0, 255).astype(np.uint8)
+    level = np.clip(value * 64 + 128, 0, 255).astype(np.uint8)
     share = (np.arange(256)[:, None] - 64) / 128
     ramp = np.asarray(low) + share * (np.asarray(high) - np.asarray(low))
     table = np.clip(ramp, 0, 255).astype(np.uint8)[None]
-    return cv2.LUT(cv2.cvtColor(level, cv2.COLOR_GRAY2RGB), table)
+    return np.asarray(cv2.LUT(cv2.cvtColor(level, cv2.COLOR_GRAY2RGB), table), np.uint8)
+
+
+def roughened(canvas: Pixels, value: Field, contrast: float) -> Pixels:
+    """A colored picture with a texture of `contrast` gray levels on it."""
+    level = np.clip(value * contrast + 128, 0, 255).astype(np.uint8)
+    gray = cv2.cvtColor(level, cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.addWeighted(canvas, 1, gray, 1, -128), np.uint8)
 
 
 def white_noise(rng: np.random.Generator, height: int, width: int) -> Field:
@@ -41,7 +47,7 @@ def grain(rng: np.random.Generator, size: int) -> Texture:
 
     def texture(part: np.random.Generator) -> Field:
         noise = white_noise(part, size, size)
-        return cv2.GaussianBlur(noise, (0, 0), sigma) * gain
+        return np.asarray(cv2.GaussianBlur(noise, (0, 0), sigma) * gain, np.float32)
 
     return texture
 
@@ -54,14 +60,14 @@ def brushed(rng: np.random.Generator, size: int) -> Texture:
     straight = angle % 90 == 0
     full = size if straight else round(1.42 * size)
     turn = cv2.getRotationMatrix2D((full / 2, full / 2), angle, 1)
-    turn[:, 2] -= (full - size) / 2
+    turn = turn - np.array([[0, 0, 1], [0, 0, 1]]) * (full - size) / 2
 
     def texture(part: np.random.Generator) -> Field:
         noise = white_noise(part, full, full)
         streaks = cv2.blur(noise, (length, 1)) * gain
         if straight:
-            return streaks if angle == 0 else np.ascontiguousarray(streaks.T)
-        return cv2.warpAffine(streaks, turn, (size, size))
+            return np.ascontiguousarray(streaks if angle == 0 else streaks.T)
+        return np.asarray(cv2.warpAffine(streaks, turn, (size, size)), np.float32)
 
     return texture
 
@@ -120,7 +126,7 @@ def hammered(rng: np.random.Generator, size: int) -> Texture:
         across = cv2.Sobel(depth, cv2.CV_32F, 1, 0, ksize=3)
         down = cv2.Sobel(depth, cv2.CV_32F, 0, 1, ksize=3)
         value = cv2.addWeighted(across, light[0] / 9, down, light[1] / 9, 0)
-        return cv2.blur(value, (3, 3))
+        return np.asarray(cv2.blur(value, (3, 3)), np.float32)
 
     return texture
 
@@ -212,7 +218,7 @@ def _cells(part: np.random.Generator, size: int, pitch: float) -> Field:
     points = points[((points >= 0) & (points < size)).all(1)]
     apart = np.full((size, size), 255, np.uint8)
     apart[points[:, 1], points[:, 0]] = 0
-    return cv2.distanceTransform(apart, cv2.DIST_L2, 3)
+    return np.asarray(cv2.distanceTransform(apart, cv2.DIST_L2, 3), np.float32)
 
 
 TEXTURES = (
