@@ -1,7 +1,8 @@
 """Change-aware Siamese defect segmentation: image, reference -> class of each pixel.
 
     from cadnet_jax import load_predictor
-    prediction = load_predictor(workdir)(image, reference)
+    prediction = load_predictor()(image, reference)  # the released weights
+    prediction = load_predictor(workdir)(image, reference)  # those of a training run
 
 The names below are imported when they are first used, so that `import cadnet_jax`
 starts no JAX: command lines show their help, and complain, at once.

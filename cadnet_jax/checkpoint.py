@@ -27,6 +27,7 @@ import orbax.checkpoint as ocp
 from flax import traverse_util
 
 from cadnet_jax import config as configs
+from cadnet_jax import released
 from cadnet_jax.image_files import write_json
 from cadnet_jax.input_pipeline import DatasetInfo
 from cadnet_jax.train_step import TrainState
@@ -184,7 +185,8 @@ def load_variables(
     """Reads weights for inference, on any number of devices.
 
     Args:
-        workdir: work directory of a run, or what `save_variables` wrote.
+        workdir: work directory of a run, or what `save_variables` wrote; 'released':
+            the weights that come with the package.
         step: 'best', 'latest', or the number of a step that was kept.
 
     Returns:
@@ -192,7 +194,10 @@ def load_variables(
 
     Raises:
         FileNotFoundError: there are no checkpoints, or none of that step.
+        ValueError: the released weights are damaged.
     """
+    if released.is_released(workdir):
+        return _released_variables(step)
     kept = kept_steps(pathlib.Path(workdir))
     if not any(kept.values()):
         raise FileNotFoundError(
@@ -211,6 +216,15 @@ def load_variables(
         for kind, steps in kept.items()
     )
     raise FileNotFoundError(f'{workdir}: no checkpoint {step!r}. There are: {there}.')
+
+
+def _released_variables(step: Step) -> tuple[dict[str, Any], int]:
+    weights = released.read()
+    if step not in ('best', 'latest', weights.step):
+        raise FileNotFoundError(
+            f'{released.NAME}: no checkpoint {step!r}. There is: {weights.step}.'
+        )
+    return weights.variables, weights.step
 
 
 def save_variables(

@@ -28,7 +28,8 @@ from cadnet_jax.metrics import (
 )
 from cadnet_jax.models.complexity import count_parameters, gmacs
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
-from cadnet_jax.predict import Predictor, default_tile_size
+from cadnet_jax.predict import OUT_OF_CLASS_NAMES, Predictor, default_tile_size
+from cadnet_jax.released import is_released
 from cadnet_jax.transforms import IGNORED
 
 _Counted = TypeVar('_Counted', Counts, ScoreHistograms)
@@ -46,13 +47,15 @@ def evaluate(
 ) -> dict[str, Any]:
     """Counts each pair of a split once, at the size of its mask.
 
-    For head 'ooc', which tells no classes apart, all defect labels are one class.
+    For a network that tells no classes apart (the class 'defect' alone, as head 'ooc'
+    always has it) all defect labels are one class.
     Where several processes take part each one predicts its share of the pairs; all
     return the scores of the whole split, and the first one writes.
 
     Args:
         predictor: the network.
-        data_dir: prepared data set, of the classes that the network was trained on.
+        data_dir: prepared data set, of the classes that the network was trained on; of
+            any classes, if the network tells none apart.
         split: such as 'test' or 'val[:10%]'.
         batch_size: pairs that go through the network together.
         output_dir: where metrics.json is written, and what `evaluation_files` lists;
@@ -123,12 +126,26 @@ def output_directory(
 ) -> pathlib.Path:
     """Where an evaluation is kept: WORKDIR/evaluation/DATASET-SPLIT-STEP.
 
-    With tiles of another size than the default, DATASET-SPLIT-STEP-tileSIZE.
+    With tiles of another size than the default, DATASET-SPLIT-STEP-tileSIZE. Of the
+    released weights, evaluation/released-DATASET-SPLIT-STEP in the current directory.
     """
     name = f'{read_info(data_dir).name}-{split}-{predictor.step}'.replace('/', '-')
     if predictor.tile_size != default_tile_size(predictor.config):
         name += f'-tile{predictor.tile_size}'
+    if is_released(predictor.workdir):
+        return pathlib.Path('evaluation') / f'{predictor.workdir}-{name}'
     return pathlib.Path(predictor.workdir) / 'evaluation' / name
+
+
+def class_note(predictor: Predictor, data_dir: str | pathlib.Path) -> str:
+    """A line on data of other classes; '' where they are the network's own."""
+    names = read_info(data_dir).class_names
+    if names == predictor.class_names or not _tells_no_classes(predictor):
+        return ''
+    return (
+        f'The network tells no classes apart: {", ".join(names[1:])} of {data_dir} are '
+        f'evaluated as one class, {OUT_OF_CLASS_NAMES[1]}.\n'
+    )
 
 
 def format_table(metrics: Mapping[str, Any]) -> str:
@@ -179,7 +196,7 @@ def sum_over_processes(counts: _Counted) -> _Counted:
 def _check_classes(
     predictor: Predictor, info: DatasetInfo, data_dir: str | pathlib.Path
 ) -> None:
-    if predictor.config.model.head == 'ooc':
+    if _tells_no_classes(predictor):
         return
     if predictor.class_names != info.class_names:
         raise ValueError(
@@ -189,6 +206,11 @@ def _check_classes(
             f'{", ".join(predictor.class_names)}; evaluate on data with the classes '
             'that it was trained on.'
         )
+
+
+def _tells_no_classes(predictor: Predictor) -> bool:
+    """Whether the network has one class of defects for all."""
+    return predictor.class_names == OUT_OF_CLASS_NAMES
 
 
 def _num_pairs(info: DatasetInfo, split: str) -> int | None:
@@ -247,7 +269,7 @@ def _end_of_curves(predictor: Predictor) -> float:
 
 def _label(pair: LabelledPair, predictor: Predictor) -> np.ndarray:
     """The mask in the network's classes."""
-    if predictor.config.model.head != 'ooc':
+    if not _tells_no_classes(predictor):
         return pair.mask
     label = is_defect(pair.mask).astype(np.uint8)
     label[pair.mask == IGNORED] = IGNORED

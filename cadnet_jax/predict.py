@@ -19,6 +19,7 @@ from flax import linen as nn
 from flax import traverse_util
 
 from cadnet_jax import config as config_lib
+from cadnet_jax import released
 from cadnet_jax.checkpoint import Step, load_variables, read_dataset_info
 from cadnet_jax.config import Config
 from cadnet_jax.defects import Defect, find_defects
@@ -318,28 +319,28 @@ def make_predictor(
 
 
 def load_predictor(
-    workdir: str | os.PathLike[str],
+    workdir: str | os.PathLike[str] = released.NAME,
     step: Step | str = 'best',
     *,
     tile_size: int | None = None,
 ) -> Predictor:
-    """Restores the network of a training run.
+    """Restores the network of a training run, or the one that was released.
 
     Args:
-        workdir: work directory of the run.
+        workdir: work directory of the run; 'released': the weights that come with the
+            package.
         step: 'best', 'latest', or the number of a checkpoint that was kept.
         tile_size: images with a longer side, in pixels, are predicted in overlapping
             tiles; the outer eighth of a tile is not used. Default: the size of the
             training crops, 768 at most.
 
     Raises:
-        FileNotFoundError: it is no work directory, or has no such checkpoint.
-        ValueError: the checkpoint does not fit the configuration or the classes, or
-            the tiles are too small.
+        FileNotFoundError: it is no work directory, or has no such checkpoint; or no
+            weights come with this package.
+        ValueError: the checkpoint does not fit the configuration or the classes, the
+            released weights are damaged, or the tiles are too small.
     """
-    workdir = pathlib.Path(workdir)
-    config = config_lib.load(workdir / 'config.json')
-    class_names = read_dataset_info(workdir).class_names
+    config, class_names = _read_settings(workdir)
     if isinstance(step, str) and step.isdigit():
         step = int(step)
     variables, number = load_variables(workdir, step)  # type: ignore[arg-type]
@@ -354,11 +355,23 @@ def load_predictor(
     )
 
 
+def _read_settings(
+    workdir: str | os.PathLike[str],
+) -> tuple[Config, tuple[str, ...]]:
+    """The configuration, and the class names of the data."""
+    if released.is_released(workdir):
+        weights = released.read()
+        return weights.config, weights.class_names
+    workdir = pathlib.Path(workdir)
+    config = config_lib.load(workdir / 'config.json')
+    return config, read_dataset_info(workdir).class_names
+
+
 def _check_variables(
     config: Config,
     num_classes: int,
     variables: Mapping[str, Any],
-    workdir: pathlib.Path,
+    workdir: str | os.PathLike[str],
 ) -> None:
     model = build_model(config.model, num_classes)
     expected = traverse_util.flatten_dict(parameter_shapes(model), sep='/')

@@ -8,7 +8,7 @@ from absl import flags
 from cadnet_jax import cli
 
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Work directory of a training run.', required=True
+    'workdir', 'released', 'Work directory of a run; released: the released weights.'
 )
 _DATA_DIR = flags.DEFINE_string(
     'data_dir', '', 'Prepared data set. Default: the one that the run learnt from.'
@@ -25,21 +25,21 @@ _BATCH_SIZE = flags.DEFINE_integer(
 _TILE_SIZE = flags.DEFINE_integer(
     'tile_size',
     None,
-    'Side of the tiles that larger images go through in, in pixels. Default: that of '
-    'the training crops, 768 at most.',
+    'Side of the tiles, in pixels. Default: that of the training crops, 768 at most.',
     lower_bound=32,
 )
 _NUM_PICTURES = flags.DEFINE_integer(
     'num_pictures',
     8,
-    'Pairs whose pictures are written: image, reference and label; overlay (hits '
-    'white, misses green, false alarms red); probability of a defect; DistMap.',
-    lower_bound=0,
+    'Pairs whose pictures are written: pair and label; overlay (hits white, misses '
+    'green, false alarms red); probability of a defect; DistMap.',
+    0,
 )
 _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir',
     '',
-    'Folder for what is written. Default: WORKDIR/evaluation/DATASET-SPLIT-STEP.',
+    'Folder for what is written. Default: evaluation/DATASET-SPLIT-STEP in WORKDIR; of '
+    'the released weights in the current directory.',
 )
 
 
@@ -54,6 +54,7 @@ def main(argv: list[str]) -> None:
     output_dir = _OUTPUT_DIR.value or evaluate.output_directory(
         predictor, data_dir, _SPLIT.value
     )
+    print(evaluate.class_note(predictor, data_dir), end='')
     metrics = evaluate.evaluate(
         predictor,
         data_dir,
@@ -62,8 +63,7 @@ def main(argv: list[str]) -> None:
         output_dir=output_dir,
         num_pictures=_NUM_PICTURES.value,
     )
-    print(evaluate.format_table(metrics))
-    print(f'Written: {output_dir}')
+    print(f'{evaluate.format_table(metrics)}\nWritten: {output_dir}')
 
 
 if __name__ == '__main__':

@@ -3,7 +3,8 @@
     python experiments/predict.py --workdir=WORKDIR --output_dir=OUTPUT_DIR \\
         --image=IMAGE --reference=REFERENCE
 
-IMAGE and REFERENCE are files, or folders with files of equal names.
+IMAGE and REFERENCE are files, or folders with files of equal names. Without --workdir
+the weights that come with the project are used.
 """
 
 from absl import flags
@@ -11,7 +12,7 @@ from absl import flags
 from cadnet_jax import cli
 
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Work directory of a training run.', required=True
+    'workdir', 'released', 'Work directory of a run; released: the released weights.'
 )
 _STEP = flags.DEFINE_string(
     'step', 'best', "Checkpoint: 'best', 'latest', or a number of training steps."

@@ -14,12 +14,13 @@ from jax.experimental import multihost_utils
 
 from cadnet_jax import evaluate as evaluate_lib
 from cadnet_jax.config import ModelConfig
-from cadnet_jax.evaluate import evaluate, format_table, output_directory
+from cadnet_jax.evaluate import class_note, evaluate, format_table, output_directory
 from cadnet_jax.evaluation_files import LabelledPair, write_pictures
 from cadnet_jax.image_files import read_image
 from cadnet_jax.input_pipeline import evaluation_batches
 from cadnet_jax.metrics import Counts, count, no_counts, summarize
 from cadnet_jax.models.complexity import gmacs
+from cadnet_jax.pixel_maps import PixelMaps
 from cadnet_jax.predict import Predictor
 from cadnet_jax.visualize import mark
 from tests.tiny_data import CLASS_NAMES, prepare_tiny
@@ -101,6 +102,31 @@ def test_out_of_class_all_defects_are_one_class(data_dir: pathlib.Path) -> None:
     labels = run(differencing_predictor(), data_dir, 'test')['classes']
     pixels = labels['missing']['pixels'] + labels['excess']['pixels']
     assert metrics['classes']['defect']['pixels'] == pixels
+
+
+def test_a_network_of_one_class_is_evaluated_on_any_defect(
+    data_dir: pathlib.Path,
+) -> None:
+    """As head 'ooc': the labels of all classes are one. And a line says so."""
+    names = ('background', 'defect')
+    any_defect = differencing_predictor(class_names=names)
+    metrics = run(_OneClass(**vars(any_defect)), data_dir, 'test')
+    expected = run(differencing_predictor(), data_dir, 'test')
+    assert tuple(metrics['classes']) == names
+    assert metrics['classes']['defect']['iou'] == expected['defect_iou'] == 1
+    pixels = [expected['classes'][name]['pixels'] for name in CLASS_NAMES[1:]]
+    assert metrics['classes']['defect']['pixels'] == sum(pixels)
+    note = class_note(any_defect, data_dir)
+    assert 'missing, excess' in note and note.endswith('one class, defect.\n')
+    assert class_note(differencing_predictor(), data_dir) == ''
+
+
+class _OneClass(Predictor):
+    """The differencing network's answer with its two classes as one."""
+
+    def predict_batch(self, *images: Any, **options: Any) -> PixelMaps:
+        maps = super().predict_batch(*images, **options)
+        return maps._replace(mask=(maps.mask > 0).astype(np.uint8))
 
 
 def test_tiled_images_are_evaluated_like_whole_ones(data_dir: pathlib.Path) -> None:

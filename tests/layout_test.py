@@ -34,6 +34,7 @@ ORDER = (
     'optim',
     'train_step',
     'norm_statistics',
+    'released',
     'checkpoint',
     'foreign_names',
     'pretrained',

@@ -23,13 +23,14 @@ def write_run(
     *,
     data_dir: str | pathlib.Path = '',
     head: str = 'cad',
+    class_names: tuple[str, ...] = CLASS_NAMES,
 ) -> pathlib.Path:
     """Writes the work directory of a run on `tiny_data`, with initial weights."""
     config = Config(model=ModelConfig(head=head), data=DataConfig(str(data_dir)))
-    pixels = (1000, 20, 20)
+    pixels = (1000, *[20] * (len(class_names) - 1))
     write_json(workdir / 'config.json', dataclasses.asdict(config))
-    write_dataset_info(workdir, TrainingData('tiny_pairs', CLASS_NAMES, pixels))
-    model = build_model(config.model, len(CLASS_NAMES))
+    write_dataset_info(workdir, TrainingData('tiny_pairs', class_names, pixels))
+    model = build_model(config.model, len(class_names))
     save_variables(workdir, initialize(model, seed=0), {'source': 'initial weights'})
     return workdir
 
