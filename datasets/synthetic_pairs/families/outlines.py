@@ -23,22 +23,24 @@ SOLID, VOID = (255,), (0,)
 
 def plate(rng: np.random.Generator, radius: float) -> Shape:
     """A machined plate with holes; a hole too few or too many, a corner gone."""
-    width, height = radius * rng.uniform(0.6, 1.4, 2)
+    width, height = radius * rng.uniform(0.8, 1.8, 2)
     body = shapes.box((0, 0), width, height, rng.uniform(0, 0.3) * min(width, height))
-    bore = max(2.0, radius * rng.uniform(0.04, 0.12))
-    most = np.maximum(1, (np.array([width, height]) / (4.5 * bore)).astype(int))
+    bore = max(1.3, min(width, height) * rng.uniform(0.05, 0.09))
+    room = np.array([width, height]) - 5 * bore
+    most = np.maximum(1, (room / (4 * bore)).astype(int))
     columns, rows = np.minimum(rng.integers(1, 5, 2), most)
     grid = np.stack(
         np.meshgrid(np.linspace(-1, 1, columns + 1), np.linspace(-1, 1, rows + 1)), -1
     ).reshape(-1, 2)
-    centers = grid * (np.array([width, height]) / 2 - 2 * bore)
-    bores = bore * rng.choice([1.0, 1.0, 1.6], len(centers))
+    centers = grid * room / 2
+    bores = bore * rng.choice([1.0, 1.0, 1.4], len(centers))
     corners = shapes.box((0, 0), width, height)
+    loose = min(1.2, 0.4 * bore)
 
     def shape(
         mask: Mask, origin: Origin, part: np.random.Generator, altered: bool
     ) -> None:
-        places = centers + part.uniform(-1.2, 1.2, centers.shape)
+        places = centers + part.uniform(-loose, loose, centers.shape)
         sizes = bores * part.uniform(0.95, 1.05, len(bores))
         shapes.polygons(mask, [body + origin], SOLID)
         kind = part.choice(['fewer', 'more', 'corner']) if altered else ''

@@ -33,6 +33,7 @@ _FIT = {  # width of the good and height, each as a share of the cell's shorter 
     'pin': (0.34, 0.7),
 }
 _NATURAL = {  # the colors between which these goods lie
+    'tablet': ([200, 190, 160], [252, 252, 250]),
     'egg': ([250, 240, 225], [200, 150, 105]),
     'chocolate': ([55, 32, 19], [175, 103, 61]),
     'pin': ([190, 192, 196], [205, 175, 95]),
@@ -78,16 +79,19 @@ def draw(rng: np.random.Generator, size: int) -> Drawing:
     back = np.asarray(random_color(rng), float)
     if kind in ('tablet', 'capsule') and rng.random() < 0.7:
         back = np.full(3, rng.uniform(150, 210))  # foil
-    goods = _goods(rng, kind, back, min(size * 0.84 / columns, size * 0.8 / rows))
+    goods = _goods(rng, kind, back, min(size * 0.84 / columns, size * 0.74 / rows))
     shift = float(rng.choice([0, 0, 0, 0.5]))
     features: list[Feature] = []
     for row in range(rows):
         indent = shift * (row % 2)
         for column in range(columns - round(indent + 0.1)):
             share = np.array([(column + indent + 0.5) / columns, (row + 0.5) / rows])
-            features.append(_good((share * [0.84, 0.8] + [0.08, 0.06]) * size, goods))
+            features.append(_good((share * [0.84, 0.74] + [0.08, 0.08]) * size, goods))
     text = ''.join(rng.choice(_LETTERS, rng.integers(4, 10)))
-    place, height = (rng.uniform(0.06, 0.5) * size, 0.9 * size), rng.uniform(0.03, 0.05)
+    place, height = (
+        (rng.uniform(0.08, 0.5) * size, 0.86 * size),
+        rng.uniform(0.03, 0.05),
+    )
     features.append(lettering(place, height * size, contrasting(rng, back), text))
     return compose(rng, _tray(rng, size, back), features)
 
@@ -96,7 +100,7 @@ def _goods(
     rng: np.random.Generator, kind: str, back: NDArray[np.float64], cell: float
 ) -> _Goods:
     first = _distinct(rng, back)
-    if kind in _NATURAL:
+    if kind in _NATURAL and (kind != 'tablet' or rng.random() < 0.6):
         low, high = _NATURAL[kind]
         first = shapes.scaled(low + rng.uniform(0, 1) * np.subtract(high, low), 1)
     second = _distinct(rng, np.asarray(first, float))
