@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -128,8 +129,11 @@ def output_directory(
 
     With tiles of another size than the default, DATASET-SPLIT-STEP-tileSIZE. Of the
     released weights, evaluation/released-DATASET-SPLIT-STEP in the current directory.
+    The name suits every file system and shell: for 'test[:25%]' it has
+    test-first-25-percent.
     """
-    name = f'{read_info(data_dir).name}-{split}-{predictor.step}'.replace('/', '-')
+    name = f'{read_info(data_dir).name}-{_describe(split)}-{predictor.step}'
+    name = re.sub(r'[^\w.-]+', '-', name, flags=re.ASCII)
     if predictor.tile_size != default_tile_size(predictor.config):
         name += f'-tile{predictor.tile_size}'
     if is_released(predictor.workdir):
@@ -282,6 +286,24 @@ def _gmacs(predictor: Predictor, size: tuple[int, ...]) -> float:
     )
     num_classes = len(predictor.class_names)
     return gmacs(predictor.config.model, num_classes, height, width)
+
+
+def _describe(split: str) -> str:
+    """'train[:10]+test[25%:]' as 'train-first-10-and-test-from-25-percent'."""
+    return '-and-'.join(_describe_part(part) for part in split.split('+'))
+
+
+def _describe_part(part: str) -> str:
+    name, bracket, bounds = part.strip().partition('[')
+    if not bracket:
+        return name
+    bounds = bounds.rstrip(']').replace('%', '-percent')
+    start, _, end = (re.sub('shard$', '-shards', x) for x in bounds.partition(':'))
+    if start.startswith('-') and not end:
+        return f'{name}-last{start}'
+    if end and not start:
+        return f'{name}-first-{end}'
+    return f'{name}-from-{start}' + (f'-to-{end}' if end else '')
 
 
 def _number(value: float | None) -> str:

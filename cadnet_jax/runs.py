@@ -7,11 +7,17 @@
                                            the folders of pictures where they are there
 
 Nothing is read out of the names of folders; checkpoints are not looked at.
+
+Many runs fit in one file of JSON lines, RUNS.jsonl, without curves and images. A line
+is a run: `run` (its name), `settings` (those that differ from the defaults), `data`,
+`origin` and `evaluations` (one metrics.json each). `RUNS.jsonl/NAME` stands for the
+work directory of a run in it.
 """
 
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 import shlex
 import statistics
@@ -21,6 +27,7 @@ from typing import Any, NamedTuple, TypeVar
 from cadnet_jax import config as configs
 from cadnet_jax.checkpoint import TrainingData, read_dataset_info
 from cadnet_jax.config import Config
+from cadnet_jax.image_files import write_text
 
 _SCORES = ('miou', 'macc', 'mfscore', 'defect_iou', 'defect_accuracy')
 _METRICS = ('dataset', 'split', 'step', 'classes', *_SCORES, 'parameters')
@@ -89,34 +96,102 @@ class Result:
         return configs.replace(self.config, seed=0, **same)
 
 
-def read_results(workdirs: Sequence[str]) -> list[Result]:
+class RunRecord(NamedTuple):
+    """A run as its files tell of it; see `Result`.
+
+    Attributes:
+        evaluations: the folder of each, and what its metrics.json holds.
+    """
+
+    workdir: str
+    config: Config
+    data: TrainingData
+    origin: dict[str, Any]
+    evaluations: list[tuple[pathlib.Path, dict[str, Any]]]
+
+
+def read_results(paths: Sequence[str]) -> list[Result]:
     """Every evaluation of some runs, in the order given.
 
+    Args:
+        paths: work directories, and files that `write_records` wrote.
+
     Raises:
-        FileNotFoundError: one is no work directory, or none has an evaluation.
+        FileNotFoundError: one is neither, or none has an evaluation.
         ValueError: a file is damaged or of another version, a run is given twice, or
             the folder of several runs is given.
     """
     seen: dict[pathlib.Path, str] = {}
     results = []
-    for workdir in workdirs:
-        path = pathlib.Path(workdir).resolve()
+    for given in paths:
+        path = pathlib.Path(given).resolve()
         if path in seen:
             raise ValueError(
-                f'{workdir} is given twice, first as {seen[path]}: a mean would count '
+                f'{given} is given twice, first as {seen[path]}: a mean would count '
                 'it double. Name it once.'
             )
-        seen[path] = workdir
+        seen[path] = given
         if not (path / 'config.json').exists() and any(path.glob('*/config.json')):
-            raise ValueError(f'{workdir}: no run, but a folder of runs: {workdir}/*')
-        results += _read_run(workdir)
-    if workdirs and not results:
-        command = f'--workdir={shlex.quote(workdirs[0])}'
+            raise ValueError(f'{given}: no run, but a folder of runs: {given}/*')
+        records = _read_lines(given) if path.is_file() else [read_record(given)]
+        results += [
+            Result(*record[:4], directory, metrics)
+            for record in records
+            for directory, metrics in record.evaluations
+        ]
+    if paths and not results:
+        command = f'--workdir={shlex.quote(paths[0])}'
         raise FileNotFoundError(
-            f'{workdirs[0]}: no evaluation/*/metrics.json, so that there is nothing to '
+            f'{paths[0]}: no evaluation/*/metrics.json, so that there is nothing to '
             f'report. Evaluate the run first: python experiments/evaluate.py {command}'
         )
     return results
+
+
+def read_record(workdir: str) -> RunRecord:
+    """Reads a work directory, or RUNS.jsonl/NAME.
+
+    Raises:
+        FileNotFoundError: there is no such run.
+        ValueError: a file is damaged or of another version.
+    """
+    folder = pathlib.Path(workdir)
+    if folder.parent.is_file():
+        for record in _read_lines(str(folder.parent)):
+            if pathlib.Path(record.workdir) == folder:
+                return record
+        raise FileNotFoundError(f'{folder.parent}: has no run {folder.name}.')
+    origin = folder / 'started_from.json'
+    evaluations = [
+        (path.parent, read_metrics(path))
+        for path in sorted(folder.glob('evaluation/*/metrics.json'))
+    ]
+    return RunRecord(
+        workdir,
+        configs.load(folder / 'config.json'),
+        read_dataset_info(folder),
+        read_json(origin, ('dataset',)) if origin.exists() else {},
+        evaluations,
+    )
+
+
+def write_records(results: Sequence[Result], path: pathlib.Path) -> None:
+    """Writes runs and their evaluations as JSON lines, which `read_results` reads."""
+    lines = []
+    folders = [os.path.abspath(result.workdir) for result in results]
+    parent = os.path.commonpath([os.path.dirname(folder) for folder in folders])
+    for group in group_by(results, lambda result: result.workdir):
+        first = group[0]
+        changed = configs.differences(Config(), first.config)
+        values = {
+            'run': pathlib.Path(os.path.relpath(first.workdir, parent)).as_posix(),
+            'settings': {name: value for name, (_, value) in changed.items()},
+            'data': first.data._asdict(),
+            'origin': first.origin,
+            'evaluations': [result.metrics for result in group],
+        }
+        lines.append(json.dumps(values, allow_nan=False) + '\n')
+    write_text(path, ''.join(lines))
 
 
 def last_evaluations(results: Iterable[Result]) -> list[Result]:
@@ -156,16 +231,35 @@ def mean(values: Iterable[float | None]) -> Mean | None:
     return Mean(statistics.fmean(defined), std, len(defined))
 
 
-def _read_run(workdir: str) -> list[Result]:
-    folder = pathlib.Path(workdir)
-    config = configs.load(folder / 'config.json')
-    data = read_dataset_info(folder)
-    origin = folder / 'started_from.json'
-    started_from = read_json(origin, ('dataset',)) if origin.exists() else {}
-    return [
-        Result(workdir, config, data, started_from, path.parent, read_metrics(path))
-        for path in sorted(folder.glob('evaluation/*/metrics.json'))
-    ]
+def _read_lines(path: str) -> list[RunRecord]:
+    records = []
+    text = pathlib.Path(path).read_text()
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            records.append(_parse_line(path, json.loads(line)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f'{path}: line {number} holds no run ({error!r}). Give work '
+                'directories, or the runs.jsonl of a report.'
+            ) from None
+    return records
+
+
+def _parse_line(path: str, values: dict[str, Any]) -> RunRecord:
+    workdir, data = f'{path}/{values["run"]}', values['data']
+    evaluations = []
+    for number, metrics in enumerate(values['evaluations'], start=1):
+        directory = pathlib.Path(workdir, 'evaluation', str(number))
+        evaluations.append((directory, _check_metrics(metrics, directory)))
+    return RunRecord(
+        workdir,
+        configs.replace(Config(), **values['settings']),
+        TrainingData(
+            data['name'], tuple(data['class_names']), tuple(data['class_pixels'])
+        ),
+        values['origin'],
+        evaluations,
+    )
 
 
 def read_metrics(path: pathlib.Path) -> dict[str, Any]:
@@ -174,7 +268,10 @@ def read_metrics(path: pathlib.Path) -> dict[str, Any]:
     Raises:
         ValueError: it is damaged, or of another version.
     """
-    metrics = read_json(path, _METRICS)
+    return _check_metrics(read_json(path, _METRICS), path)
+
+
+def _check_metrics(metrics: dict[str, Any], path: pathlib.Path) -> dict[str, Any]:
     try:
         float(metrics['classes']['background']['pixels'])
         numbers = [metrics[name] for name in ('step', *_SCORES, 'parameters')]

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import jax
 
 from cadnet_jax import config as configs
-from cadnet_jax.checkpoint import kept_steps, read_dataset_info, training_data
+from cadnet_jax.checkpoint import kept_steps, training_data
 from cadnet_jax.config import Config
 from cadnet_jax.evaluate import evaluate, output_directory
 from cadnet_jax.input_pipeline import evaluation_batches, read_info
 from cadnet_jax.optim import learning_rate_schedule
 from cadnet_jax.predict import default_tile_size, load_predictor
-from cadnet_jax.runs import read_metrics
+from cadnet_jax.runs import RunRecord, read_record
 from cadnet_jax.train_loop import train
 
 FRACTIONS = (0.05, 0.1, 0.15)
@@ -156,7 +156,7 @@ def complete(
 
     Args:
         run: stands in `root / run.name`.
-        root: folder of all runs.
+        root: folder of all runs, or a file of runs that are complete (see `runs`).
         data_dirs: prepared data set of each kind of defects.
         split: that is tested, of each of these.
         num_pictures: of the pairs whose pictures are written.
@@ -177,9 +177,10 @@ def complete(
         config = configs.replace(config, init_from=str(parent / str(run.start_step)))
     last = config.train.steps
     trained = last in kept_steps(workdir)['latest']
-    evaluated = _evaluated(workdir, config)
-    if trained or evaluated:
-        _check_same_run(workdir, config)
+    record = _read_record(workdir)
+    evaluated = _evaluated(record, config) if record else set()
+    if record and (trained or evaluated):
+        _check_same_run(record, config)
     missing = [
         kind
         for kind in run.tested_on
@@ -215,44 +216,51 @@ def _run(
     return Run(f'{kind}_{head}_seed{seed}', kind, tested_on or (kind,), config)
 
 
-def _evaluated(workdir: pathlib.Path, config: Config) -> set[tuple[str, str, int]]:
+def _read_record(workdir: pathlib.Path) -> RunRecord | None:
+    """The run in `workdir`; None where none was begun."""
+    begun = any(workdir.glob('evaluation/*')) or (workdir / 'config.json').exists()
+    if not begun and not workdir.parent.is_file():
+        return None
+    try:
+        return read_record(str(workdir))
+    except ValueError as error:
+        raise ValueError(
+            f'{error} Or delete its folder: the study then does so.'
+        ) from None
+
+
+def _evaluated(record: RunRecord, config: Config) -> set[tuple[str, str, int]]:
     """Data set, split and step of each evaluation in tiles of the default size."""
-    found = set()
-    for path in workdir.glob('evaluation/*/metrics.json'):
-        try:
-            metrics = read_metrics(path)
-        except ValueError as error:
-            raise ValueError(
-                f'{error} Or delete its folder: the study then does so.'
-            ) from None
-        default = default_tile_size(config)
-        if metrics.get('tile_size', default) == default:
-            found.add((metrics['dataset'], metrics['split'], metrics['step']))
-    return found
+    default = default_tile_size(config)
+    return {
+        (metrics['dataset'], metrics['split'], metrics['step'])
+        for _, metrics in record.evaluations
+        if metrics.get('tile_size', default) == default
+    }
 
 
-def _check_same_run(workdir: pathlib.Path, config: Config) -> None:
+def _check_same_run(record: RunRecord, config: Config) -> None:
     """That what is there has these settings, and learnt from these data.
 
     Paths may differ. Of a share of the labels the pixels are not counted again.
     """
-    path = workdir / 'config.json'
+    path = f'{record.workdir}/config.json'
     old, new = (
         configs.replace(x, init_from='given' if x.train.init_from else '')
-        for x in (configs.load(path), config)
+        for x in (record.config, config)
     )
     if changed := configs.changed_settings(old, new):
         raise ValueError(
             f'{path}: these are results of other settings: {changed}. Give the same, '
             'or name another folder for the runs.'
         )
-    learnt_from = read_dataset_info(workdir)
+    learnt_from = record.data
     data = training_data(read_info(config.data.data_dir), config.data.train_split)
     if config.data.label_fraction < 1:
         data = data._replace(class_pixels=learnt_from.class_pixels)
     if learnt_from != data:
         raise ValueError(
-            f'{workdir / "dataset.json"}: these are results of other data, '
+            f'{record.workdir}/dataset.json: these are results of other data, '
             f'{tuple(learnt_from)!r}, than {config.data.data_dir}, {tuple(data)!r}. '
             'Give the same, or name another folder for the runs.'
         )

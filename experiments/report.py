@@ -2,9 +2,11 @@
 
     python experiments/report.py WORKDIR... --output_dir=REPORT
 
-writes report.html (one file, with its figures), report.md and report.json. A run's
-place in the tables follows from its own files, not from its name: config.json,
-dataset.json and what evaluate.py wrote. Runs that differ in the seed alone are one row.
+writes report.html (one file, with its figures), report.md, report.json and runs.jsonl
+(settings and scores, a line a run), which report.py reads in place of the work
+directories. A run's place in the tables follows from its own files, not from its name:
+config.json, dataset.json and what evaluate.py wrote. Runs that differ in the seed alone
+are one row.
 """
 
 import pathlib
@@ -24,12 +26,13 @@ def main(argv: list[str]) -> None:
     results = runs.read_results(argv[1:])
     evaluated = {result.workdir for result in results}
     for workdir in argv[1:]:
-        if workdir not in evaluated:
+        if pathlib.Path(workdir).is_dir() and workdir not in evaluated:
             print(f'left out: {workdir} (not evaluated yet)')
     tables = report.make_tables(results)
     figures = report_figures.make_figures(tables)
     output_dir = pathlib.Path(_OUTPUT_DIR.value)
     report_files.write_report(tables, figures, output_dir)
+    runs.write_records(results, output_dir / 'runs.jsonl')
     print(f'Written: {output_dir / "report.html"} ({len(evaluated)} runs)')
 
 

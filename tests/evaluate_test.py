@@ -319,6 +319,26 @@ def test_an_evaluation_is_kept_in_the_work_directory(data_dir: pathlib.Path) -> 
     assert directory == pathlib.Path('run/evaluation/tiny_pairs-test-7-tile256')
 
 
+@pytest.mark.parametrize(
+    ('split', 'name'),
+    [
+        ('test[:25%]', 'test-first-25-percent'),
+        ('test[25%:]', 'test-from-25-percent'),
+        ('test[10:-5]', 'test-from-10-to--5'),
+        ('test[-5:]', 'test-last-5'),
+        ('test[:2shard]', 'test-first-2-shards'),
+        ('train + test[:1]', 'train-and-test-first-1'),
+        ('a b/c:"d*', 'a-b-c-d-'),
+    ],
+)
+def test_the_name_of_a_split_suits_every_system(
+    data_dir: pathlib.Path, split: str, name: str
+) -> None:
+    """Neither Windows nor a shell takes `test[:25%]` as it is."""
+    directory = output_directory(differencing_predictor(), data_dir, split)
+    assert directory.name == f'tiny_pairs-{name}-7'
+
+
 def run_script(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, 'experiments/evaluate.py', *arguments],

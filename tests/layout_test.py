@@ -3,6 +3,9 @@
 import ast
 import configparser
 import pathlib
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -220,3 +223,14 @@ def test_every_package_has_an_init(package: tuple[str, str]) -> None:
 def test_scripts_are_thin(path: pathlib.Path) -> None:
     """Flags, a configuration, one call of the library."""
     assert len(path.read_text().splitlines()) <= MAX_SCRIPT_LINES
+
+
+def test_names_of_files_suit_every_system() -> None:
+    """Windows forbids `:` and others in names, and shells give many a meaning."""
+    if not (ROOT / '.git').exists() or not shutil.which('git'):
+        pytest.skip('no Git repository')
+    command = ['git', 'ls-files', '-z']
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    names = listed.stdout.decode().split('\0')[:-1]
+    assert 'setup.cfg' in names
+    assert [n for n in names if not re.fullmatch(r'[A-Za-z0-9._/-]+', n)] == []

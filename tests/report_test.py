@@ -7,6 +7,7 @@ import pytest
 
 from cadnet_jax.report import Table, make_tables
 from cadnet_jax.runs import Mean, read_results
+from tests.conftest import ROOT
 from tests.evaluated_run import write_evaluated_run, write_evaluation
 
 
@@ -307,3 +308,18 @@ def test_a_run_that_no_table_of_the_paper_has_stands_alone_in_the_list(
 ) -> None:
     run = write_evaluated_run(tmp_path / 'a', 'mixed', 'line')
     assert list(tables_of(run)) == ['all_runs']
+
+
+def test_the_published_runs_make_the_published_table() -> None:
+    """Table 3 as the README has it, of the runs in docs/results/synlcd_small.jsonl."""
+    table = tables_of(str(ROOT / 'docs/results/synlcd_small.jsonl'))['table_3']
+    names = ('IoU line', 'IoU abpt', 'mIoU', 'mAcc', 'mFscore')
+    lines = []
+    for row in table.rows:
+        values: Any = [row.cells[name] for name in names]
+        assert {value.n for value in values} == {3}
+        cells = [f'{100 * v.mean:.1f} ± {100 * v.std:.1f}' for v in values]
+        lines.append(' | '.join([row.label.partition(',')[0], *cells]))
+    readme = (ROOT / 'README.md').read_text()
+    assert len(lines) == 2
+    assert all(f'| {line} |' in readme for line in lines)

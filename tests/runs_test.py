@@ -6,7 +6,16 @@ import shutil
 
 import pytest
 
-from cadnet_jax.runs import Mean, group_by, last_evaluations, mean, read_results
+from cadnet_jax.runs import (
+    Mean,
+    Result,
+    group_by,
+    last_evaluations,
+    mean,
+    read_record,
+    read_results,
+    write_records,
+)
 from tests.evaluated_run import write_evaluated_run, write_evaluation
 
 _METRICS = (
@@ -135,3 +144,42 @@ def test_the_folder_of_several_runs_is_no_run(tmp_path: pathlib.Path) -> None:
     write_evaluated_run(tmp_path / 'a', 'line', 'line')
     with pytest.raises(ValueError, match=r'no run, but a folder of runs: .*/\*'):
         read_results([str(tmp_path)])
+
+
+def _content(result: Result) -> tuple[object, ...]:
+    return result.config, result.data, result.origin, result.metrics
+
+
+def test_runs_in_one_file_are_those_in_their_work_directories(
+    tmp_path: pathlib.Path,
+) -> None:
+    origin = {'dataset': 'synlcd/abpt', 'step': 600}
+    workdirs = [
+        write_evaluated_run(tmp_path / 'a', 'line', 'line', seed=3, origin=origin),
+        write_evaluated_run(tmp_path / 'b', 'mixed', 'mixed', learning_rate=1e-3),
+    ]
+    write_evaluation(tmp_path / 'a', 'abpt', split='test[:25%]')
+    results = read_results(workdirs)
+    file = tmp_path / 'runs.jsonl'
+    write_records(results, file)
+    again = read_results([str(file)])
+    assert list(map(_content, again)) == list(map(_content, results))
+    assert [r.workdir for r in again] == [f'{file}/{name}' for name in 'aab']
+    assert [r.curves for r in again] == [{}] * 3
+    record = read_record(f'{file}/b')
+    assert record.config == again[2].config
+    assert [metrics for _, metrics in record.evaluations] == [again[2].metrics]
+    with pytest.raises(FileNotFoundError, match=f'{file}: has no run c'):
+        read_record(f'{file}/c')
+
+
+@pytest.mark.parametrize(
+    'line', ['{"run": ', '7', '{}', '{"run": "a", "data": {}, "evaluations": []}']
+)
+def test_a_line_that_is_no_run_is_named(tmp_path: pathlib.Path, line: str) -> None:
+    workdir = write_evaluated_run(tmp_path / 'a', 'line', 'line')
+    file = tmp_path / 'runs.jsonl'
+    write_records(read_results([workdir]), file)
+    file.write_text(f'{file.read_text()}{line}\n')
+    with pytest.raises(ValueError, match=f'{file}: line 2 holds no run'):
+        read_results([str(file)])

@@ -15,6 +15,7 @@ from cadnet_jax.datasets import preparation, synlcd
 from cadnet_jax.image_files import write_json
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
+from cadnet_jax.runs import read_results, write_records
 from cadnet_jax.studies import Run
 
 BASE = Config(
@@ -156,6 +157,9 @@ def test_a_run_is_trained_and_tested_once(
         for kind, path in data_dirs.items()
     }
     assert studies.complete(run, tmp_path, elsewhere, split='test')
+    file = tmp_path / 'runs.jsonl'
+    write_records(read_results([str(tmp_path / run.name)]), file)
+    assert studies.complete(run, file, data_dirs, split='test')
 
     data = tmp_path / run.name / 'dataset.json'
     written = data.read_text()
