@@ -17,9 +17,11 @@ from cadnet_jax.datasets.synthetic_pairs.families.features import (
     raised,
     screw,
 )
-from cadnet_jax.datasets.synthetic_pairs.families.materials import random_color, write
-
-_LETTERS = np.array(list('ABCDEFGHKLMNPRSTUVXYZ0123456789'))
+from cadnet_jax.datasets.synthetic_pairs.families.materials import (
+    random_color,
+    random_text,
+    write,
+)
 
 
 def cover(
@@ -87,7 +89,7 @@ def _row(
     steps = np.linspace(-0.6, 0.6, count) * half[0] + x
     room = min(half[1] * 0.14, half[0] * 0.45 / count)
     if kind == 'word':
-        text = ''.join(rng.choice(_LETTERS, rng.integers(3, 8)))
+        text = random_text(rng, int(rng.integers(3, 8)))
         height = max(9.0, half[1] * 0.2)
         return [lettering((x - half[0] * 0.55, y - height / 2), height, shade, text)]
     if kind == 'rib':

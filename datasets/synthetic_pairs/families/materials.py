@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_LETTERS = np.array(list('ABCDEFGHKLMNPRSTUVXYZ23456789'))
 _FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,
     cv2.FONT_HERSHEY_DUPLEX,
@@ -18,6 +19,11 @@ def random_color(rng: np.random.Generator) -> tuple[int, int, int]:
     tint = rng.uniform(-1, 1, 3) * gray * rng.choice([0.1, 0.4, 0.9])
     red, green, blue = np.clip(gray + tint, 5, 250).astype(int).tolist()
     return red, green, blue
+
+
+def random_text(rng: np.random.Generator, length: int) -> str:
+    """Capital letters and digits, none of which look alike."""
+    return ''.join(rng.choice(_LETTERS, length))
 
 
 def smooth_noise(

@@ -20,9 +20,11 @@ from cadnet_jax.datasets.synthetic_pairs.families.features import (
     lettering,
     light_from,
 )
-from cadnet_jax.datasets.synthetic_pairs.families.materials import random_color
+from cadnet_jax.datasets.synthetic_pairs.families.materials import (
+    random_color,
+    random_text,
+)
 
-_LETTERS = np.array(list('ABCDEFGHIKLMNOPRSTUVXZ0123456789'))
 _KINDS = ('tablet', 'capsule', 'egg', 'chocolate', 'cap', 'pin')
 _FIT = {  # width of the good and height, each as a share of the cell's shorter side
     'tablet': (0.6, 0.6),
@@ -87,7 +89,7 @@ def draw(rng: np.random.Generator, size: int) -> Drawing:
         for column in range(columns - round(indent + 0.1)):
             share = np.array([(column + indent + 0.5) / columns, (row + 0.5) / rows])
             features.append(_good((share * [0.84, 0.74] + [0.08, 0.08]) * size, goods))
-    text = ''.join(rng.choice(_LETTERS, rng.integers(4, 10)))
+    text = random_text(rng, int(rng.integers(4, 10)))
     place, height = (
         (rng.uniform(0.08, 0.5) * size, 0.86 * size),
         rng.uniform(0.03, 0.05),

@@ -15,6 +15,7 @@ from cadnet_jax.datasets.synthetic_pairs.families import (
     patterns,
     shapes,
     textures,
+    wallpaper,
 )
 from cadnet_jax.datasets.synthetic_pairs.families.features import (
     Feature,
@@ -30,9 +31,11 @@ from cadnet_jax.datasets.synthetic_pairs.families.features import (
     raised,
     screw,
 )
-from cadnet_jax.datasets.synthetic_pairs.families.materials import random_color
+from cadnet_jax.datasets.synthetic_pairs.families.materials import (
+    random_color,
+    random_text,
+)
 
-_LETTERS = np.array(list('ABCDEFGHKLMNPRSTUVXYZ0123456789'))
 _WOOD = ([70, 42, 22], [206, 160, 105])
 
 
@@ -41,7 +44,7 @@ def draw(rng: np.random.Generator, size: int) -> Drawing:
     others = (
         fabrics.draw,
         patterns.tiles,
-        patterns.wallpaper,
+        wallpaper.draw,
         knitwear.draw,
         patterns.grating,
         patterns.sieve,
@@ -160,6 +163,6 @@ def _feature(
         sides = radius * rng.uniform(1.2, 3, 2)
         outline = shapes.turned(shapes.box((0, 0), *sides, 3), rng.uniform(0, np.pi))
         return raised(outline + place, shapes.scaled(color, 1.05), light)
-    text = ''.join(rng.choice(_LETTERS, rng.integers(2, 7)))
+    text = random_text(rng, int(rng.integers(2, 7)))
     start = place * [0.7, 1]
     return lettering(start, rng.uniform(10, 28), shade, text)
