@@ -63,7 +63,7 @@ def draw_severity(rng: np.random.Generator, *, binary: bool) -> Severity:
         scale=up_to(0.01, 0.4),
         bend=up_to(2, 0.4),
         wave=up_to(1.5, 0.5),
-        spread=up_to(1.5, 0.35),
+        spread=up_to(0.8, 0.4),
         light=up_to(1, 0.75),
         blur=up_to(1.6, 0.5),
         noise=up_to(4, 0.4) + up_to(10, 0.4),
