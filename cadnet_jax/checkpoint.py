@@ -8,7 +8,7 @@
 
 `variables` are the parameters and batch statistics as plain arrays, so that they are
 read on any number of devices and without the optimiser. They are what evaluation,
-prediction and `init_from` use: with `ema_decay` the averaged parameters, and at the
+prediction and `--init_from` use: with `ema_decay` the averaged parameters, and at the
 steps that were evaluated with `norm_batches` the statistics that fit them. If these
 are not what the steps change, `latest` also has `raw`: those parameters and statistics,
 to resume. A checkpoint is written under
@@ -24,9 +24,7 @@ from typing import Any, Literal, NamedTuple, Self
 import grain
 import numpy as np
 import orbax.checkpoint as ocp
-from flax import traverse_util
 
-from cadnet_jax import config as configs
 from cadnet_jax import released
 from cadnet_jax.image_files import write_json
 from cadnet_jax.input_pipeline import DatasetInfo
@@ -262,82 +260,6 @@ def save_variables(
             ),
         )
         manager.wait_until_finished()
-
-
-def init_from(state: TrainState, directory: str | pathlib.Path) -> TrainState:
-    """Puts the weights in `directory` in place of those in a fresh `state`.
-
-    Args:
-        state: of NumPy arrays; what `directory` lacks stays as it is.
-        directory: a work directory (its best weights, or else its latest), one of its
-            checkpoints (WORKDIR/checkpoints/latest/600), or what `save_variables`
-            wrote.
-
-    Raises:
-        FileNotFoundError: there are no checkpoints, or not that one.
-        ValueError: a name is unknown to the model, or a shape is another: lists them.
-    """
-    loaded = traverse_util.flatten_dict(
-        load_variables(*_weights_at(directory))[0], sep='/'
-    )
-    fresh = traverse_util.flatten_dict(_raw(state), sep='/', keep_empty_nodes=True)
-    unknown = sorted(set(loaded) - set(fresh))
-    misshapen = [
-        f'{name} {loaded[name].shape}, not {fresh[name].shape}'
-        for name in sorted(set(loaded) & set(fresh))
-        if loaded[name].shape != fresh[name].shape
-    ]
-    if unknown:
-        raise ValueError(
-            f'--init_from={directory}: the model has no {", ".join(unknown)}. Is it of '
-            'another --head?'
-        )
-    if misshapen:
-        raise ValueError(
-            f'--init_from={directory}: other shapes than the model: '
-            f'{"; ".join(misshapen)}. Name weights of the same --variant and number '
-            'of classes, or the encoder alone (import_weights.py --num_classes=0).'
-        )
-    return state.replace(**traverse_util.unflatten_dict(fresh | loaded, sep='/'))
-
-
-def read_origin(directory: str | pathlib.Path) -> dict[str, Any]:
-    """What started_from.json keeps of the weights that `init_from` reads.
-
-    Args:
-        directory: see `init_from`.
-
-    Returns:
-        `init_from`: the directory; `step`; and of the run that learnt these weights
-        `dataset`, `label_fraction`, `head` and `seed`, None where they are no run's.
-
-    Raises:
-        FileNotFoundError: there are no checkpoints, or not that one.
-        ValueError: a file of that run is damaged.
-    """
-    workdir, step = _weights_at(directory)
-    kept = kept_steps(workdir)
-    number = max(kept[step], default=None) if isinstance(step, str) else step
-    origin: dict[str, Any] = {'init_from': str(directory), 'step': number}
-    names = 'dataset', 'label_fraction', 'head', 'seed'
-    if not (workdir / 'config.json').exists():
-        return origin | dict.fromkeys(names)
-    config = configs.load(workdir / 'config.json')
-    values = (
-        read_dataset_info(workdir).name,
-        config.data.label_fraction,
-        config.model.head,
-        config.train.seed,
-    )
-    return origin | dict(zip(names, values, strict=True))
-
-
-def _weights_at(directory: str | pathlib.Path) -> tuple[pathlib.Path, Step]:
-    """Work directory and step that `init_from` takes `directory` for."""
-    workdir = pathlib.Path(directory)
-    if workdir.parent.parent.name == 'checkpoints' and workdir.name.isdigit():
-        return workdir.parents[2], int(workdir.name)
-    return workdir, 'best' if kept_steps(workdir)['best'] else 'latest'
 
 
 def write_dataset_info(workdir: pathlib.Path, data: TrainingData) -> None:

@@ -225,9 +225,10 @@ class TrainConfig:
     )
     init_from: str = _field(
         '',
-        'Weights to start from: the folder that experiments/import_weights.py wrote, '
-        'of which the encoder alone is enough; the work directory of a run (its best '
-        'weights); or WORKDIR/checkpoints/latest/STEP.',
+        'Weights to start from: released, those that come with the package; the folder '
+        'that experiments/import_weights.py wrote; the work directory of a run (its '
+        'best weights); or WORKDIR/checkpoints/latest/STEP. Every array of equal name '
+        'and shape is taken, for any classes and any head. Empty: random weights.',
     )
 
 

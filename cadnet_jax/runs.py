@@ -50,8 +50,8 @@ class Result:
         workdir: of the run, as it was given.
         config: of the run.
         data: what it learnt from.
-        origin: what started_from.json holds, see `checkpoint.read_origin`; empty where
-            there is none.
+        origin: what started_from.json holds, see `initial_weights.read_origin`; empty
+            where there is none.
         directory: of the evaluation.
         metrics: what metrics.json holds.
     """

@@ -19,17 +19,16 @@ from cadnet_jax import config as configs
 from cadnet_jax.checkpoint import (
     Checkpoints,
     TrainingData,
-    init_from,
     kept_steps,
     load_variables,
     read_dataset_info,
-    read_origin,
     training_data,
     write_dataset_info,
 )
 from cadnet_jax.config import Config
 from cadnet_jax.evaluate import evaluate
 from cadnet_jax.image_files import write_json
+from cadnet_jax.initial_weights import describe, init_from, read_origin
 from cadnet_jax.input_pipeline import (
     Share,
     evaluation_batches,
@@ -103,8 +102,8 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
     saved = jax.device_get(initial_state(model, optimizer, seed=config.train.seed))
     origin = None
     if config.train.init_from and not kept_steps(workdir)['latest']:
-        saved = init_from(saved, config.train.init_from)
-        origin = read_origin(config.train.init_from)
+        saved, left_out = init_from(saved, config.train.init_from)
+        origin = read_origin(config.train.init_from) | {'left_out': left_out}
     if config.optim.ema_decay:
         saved = saved.replace(ema_params=jax.tree.map(np.array, saved.params))
     train_step = make_train_step(
@@ -118,6 +117,8 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
     with_new_statistics = make_norm_statistics(config, len(data.class_names))
     if first := jax.process_index() == 0:
         _write_inputs(config, data, share, origin, workdir)
+        if origin:
+            print(describe(origin))
 
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopSignal())

@@ -18,16 +18,14 @@ import pytest
 from cadnet_jax.checkpoint import (
     Checkpoints,
     TrainingData,
-    init_from,
     kept_steps,
     load_variables,
     read_dataset_info,
-    read_origin,
-    save_variables,
     training_data,
     write_dataset_info,
 )
 from cadnet_jax.config import OptimConfig
+from cadnet_jax.initial_weights import init_from
 from cadnet_jax.input_pipeline import DatasetInfo
 from cadnet_jax.optim import make_optimizer
 from cadnet_jax.train_step import TrainState
@@ -107,7 +105,7 @@ def test_averages_are_what_others_read_and_the_raw_weights_resume(
     _assert_equal(load_variables(tmp_path, 3)[0], state.variables)
     _assert_equal(load_variables(tmp_path, 'latest')[0], variables)
     _assert_equal(load_variables(tmp_path, 'best')[0], variables)
-    _assert_equal(init_from(_state(1), tmp_path).params, _params(0.5))
+    _assert_equal(init_from(_state(1), tmp_path).state.params, _params(0.5))
     latest = tmp_path / 'checkpoints' / 'latest'
     assert [(latest / step / 'raw').exists() for step in '234'] == [False, True, True]
 
@@ -171,62 +169,6 @@ def test_a_step_that_is_not_there_is_named_with_those_that_are(
         load_variables(workdir, 1)
     with pytest.raises(FileNotFoundError, match='no checkpoints'):
         load_variables(workdir / 'elsewhere')
-
-
-def test_imported_weights_take_the_place_of_fresh_ones(tmp_path: pathlib.Path) -> None:
-    """The encoder alone is enough; what is not there stays fresh."""
-    encoder = {'encoder': _params(9)['encoder']}
-    save_variables(tmp_path, {'params': encoder}, {'source': 'mit_b0.npz'})
-    state = init_from(_state(1), tmp_path)
-    expected = _state(1).replace(params=_params(1) | encoder)
-    _assert_equal(state, expected)
-    assert read_origin(tmp_path) == {
-        'init_from': str(tmp_path),
-        'step': 0,
-        **dict.fromkeys(('dataset', 'label_fraction', 'head', 'seed')),
-    }
-    with pytest.raises(FileExistsError, match='checkpoints already'):
-        save_variables(tmp_path, {'params': encoder}, {})
-
-
-@pytest.mark.parametrize(('best', 'value'), [(True, 2), (False, 4)])
-def test_a_run_starts_from_the_best_weights_of_another_or_its_latest(
-    workdir: pathlib.Path, best: bool, value: int
-) -> None:
-    if not best:
-        (workdir / 'checkpoints' / 'best').rename(workdir / 'best')
-    state = init_from(_state(1), workdir)
-    _assert_equal(state.params, _params(value))
-    _assert_equal(state.opt_state, _state(1).opt_state)
-
-
-def test_a_run_starts_from_a_checkpoint_that_is_named(workdir: pathlib.Path) -> None:
-    step = kept_steps(workdir)['latest'][-1]
-    folder = workdir / 'checkpoints' / 'latest'
-    state = init_from(_state(1), folder / str(step))
-    _assert_equal(state.params, load_variables(workdir, 'latest')[0]['params'])
-    with pytest.raises(FileNotFoundError, match=f'{workdir}: no checkpoint 77'):
-        init_from(_state(1), folder / '77')
-
-
-@pytest.mark.parametrize(
-    ('kernel', 'name', 'message'),
-    [
-        (
-            (7, 6),
-            'kernel',
-            r'decoder/classifier/kernel \(7, 6\), not \(7, 3\).*classes',
-        ),
-        ((7, 3), 'weight', 'the model has no params/decoder/classifier/weight'),
-    ],
-)
-def test_weights_that_do_not_fit_are_listed(
-    tmp_path: pathlib.Path, kernel: tuple[int, ...], name: str, message: str
-) -> None:
-    params = {'decoder': {'classifier': {name: np.ones(kernel, np.float32)}}}
-    save_variables(tmp_path, {'params': params}, {})
-    with pytest.raises(ValueError, match=message):
-        init_from(_state(1), tmp_path)
 
 
 def _save_until_killed(workdir: pathlib.Path, seconds: float) -> None:

@@ -39,6 +39,7 @@ ORDER = (
     'norm_statistics',
     'released',
     'checkpoint',
+    'initial_weights',
     'foreign_names',
     'pretrained',
     'tiling',

@@ -241,6 +241,7 @@ def test_fine_tuning_goes_on_from_the_weights_of_another_run(
         'head': 'segformer',
         'seed': 0,
         'step': 8,
+        'left_out': [],
     }
     assert not (tmp_path / start.name / 'started_from.json').exists()
 

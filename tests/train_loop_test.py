@@ -461,15 +461,21 @@ def test_what_cannot_be_trained_is_refused_and_nothing_is_written(
     assert not (tmp_path / 'run').exists()
 
 
-def test_a_checkpoint_for_another_number_of_classes_is_refused(
-    config: Config, tmp_path: pathlib.Path
+def test_weights_for_other_classes_give_all_but_the_classifier(
+    config: Config, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    variables = initialize(build_model(ModelConfig(), len(CLASS_NAMES) + 4), seed=0)
+    """What is left out is printed, and stands in started_from.json."""
+    variables = initialize(build_model(ModelConfig(), len(CLASS_NAMES) + 4), seed=7)
     save_variables(tmp_path / 'weights', variables, {})
-    other = _changed(config, 'train', init_from=str(tmp_path / 'weights'))
-    with pytest.raises(ValueError, match=r'classifier/kernel \(.*, 7\), not \(.*, 3\)'):
-        train_loop.train(other, tmp_path / 'run')
-    assert not (tmp_path / 'run').exists()
+    other = _changed(config, 'train', init_from=str(tmp_path / 'weights'), steps=3)
+    train_loop.train(other, tmp_path / 'run')
+    origin = json.loads((tmp_path / 'run' / 'started_from.json').read_text())
+    assert origin['left_out'] == [
+        'params/decoder/classifier/bias ([7], not [3])',
+        'params/decoder/classifier/kernel ([256, 7], not [256, 3])',
+    ]
+    line = f'left out: {", ".join(origin["left_out"])}.\n'
+    assert line in capsys.readouterr().out
 
 
 def test_weights_without_a_run_are_no_work_directory(

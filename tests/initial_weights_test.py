@@ -1,0 +1,167 @@
+"""What a run takes of given weights, what it leaves out, and what it keeps of both."""
+
+import pathlib
+from typing import Any
+
+import grain
+import jax
+import numpy as np
+import optax
+import pytest
+
+from cadnet_jax import released
+from cadnet_jax.checkpoint import (
+    Checkpoints,
+    kept_steps,
+    load_variables,
+    save_variables,
+)
+from cadnet_jax.config import Config, DataConfig, ModelConfig, TrainConfig
+from cadnet_jax.initial_weights import describe, init_from, read_origin
+from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.models.initialize import initialize
+from cadnet_jax.train_step import TrainState, initial_state
+
+
+def _params(value: float) -> dict[str, Any]:
+    return {
+        'encoder': {'norm': {'scale': np.full(5, value, np.float32)}},
+        'decoder': {'classifier': {'kernel': np.full((7, 3), value, np.float32)}},
+    }
+
+
+def _state(value: float) -> TrainState:
+    stats = {'decoder': {'norm': {'mean': np.full(7, -value, np.float32)}}}
+    moments = {'count': np.asarray(value)}
+    return TrainState(np.asarray(int(value), np.int32), _params(value), stats, moments)
+
+
+def _assert_equal(found: Any, expected: Any) -> None:
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+@pytest.fixture
+def workdir(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A work directory with the steps 3 and 4; the best is 2."""
+    batches = iter(grain.MapDataset.range(1000).to_iter_dataset())
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        for step in (2, 3, 4):
+            checkpoints.save(step, _state(step), batches, [])
+        checkpoints.save_best(2, _state(2).variables, score=0.1)
+    return tmp_path
+
+
+def test_imported_weights_take_the_place_of_fresh_ones(tmp_path: pathlib.Path) -> None:
+    """The encoder alone is enough; what is not there stays fresh."""
+    encoder = {'encoder': _params(9)['encoder']}
+    save_variables(tmp_path, {'params': encoder}, {'source': 'mit_b0.npz'})
+    state, left_out = init_from(_state(1), tmp_path)
+    expected = _state(1).replace(params=_params(1) | encoder)
+    _assert_equal(state, expected)
+    assert left_out == ()
+    assert read_origin(tmp_path) == {
+        'init_from': str(tmp_path),
+        'step': 0,
+        **dict.fromkeys(('dataset', 'label_fraction', 'head', 'seed')),
+    }
+    with pytest.raises(FileExistsError, match='checkpoints already'):
+        save_variables(tmp_path, {'params': encoder}, {})
+
+
+@pytest.mark.parametrize(('best', 'value'), [(True, 2), (False, 4)])
+def test_a_run_starts_from_the_best_weights_of_another_or_its_latest(
+    workdir: pathlib.Path, best: bool, value: int
+) -> None:
+    if not best:
+        (workdir / 'checkpoints' / 'best').rename(workdir / 'best')
+    state, _ = init_from(_state(1), workdir)
+    _assert_equal(state.params, _params(value))
+    _assert_equal(state.opt_state, _state(1).opt_state)
+
+
+def test_a_run_starts_from_a_checkpoint_that_is_named(workdir: pathlib.Path) -> None:
+    step = kept_steps(workdir)['latest'][-1]
+    folder = workdir / 'checkpoints' / 'latest'
+    state, _ = init_from(_state(1), folder / str(step))
+    _assert_equal(state.params, load_variables(workdir, 'latest')[0]['params'])
+    with pytest.raises(FileNotFoundError, match=f'{workdir}: no checkpoint 77'):
+        init_from(_state(1), folder / '77')
+
+
+@pytest.mark.parametrize(
+    ('kernel', 'name', 'reason'),
+    [((7, 6), 'kernel', '[7, 6], not [7, 3]'), ((7, 3), 'w', 'the network has none')],
+)
+def test_what_does_not_fit_is_left_out_and_listed(
+    tmp_path: pathlib.Path, kernel: tuple[int, ...], name: str, reason: str
+) -> None:
+    """The rest is taken; where nothing else is there, the weights are refused."""
+    misfit = {'decoder': {'classifier': {name: np.ones(kernel, np.float32)}}}
+    params = {'encoder': _params(9)['encoder'], **misfit}
+    save_variables(tmp_path / 'some', {'params': params}, {})
+    state, left_out = init_from(_state(1), tmp_path / 'some')
+    _assert_equal(state.params, _params(1) | {'encoder': _params(9)['encoder']})
+    assert left_out == (f'params/decoder/classifier/{name} ({reason})',)
+    line = describe({'init_from': 'x', 'left_out': list(left_out)})
+    assert line == f'Started from the weights in x; left out: {left_out[0]}.'
+
+    save_variables(tmp_path / 'none', {'params': misfit}, {})
+    message = f'shares no array.*classifier/{name}.*random weights: --init_from='
+    with pytest.raises(ValueError, match=message):
+        init_from(_state(1), tmp_path / 'none')
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: pathlib.Path) -> None:
+    save_variables(tmp_path, {'params': _params(np.nan)}, {})
+    with pytest.raises(ValueError, match='classifier/kernel is not finite'):
+        init_from(_state(1), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('head', 'num_classes'), [('cad', 2), ('cad', 7), ('plain', 7), ('ooc', 4)]
+)
+def test_released_weights_start_any_head_and_any_classes(
+    head: str,
+    num_classes: int,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each array of equal name and shape, as float16 has it; the others stay fresh."""
+    monkeypatch.setattr(released, 'FOLDER', tmp_path)
+    monkeypatch.setattr(released, '_MODULE', tmp_path / 'released.py')
+    (tmp_path / 'released.py').write_text("SHA256 = ''\n")
+    config = Config(
+        data=DataConfig(label_fraction=0.5), train=TrainConfig(seed=3, steps=9)
+    )
+    variables = initialize(build_model(ModelConfig(), 2), seed=1)
+    names = 'background', 'defect'
+    weights = released.Released(config, names, 'synthetic_pairs', 9, 0.5, variables)
+    digest = released.write(weights, '| SHA-256 | `` |\n')
+    monkeypatch.setattr(released, 'SHA256', digest)
+
+    model = build_model(ModelConfig(head=head), num_classes)
+    fresh = jax.device_get(initial_state(model, optax.sgd(0.1), seed=0))
+    state, left_out = init_from(fresh, 'released')
+    if (head, num_classes) == ('cad', 2):
+        assert not left_out
+    else:
+        assert any('classifier/kernel' in name for name in left_out)
+        _assert_equal(
+            state.params['decoder']['classifier'],
+            fresh.params['decoder']['classifier'],
+        )
+    encoder = variables['params']['encoder']
+    for found, expected in zip(
+        jax.tree.leaves(state.params['encoder']), jax.tree.leaves(encoder), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
+    jax.tree.map(lambda one, other: None, state, fresh)  # The same structure.
+    assert read_origin('released') == {
+        'init_from': 'released',
+        'step': 9,
+        'sha256': digest,
+        'dataset': 'synthetic_pairs',
+        'label_fraction': 0.5,
+        'head': 'cad',
+        'seed': 3,
+    }
