@@ -91,6 +91,19 @@ class DataConfig:
         'Share of the training crops that are placed around a random labelled defect, '
         'where the pair has one; the others are placed uniformly.',
     )
+    unchanged_fraction: float = _field(
+        -1.0,
+        'Share of the crops of each batch that come from pairs without a defect pixel, '
+        'rounded to whole crops; the others come from pairs with one. '
+        'defect_crop_fraction says how many of these are placed around a defect. '
+        '-1: pairs as they come.',
+    )
+    hard_candidates: int = _field(
+        1,
+        'For each unchanged crop that a step learns from, this many are drawn, and the '
+        'hardest of them are taken: those with the most probable defects, by the mean '
+        'over the highest 1 % of their pixels. Needs unchanged_fraction. 1: all.',
+    )
     reference_shift: int = _field(
         0,
         'Largest shift of the reference against the image along each axis, in pixels '

@@ -9,6 +9,7 @@ and the memory for decoded pairs change the speed alone, and an iterator's state
 index of the next batch.
 """
 
+import functools
 import pathlib
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,11 +22,19 @@ import tensorflow_datasets as tfds
 
 from cadnet_jax import transforms
 from cadnet_jax.config import DataConfig
+from cadnet_jax.sampling import (
+    Source,
+    Subset,
+    check_sampling,
+    have_defects,
+    num_unchanged,
+)
 
 # Pairs are decoded in parallel; OpenCV's own threads would only get in their way.
 cv2.setNumThreads(0)
 
 _EVALUATION_THREADS = 4
+_ENDLESS = 2**40  # batches
 _WAITING_SIZES = 8  # sizes of which an incomplete batch may wait for its others
 _IMAGES = transforms.Pair._fields
 _DAMAGED = 'The data are damaged: prepare them again with experiments/prepare_data.py.'
@@ -83,6 +92,10 @@ def training_batches(
     A share of the labels (`label_fraction`) may be smaller than a batch: its pairs are
     then repeated within one, each augmented anew.
 
+    With `unchanged_fraction` pairs with and without a defect have an order each, and a
+    batch holds crops of the former first. Of the latter there are `hard_candidates`
+    times as many as the step learns from.
+
     Args:
         config: what is read, and how it is augmented.
         seed: of the order, of the share of the labels and of all random draws.
@@ -93,14 +106,16 @@ def training_batches(
 
     Returns:
         An iterator over 'image' and 'reference' uint8 [B, S, S, 3], 'mask' uint8
-        [B, S, S], with B = batch_size / process_count and S = crop_size. Its
+        [B, S, S], with B = batch_size / process_count (and the candidates beyond that)
+        and S = crop_size. Its
         `get_state()` is a small JSON dictionary, after `set_state` of which it goes on
         exactly there; `grain.checkpoint.CheckpointSave` takes it as it is.
 
     Raises:
         FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
         ValueError: no such split, fewer pairs than a batch, a batch size that the
-            processes cannot share, or an impossible crop.
+            processes cannot share, an impossible crop, or `unchanged_fraction` asks for
+            pairs that are not there.
     """
     _check_training_config(config, process_count)
     source = _training_source(config, seed)
@@ -115,14 +130,24 @@ def training_batches(
         pair = transforms.Pair(*(example[name] for name in _IMAGES))
         return transforms.augment(pair, config, rng)._asdict()
 
-    dataset = (
-        grain.MapDataset.source(source)
-        .seed(_stream_seed(seed, stream))
-        .shuffle()
-        .repeat()
-        .random_map(augment)[process_index::process_count]
-        .batch(config.batch_size // process_count)
-    )
+    def crops(pairs: Source, count: int, *key: int) -> grain.MapDataset:
+        return (
+            grain.MapDataset.source(pairs)
+            .seed(_stream_seed(seed, *key))
+            .shuffle()
+            .repeat()
+            .random_map(augment)[process_index : count * _ENDLESS : process_count]
+            .batch(count // process_count)
+        )
+
+    if config.unchanged_fraction < 0:
+        dataset = crops(source, config.batch_size, stream)
+    else:
+        kinds = _split_by_defects(source, config, seed)
+        parts = [
+            crops(*kind, stream, number) for number, kind in enumerate(kinds) if kind[1]
+        ]
+        dataset = grain.experimental.ZipMapDataset(parts).map(_join)
     # Whole batches are prefetched, so the buffer is the memory that this takes.
     options = grain.ReadOptions(
         num_threads=config.reader_threads,
@@ -131,10 +156,46 @@ def training_batches(
     return iter(dataset.to_iter_dataset(options))
 
 
-def _stream_seed(seed: int, stream: int) -> int:
-    if not stream:
+def _stream_seed(seed: int, *key: int) -> int:
+    if key == (0,):
         return seed
-    return int(np.random.SeedSequence([seed, stream]).generate_state(1)[0])
+    return int(np.random.SeedSequence([seed, *key]).generate_state(1)[0])
+
+
+def _split_by_defects(
+    source: '_PairSource', config: DataConfig, seed: int
+) -> list[tuple[Subset, int]]:
+    """Pairs with and without a defect, and how many crops of a batch come of each."""
+    changed = _have_defects(
+        config.data_dir, config.train_split, config.label_fraction, seed
+    )
+    unchanged_count = num_unchanged(config)
+    kinds = [
+        (changed, config.batch_size - unchanged_count, 'with'),
+        (~changed, unchanged_count * config.hard_candidates, 'without'),
+    ]
+    for chosen, count, kind in kinds:
+        if count and not chosen.any():
+            raise ValueError(
+                f'unchanged_fraction is {config.unchanged_fraction}, but train_split '
+                f'{config.train_split!r} of {config.data_dir} has no pair {kind} a '
+                'defect pixel. Set it to -1.'
+            )
+    return [
+        (Subset(source, np.flatnonzero(chosen).tolist()), count)
+        for chosen, count, _ in kinds
+    ]
+
+
+@functools.lru_cache(maxsize=4)
+def _have_defects(data_dir: str, split: str, fraction: float, seed: int) -> np.ndarray:
+    """Whether each training pair has a defect pixel; kept, as it takes a while."""
+    source = _PairSource(data_dir, split, fraction=fraction, seed=seed)
+    return have_defects(source.read_mask, len(source), threads=_EVALUATION_THREADS)
+
+
+def _join(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in _IMAGES}
 
 
 class Share(NamedTuple):
@@ -333,6 +394,14 @@ class _PairSource:
             self._keep(index, example)
         return example
 
+    def read_mask(self, index: int) -> np.ndarray:
+        """The mask alone, uint8 [H, W]; labels outside the class map are let through.
+
+        Raises:
+            ValueError: a file is cut short or damaged.
+        """
+        return self._decode_image(self._read(index), 'mask')
+
     def _keep(self, index: int, example: dict[str, Any]) -> None:
         size = sum(example[name].nbytes for name in _IMAGES)
         with self._lock:  # several threads read
@@ -341,24 +410,30 @@ class _PairSource:
                 self._room -= size
 
     def _decode(self, index: int) -> dict[str, Any]:
+        record = self._read(index)
+        example: dict[str, Any] = {key: record[key].decode() for key in ('id', 'group')}
+        for name in _IMAGES:
+            example[name] = self._decode_image(record, name)
+            example[name].flags.writeable = False  # it may be kept
+        self._check_labels(example)
+        return example
+
+    def _read(self, index: int) -> dict[str, Any]:
         try:
-            record = self._records[self._chosen[index]]
+            return self._records[self._chosen[index]]
         except (TypeError, RuntimeError):
             message = f'{self._name}: cannot read pair {index}. {_DAMAGED}'
             raise ValueError(message) from None
-        example: dict[str, Any] = {key: record[key].decode() for key in ('id', 'group')}
-        for name in _IMAGES:
-            mode = cv2.IMREAD_GRAYSCALE if name == 'mask' else cv2.IMREAD_COLOR_RGB
-            image = cv2.imdecode(np.frombuffer(record[name], np.uint8), mode)
-            if image is None:
-                raise ValueError(
-                    f'{self._name}: the {name} of {example["id"]!r} is no image. '
-                    f'{_DAMAGED}'
-                )
-            image.flags.writeable = False  # it may be kept
-            example[name] = image
-        self._check_labels(example)
-        return example
+
+    def _decode_image(self, record: dict[str, Any], name: str) -> np.ndarray:
+        mode = cv2.IMREAD_GRAYSCALE if name == 'mask' else cv2.IMREAD_COLOR_RGB
+        image = cv2.imdecode(np.frombuffer(record[name], np.uint8), mode)
+        if image is None:
+            raise ValueError(
+                f'{self._name}: the {name} of {record["id"].decode()!r} is no image. '
+                f'{_DAMAGED}'
+            )
+        return image
 
     def _check_labels(self, example: dict[str, Any]) -> None:
         mask = example['mask']
@@ -393,5 +468,6 @@ def _check_training_config(config: DataConfig, process_count: int) -> None:
         raise ValueError(
             f'reader_threads is {config.reader_threads}; it must be at least 1.'
         )
+    check_sampling(config, process_count)
     if config.cache_gb < 0:
         raise ValueError(f'cache_gb is {config.cache_gb}; it must be 0 or more.')

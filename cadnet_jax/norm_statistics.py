@@ -40,8 +40,8 @@ def make_norm_statistics(
     add_batch = jax.pmap(
         functools.partial(_add_batch, model=model), axis_name=AXIS, donate_argnums=0
     )
-    # Decoded pairs are not kept: this reads each one once.
-    data = dataclasses.replace(config.data, cache_gb=0.0)
+    # Decoded pairs are not kept: this reads each one once. No crop is left out.
+    data = dataclasses.replace(config.data, cache_gb=0.0, hard_candidates=1)
     count = config.train.norm_batches
 
     def with_new_statistics(variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
 from cadnet_jax.norm_statistics import make_norm_statistics
 from cadnet_jax.optim import learning_rate_schedule, make_optimizer
 from cadnet_jax.predict import make_predictor
+from cadnet_jax.sampling import num_unchanged
 from cadnet_jax.stop_signal import StopSignal
 from cadnet_jax.train_step import (
     AXIS,
@@ -113,6 +114,8 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
         data.class_pixels,
         seed=config.train.seed,
         ema_decay=config.optim.ema_decay,
+        num_unchanged=num_unchanged(config.data) // jax.device_count(),
+        hard_candidates=config.data.hard_candidates,
     )
     with_new_statistics = make_norm_statistics(config, len(data.class_names))
     if first := jax.process_index() == 0:
@@ -209,6 +212,13 @@ def _check_inputs(
         raise ValueError(
             f'--batch_size is {config.data.batch_size}; it has to be a multiple of the '
             f'number of devices, {jax.device_count()}.'
+        )
+    unchanged = num_unchanged(config.data)
+    if config.data.hard_candidates > 1 and unchanged % jax.device_count():
+        raise ValueError(
+            f'--unchanged_fraction is {config.data.unchanged_fraction}: {unchanged} '
+            'unchanged crops a batch; --hard_candidates needs a multiple of the number '
+            f'of devices, {jax.device_count()}.'
         )
     data_dir, split = config.data.data_dir, config.data.eval_split
     info = read_info(data_dir)

@@ -21,7 +21,7 @@ from cadnet_jax.config import LossConfig
 from cadnet_jax.losses import total_loss
 from cadnet_jax.models.cadnet import CADNet
 from cadnet_jax.models.initialize import initialize
-from cadnet_jax.transforms import normalize
+from cadnet_jax.transforms import IGNORED, normalize
 
 AXIS = 'data'
 
@@ -79,6 +79,8 @@ def train_step(
     class_pixels: Sequence[int],
     seed: int,
     ema_decay: float = 0.0,
+    num_unchanged: int = 0,
+    hard_candidates: int = 1,
     axis_name: str | None = AXIS,
 ) -> tuple[TrainState, Metrics]:
     """One update on this device's share of a batch.
@@ -92,6 +94,9 @@ def train_step(
         class_pixels: pixels of each class in the training split.
         seed: root of the random draws, which depend on it, the step and the device.
         ema_decay: of the averaged parameters, if the state has any.
+        num_unchanged: how many unchanged crops the update is made on, of this device.
+        hard_candidates: the last `num_unchanged * hard_candidates` of the batch are
+            candidates for them, of which the hardest are taken.
         axis_name: the device axis; None on a single device outside `jax.pmap`.
 
     Returns:
@@ -101,6 +106,11 @@ def train_step(
     if axis_name is not None:
         key = jax.random.fold_in(key, lax.axis_index(axis_name))
     drop_path, dropout = jax.random.split(key)
+    if hard_candidates > 1:
+        variables = {'params': state.params, 'batch_stats': state.batch_stats}
+        batch = _keep_hardest(
+            batch, model, variables, num_unchanged, num_unchanged * hard_candidates
+        )
 
     def loss_function(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
         outputs, updates = model.apply(
@@ -137,6 +147,44 @@ def train_step(
     )
 
 
+def _keep_hardest(
+    batch: Batch, model: CADNet, variables: Any, count: int, num_candidates: int
+) -> dict[str, jax.Array]:
+    """`batch` with the `count` hardest of the last `num_candidates` crops."""
+    candidates = {name: values[-num_candidates:] for name, values in batch.items()}
+    outputs = model.apply(
+        variables,
+        normalize(candidates['image']),
+        normalize(candidates['reference']),
+    )
+    logits = outputs.logits
+    if logits.shape[-1] == 1:  # head 'ooc': a change score
+        defect = logits[..., 0]
+    else:
+        defect = 1 - jax.nn.softmax(logits)[..., 0]
+    hardest = lax.top_k(_hardness(defect, candidates['mask']), count)[1]
+    return {
+        name: jnp.concatenate([values[:-num_candidates], candidates[name][hardest]])
+        for name, values in batch.items()
+    }
+
+
+def _hardness(defect: jax.Array, mask: jax.Array) -> jax.Array:
+    """Mean over the highest 1 % of each crop's scores, [B].
+
+    Args:
+        defect: scores [B, h, w] of cells of pixels.
+        mask: [B, H, W]; a cell whose central pixel is ignored has the lowest score.
+    """
+    rows, columns = (
+        (np.arange(cells) * 2 + 1) * pixels // (2 * cells)
+        for cells, pixels in zip(defect.shape[1:], mask.shape[1:], strict=True)
+    )
+    known = mask[:, rows][:, :, columns] != IGNORED
+    scores = jnp.where(known, defect, jnp.min(defect)).reshape(len(defect), -1)
+    return jnp.mean(lax.top_k(scores, max(1, scores.shape[1] // 100))[0], axis=1)
+
+
 def _update_average(average: Any, params: Any, step: Any, decay: float) -> Any:
     """Exponential moving average, of a short memory in the first steps.
 
@@ -155,6 +203,8 @@ def make_train_step(
     *,
     seed: int,
     ema_decay: float = 0.0,
+    num_unchanged: int = 0,
+    hard_candidates: int = 1,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """`train_step` over all local devices: state and batch with a leading device axis.
 
@@ -169,6 +219,8 @@ def make_train_step(
         class_pixels=tuple(class_pixels),
         seed=seed,
         ema_decay=ema_decay,
+        num_unchanged=num_unchanged,
+        hard_candidates=hard_candidates,
     )
     return jax.pmap(step, axis_name=AXIS, donate_argnums=0)
 
@@ -197,6 +249,8 @@ def unreplicate(state: Tree) -> Tree:
 def shard(batch: Batch) -> dict[str, np.ndarray]:
     """Splits `[B, ...]` arrays over the local devices: `[N, B/N, ...]`.
 
+    Device d gets the entries d, d + N, ...: of each kind of crops the same number.
+
     Raises:
         ValueError: the devices do not divide B.
     """
@@ -208,6 +262,6 @@ def shard(batch: Batch) -> dict[str, np.ndarray]:
             'batch_size a multiple of the number of devices.'
         )
     return {
-        name: values.reshape(count, size // count, *values.shape[1:])
+        name: values.reshape(size // count, count, *values.shape[1:]).swapaxes(0, 1)
         for name, values in batch.items()
     }

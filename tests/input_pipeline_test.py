@@ -43,6 +43,12 @@ def mixed_sizes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return prepare_tiny(directory, sizes=((32, 48), (40, 24)))
 
 
+@pytest.fixture(scope='module')
+def partly_unchanged(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """12 training pairs of 64x64, of which 4 have no defect, but ignored pixels."""
+    return prepare_tiny(tmp_path_factory.mktemp('partly'), unchanged_every=3)
+
+
 @pytest.fixture
 def config(prepared: pathlib.Path) -> DataConfig:
     return DataConfig(
@@ -94,6 +100,100 @@ def test_class_pixels_are_those_of_the_masks(prepared: pathlib.Path) -> None:
 
 
 # --- Training -----------------------------------------------------------------------
+
+
+def sampled(data_dir: pathlib.Path, **values: Any) -> DataConfig:
+    """Batches of 2 changed and 2 unchanged pairs, which are recognized."""
+    config = DataConfig(data_dir=str(data_dir), batch_size=4, unchanged_fraction=0.5)
+    return dataclasses.replace(unchanged(config), **values)
+
+
+def have_defect(batch: dict[str, np.ndarray]) -> list[bool]:
+    masks = batch['mask']
+    return ((masks > 0) & (masks < 255)).any(axis=(1, 2)).tolist()
+
+
+@pytest.mark.parametrize(
+    ('fraction', 'candidates', 'changed', 'count'),
+    [(0.5, 1, 2, 4), (0.25, 4, 3, 7), (0.0, 1, 4, 4), (1.0, 2, 0, 8)],
+)
+def test_a_share_of_each_batch_has_no_defect(
+    partly_unchanged: pathlib.Path,
+    fraction: float,
+    candidates: int,
+    changed: int,
+    count: int,
+) -> None:
+    """The crops with one come first; candidates are drawn beyond the batch size."""
+    config = sampled(
+        partly_unchanged, unchanged_fraction=fraction, hard_candidates=candidates
+    )
+    for batch in take(training_batches(config, seed=0), 6):
+        assert have_defect(batch) == [True] * changed + [False] * (count - changed)
+
+
+def test_each_kind_of_pairs_has_epochs_of_its_own(
+    partly_unchanged: pathlib.Path,
+) -> None:
+    """8 pairs with a defect in 4 batches, and the 4 without twice as often."""
+    batches = take(training_batches(sampled(partly_unchanged), seed=0), 4)
+    seen = Counter(image.tobytes() for batch in batches for image in batch['image'])
+    assert sorted(seen.values()) == [1] * 8 + [2] * 4
+
+
+def test_processes_share_each_kind_of_pairs(partly_unchanged: pathlib.Path) -> None:
+    config = sampled(partly_unchanged, hard_candidates=2)
+    whole = take(training_batches(config, seed=1), 3)
+    for process in (0, 1):
+        part = training_batches(config, seed=1, process_index=process, process_count=2)
+        expected = [
+            {name: values[process::2] for name, values in batch.items()}
+            for batch in whole
+        ]
+        assert_same(take(part, 3), expected)
+
+
+def test_a_sampled_stream_goes_on_from_its_state(
+    partly_unchanged: pathlib.Path,
+) -> None:
+    config = sampled(partly_unchanged, hard_candidates=2)
+    batches = training_batches(config, seed=2)
+    take(batches, 3)
+    state = json.loads(json.dumps(batches.get_state()))
+    expected = take(batches, 4)
+    resumed = training_batches(config, seed=2)
+    resumed.set_state(state)
+    assert_same(take(resumed, 4), expected)
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'unchanged_fraction': 1.5}, r'unchanged_fraction is 1.5.*\[0, 1\], or -1'),
+        ({'unchanged_fraction': -0.5}, 'unchanged_fraction is -0.5'),
+        ({'hard_candidates': 0}, 'hard_candidates is 0'),
+        (
+            {'hard_candidates': 2, 'unchanged_fraction': -1.0},
+            'hard_candidates is 2.*set unchanged_fraction',
+        ),
+        ({'unchanged_fraction': 0.25}, '1 of the 4 crops.*2 processes'),
+    ],
+)
+def test_a_share_that_cannot_be_is_refused(
+    partly_unchanged: pathlib.Path, values: dict[str, Any], message: str
+) -> None:
+    config = sampled(partly_unchanged, **values)
+    with pytest.raises(ValueError, match=message):
+        training_batches(config, seed=0, process_count=2)
+
+
+def test_a_share_of_pairs_that_are_not_there_is_refused(
+    prepared: pathlib.Path,
+) -> None:
+    with pytest.raises(ValueError, match=r"'train'.*no pair without a defect.*-1"):
+        training_batches(sampled(prepared), seed=0)
+    config = sampled(prepared, unchanged_fraction=0.0)
+    assert all(have_defect(next(training_batches(config, seed=0))))
 
 
 def test_training_batches_are_cropped_uint8_pairs(config: DataConfig) -> None:

@@ -20,6 +20,7 @@ ORDER = (
     'stop_signal',
     'painting',
     'transforms',
+    'sampling',
     'input_pipeline',
     'models.backend',
     'models.operations',

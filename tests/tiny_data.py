@@ -48,9 +48,14 @@ class TinyPairs(tfds.core.GeneratorBasedBuilder):
     pkg_dir_path = epath.Path(__file__).parent
 
     def __init__(
-        self, *, sizes: Sequence[tuple[int, int]], num: Mapping[str, int], **kwargs: Any
+        self,
+        *,
+        sizes: Sequence[tuple[int, int]],
+        num: Mapping[str, int],
+        unchanged_every: int,
+        **kwargs: Any,
     ) -> None:
-        self._sizes, self._num = sizes, num
+        self._sizes, self._num, self._unchanged_every = sizes, num, unchanged_every
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -84,6 +89,8 @@ class TinyPairs(tfds.core.GeneratorBasedBuilder):
         for index in range(self._num[split]):
             size = self._sizes[index % len(self._sizes)]
             image, reference, mask = tiny_board(rng, size)
+            if self._unchanged_every and index % self._unchanged_every == 0:
+                image, mask = reference, np.where(mask == 255, mask, 0)
             pixels += np.bincount(mask.ravel(), minlength=256)[: len(pixels)]
             key = f'{split}_{index:03}'
             yield (
@@ -104,6 +111,7 @@ def prepare_tiny(
     *,
     sizes: Sequence[tuple[int, int]] = ((64, 64),),
     num: Mapping[str, int] = SPLITS,
+    unchanged_every: int = 0,
 ) -> pathlib.Path:
     """Writes a prepared data set and returns its directory (about 0.3 s).
 
@@ -112,13 +120,19 @@ def prepare_tiny(
             is there already is left as it is.
         sizes: (H, W) of the pairs, taken in turn within a split.
         num: number of pairs in each split, at least 1.
+        unchanged_every: the pairs 0, n, 2 n, ... of a split have no defect; 0: all
+            pairs have some.
 
     The pairs are those of `tiny_board`, the same in every call; ids are 'train_000',
     'train_001' and so on (they are not read in this order); groups are 'group_0' and
     'group_1' in turn.
     """
     builder = TinyPairs(
-        sizes=sizes, num=num, data_dir=str(directory), file_format='array_record'
+        sizes=sizes,
+        num=num,
+        unchanged_every=unchanged_every,
+        data_dir=str(directory),
+        file_format='array_record',
     )
     builder.download_and_prepare()
     return pathlib.Path(builder.data_dir)

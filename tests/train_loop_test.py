@@ -176,7 +176,20 @@ def test_stopped_and_resumed_equals_not_stopped(
 def averaged(
     config: Config, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Config, pathlib.Path]:
-    """A run with averaged weights and statistics that fit them, not interrupted."""
+    """A run that was not interrupted, with all that a long run uses.
+
+    Averaged weights, statistics that fit them, and the hardest unchanged crops.
+    """
+    data_dir = prepare_tiny(
+        tmp_path_factory.mktemp('data'), sizes=[(32, 32)], unchanged_every=2
+    )
+    config = _changed(
+        config,
+        'data',
+        data_dir=str(data_dir),
+        unchanged_fraction=0.5,
+        hard_candidates=2,
+    )
     config = _changed(config, 'optim', ema_decay=0.9)
     config = _changed(config, 'train', norm_batches=2, steps=5, eval_every=3)
     workdir = tmp_path_factory.mktemp('averaged')
@@ -445,6 +458,7 @@ def test_a_work_directory_of_other_data_is_refused(
         ('optim', {'warmup_steps': STEPS}, f'--warmup_steps is {STEPS}'),
         ('train', {'log_every': 0}, '--log_every is 0'),
         ('train', {'keep_checkpoints': 0}, '--keep_checkpoints is 0'),
+        ('data', {'unchanged_fraction': 0.5}, 'no pair without a defect'),
         ('train', {'norm_batches': -1}, '--norm_batches is -1'),
         ('train', {'init_from': 'nowhere'}, 'nowhere: no checkpoints'),
     ],

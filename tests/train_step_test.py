@@ -11,6 +11,7 @@ import pytest
 from cadnet_jax import train_step as ts
 from cadnet_jax.config import LossConfig, ModelConfig
 from cadnet_jax.models.cadnet import build_model
+from tests.tiny_run import Differencing
 
 CLASS_PIXELS = (100, 2, 1)
 # Run on several devices: SGD, since Adam hides a gradient of a wrong scale; no random
@@ -161,6 +162,45 @@ def test_a_step_with_averages_changes_nothing_else(steps: tuple) -> None:
         before.params,
         after.params,
     )
+
+
+def test_hardness_is_the_mean_of_the_highest_hundredth_of_the_known_cells() -> None:
+    """Oracle: sorting. Ignored cells count for nothing, however high."""
+    rng = np.random.default_rng(0)
+    defect = rng.random((3, 20, 30)).astype(np.float32)
+    cells = rng.random((3, 20, 30)) < 0.3
+    mask = np.where(np.repeat(np.repeat(cells, 4, 1), 4, 2), 255, 0).astype(np.uint8)
+    expected = [
+        np.sort(scores[~ignored])[-6:].mean()
+        for scores, ignored in zip(defect, cells, strict=True)
+    ]
+    np.testing.assert_allclose(ts._hardness(defect, mask), expected, rtol=1e-6)
+
+
+def test_the_hardest_candidates_are_kept() -> None:
+    """With a network that sees a defect wherever the two images differ."""
+    batch = random_batch(7)
+    batch['mask'][2:] = 0
+    for crop, width in zip(range(2, 7), (1, 30, 0, 60, 8), strict=True):
+        batch['reference'][crop] = batch['image'][crop] // 2
+        batch['image'][crop] = batch['reference'][crop]
+        batch['image'][crop, :8, :width] += 100
+    kept = ts._keep_hardest(batch, Differencing(cell=4), {'params': {}}, 2, 5)
+    for name, values in kept.items():
+        chosen = [0, 1, 5, 3]
+        np.testing.assert_array_equal(values, batch[name][chosen])
+
+
+def test_each_device_gets_its_part_of_each_kind_of_crops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a batch with 4 crops of one kind first, and 6 of another."""
+    monkeypatch.setattr(jax, 'local_device_count', lambda: 2)
+    parts = ts.shard({'image': np.arange(10), 'mask': np.arange(10)})
+    assert [(part < 4).tolist() for part in parts['image']] == [
+        [True] * 2 + [False] * 3
+    ] * 2
+    assert sorted(parts['mask'].ravel()) == list(range(10))
 
 
 def test_a_batch_that_the_devices_cannot_share_is_refused(
