@@ -165,12 +165,12 @@ def _draw_parts(
     A good part may hold odd things too, as long as both have them.
     """
     seeds = [int(seed) for seed in rng.integers(2**31, size=2)]
-    clean = [drawing.render(seed, frozenset()) for seed in seeds]
+    clean = [drawing.render(seed, {}) for seed in seeds]
     alterations = rng.permutation(drawing.alterations).tolist()
 
-    def alter(onto: Pixels, side: int, alteration: int) -> Pixels:
+    def alter(onto: Pixels, side: int, alteration: int, like: int) -> Pixels:
         """`onto` with a structural defect, as the part on `side` has it."""
-        altered = drawing.render(seeds[side], frozenset([alteration]))
+        altered = drawing.render(seeds[side], {alteration: seeds[like]})
         differs = painting.largest_difference(altered, clean[side]) > 0
         return np.where(differs[..., None], altered, onto)
 
@@ -182,7 +182,10 @@ def _draw_parts(
     for _ in range(number - one_sided):
         if alterations and rng.random() < _STRUCTURAL:
             alteration = alterations.pop()
-            good = [alter(part, _IMAGE, alteration) for part in good]
+            good = [
+                alter(part, side, alteration, like=_IMAGE)
+                for side, part in enumerate(good)
+            ]
         else:
             paint = painting.draw_paint(good[0], rng, other=good[1])
             good = [painting.apply(part, paint) for part in good]
@@ -191,7 +194,8 @@ def _draw_parts(
         side = int(rng.integers(2))
         before = parts[side]
         if alterations and rng.random() < _STRUCTURAL:
-            kind, after = 'structure', alter(before, side, alterations.pop())
+            kind = 'structure'
+            after = alter(before, side, alterations.pop(), like=side)
         else:
             kind, after = _paint(before, rng, good[1 - side])
         if not np.array_equal(after, before):

@@ -5,7 +5,7 @@ and drills are off against the copper, and etching makes all tracks a little wid
 narrower.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -67,7 +67,7 @@ def draw(rng: np.random.Generator, size: int) -> Drawing:
     offered = rng.permutation(len(elements))[:_MOST_OFFERED].tolist()
     weave = float(rng.uniform(0, 7))
 
-    def render(part: int, altered: frozenset[int]) -> Pixels:
+    def render(part: int, altered: Mapping[int, int]) -> Pixels:
         stream = np.random.default_rng([part, 0])
         layers = _layers(stream)
         canvas = np.empty((size, size, 3), np.uint8)

@@ -4,7 +4,7 @@ The photographs are in the public domain and come with installed packages; see
 `screen_parts.face`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ def draw(rng: np.random.Generator, size: int) -> Drawing:
     elements = [_shape(rng, size) for _ in range(count)]
     offered = rng.permutation(count)[:_MOST_OFFERED].tolist()
 
-    def render(part: int, altered: frozenset[int]) -> Pixels:
+    def render(part: int, altered: Mapping[int, int]) -> Pixels:
         stream = np.random.default_rng(part)
         canvas = ground(stream)
         off = stream.uniform(-1, 1, (count, 4))

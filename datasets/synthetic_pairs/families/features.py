@@ -5,7 +5,7 @@ hole that is missing, and takes its tolerance from the part's generator before t
 defect, so that a defect moves nothing else.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,11 +33,11 @@ def compose(
     """A drawing of features on a ground; each has a stream of its own."""
     offered = rng.permutation(len(features))[:_MOST_OFFERED].tolist()
 
-    def render(part: int, altered: frozenset[int]) -> Pixels:
+    def render(part: int, altered: Mapping[int, int]) -> Pixels:
         canvas = ground(np.random.default_rng([part, 0]))
-        defective = {offered[number] for number in altered}
+        defective = {offered[number]: like for number, like in altered.items()}
         for number, feature in enumerate(features):
-            stream = np.random.default_rng([part, 1 + number])
+            stream = np.random.default_rng([defective.get(number, part), 1 + number])
             feature(canvas, stream, number in defective)
         return canvas
 

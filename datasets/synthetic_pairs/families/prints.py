@@ -3,7 +3,7 @@
 Paper or film carries inks whose plates never fit exactly; each part has its own paper.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import cv2
@@ -37,7 +37,7 @@ def draw(rng: np.random.Generator, size: int) -> Drawing:
     roughness, apart = float(rng.uniform(0, 6)), float(rng.uniform(0, 1))
     grain = float(rng.uniform(1.5, 6))
 
-    def render(part: int, altered: frozenset[int]) -> Pixels:
+    def render(part: int, altered: Mapping[int, int]) -> Pixels:
         stream = np.random.default_rng(part)
         plates = Plates(stream.uniform(-2, 2, 2) * 0.7, float(stream.uniform(0.9, 1.1)))
         canvas = np.full((size, size, 3), paper, np.uint8)

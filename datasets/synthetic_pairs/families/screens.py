@@ -4,7 +4,7 @@ Good screens hardly differ: the levels of a backlight, a color plate by a part o
 pixel. SynLCD's test patterns are never drawn.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
@@ -30,7 +30,7 @@ def draw(rng: np.random.Generator, size: int) -> Drawing:
     offered = rng.permutation(len(elements))[:_MOST_OFFERED].tolist()
     unlike = float(rng.uniform(0, 0.03))
 
-    def render(part: int, altered: frozenset[int]) -> Pixels:
+    def render(part: int, altered: Mapping[int, int]) -> Pixels:
         canvas = ground.copy()
         defective = {offered[number] for number in altered}
         for number, element in enumerate(elements):
