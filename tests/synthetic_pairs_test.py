@@ -102,8 +102,8 @@ def test_a_clear_change_is_labeled_where_it_is(
 def test_a_change_below_the_noise_is_ignored(
     gray_product: Callable[[int], None],
 ) -> None:
-    """Seven gray levels are seen without noise, and are not with much of it."""
-    gray_product(7)
+    """Nine gray levels are seen without noise, and are not with much of it."""
+    gray_product(9)
     clear = [s for s in samples('plates', 60) if structural(s)]
     assert clear
     assert all(1 in sample.mask for sample in clear)

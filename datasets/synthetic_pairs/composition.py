@@ -23,7 +23,7 @@ HELD_OUT = ('panels', 'packs')  # never trained on
 CLASS_NAMES = ('background', 'defect')
 
 _SIGMAS = 6.0  # of the noise: contrast times the root of the area of a visible change
-_LEAST_CONTRAST = 5.0  # gray levels
+_LEAST_CONTRAST = 8.0  # gray levels
 _LEAST_AREA = 4  # pixels
 _MOST_CHANGES = 6
 _STRUCTURAL = 0.35  # share of changes that the family offers
