@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: help env test lint quickstart
+.PHONY: help env test lint types quickstart
 
 help:
 	@echo 'make test   installs the environment where needed and runs all tests'
@@ -45,4 +45,12 @@ quickstart: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(MAKE) --no-print-directory types
+
+# The packages are laid as they are installed, by links: datasets/ as cadnet_jax.datasets.
+types: $(INSTALLED)
+	@rm -rf build/types && mkdir -p build/types/cadnet_jax
+	@ln -s ../../experiments ../../tests build/types
+	@ln -s $(foreach path,$(wildcard cadnet_jax/*) datasets,../../../$(path)) \
+	  build/types/cadnet_jax
+	cd build/types && ../../$(BIN)/mypy --config-file ../../setup.cfg

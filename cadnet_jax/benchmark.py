@@ -151,12 +151,14 @@ def format_table(results: Sequence[Mapping[str, Any]]) -> str:
     return '\n'.join(lines)
 
 
-def _summary(taken: Sequence[Sequence[tuple[float, float]]], pairs: int) -> Any:
+def _summary(
+    taken: Sequence[Sequence[tuple[float, float]]], pairs: int
+) -> dict[str, float | list[float]]:
     """Of the seconds of each run in each round, and those of them spent waiting."""
     rounds = np.array(taken) * 1e3
     seconds, waits = rounds[..., 0], rounds[..., 1]
     median = float(np.median(seconds))
-    summary = {
+    summary: dict[str, float | list[float]] = {
         'median_ms': median,
         'p95_ms': float(np.percentile(seconds, 95)),
         'ms_per_pair': median / pairs,

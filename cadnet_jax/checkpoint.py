@@ -54,7 +54,8 @@ class Checkpoints:
     @property
     def latest_step(self) -> int | None:
         """The step to go on from; None where nothing was saved."""
-        return self._latest.latest_step()
+        step: int | None = self._latest.latest_step()
+        return step
 
     @property
     def best_score(self) -> float | None:
@@ -65,7 +66,8 @@ class Checkpoints:
         items = self._best.restore(
             step, args=ocp.args.Composite(about=ocp.args.JsonRestore())
         )
-        return items.about['score']
+        score: float = items.about['score']
+        return score
 
     def save(
         self,

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from absl import flags
 
@@ -310,16 +310,22 @@ MAY_CHANGE = frozenset(
 )
 
 
+def fields_of(section: dataclasses.Field[Any]) -> tuple[dataclasses.Field[Any], ...]:
+    """The settings of a section, which is a field of `Config`."""
+    return dataclasses.fields(cast(type[ModelConfig], section.type))
+
+
 def define_flags(*sections: str) -> None:
     """Defines a flag for each field of the named sections (all, if none is named)."""
     for section in dataclasses.fields(Config):
         if sections and section.name not in sections:
             continue
-        for field in dataclasses.fields(section.type):  # type: ignore[arg-type]
-            name, default, text = field.name, field.default, field.metadata['help']
+        for field in fields_of(section):
+            name, text = field.name, field.metadata['help']
+            default: Any = field.default
             choices: Any = field.metadata['choices']
             if choices:
-                flags.DEFINE_enum(name, default, choices, text)  # type: ignore[arg-type]
+                flags.DEFINE_enum(name, default, choices, text)
             else:
                 _DEFINE[field.type](name, default, text)
 
@@ -393,7 +399,7 @@ def replace(config: Config, **values: Any) -> Config:
     """
     sections = {}
     for section in dataclasses.fields(Config):
-        names = {field.name for field in dataclasses.fields(section.type)}  # type: ignore[arg-type]
+        names = {field.name for field in fields_of(section)}
         given = {name: values.pop(name) for name in names & set(values)}
         sections[section.name] = dataclasses.replace(
             getattr(config, section.name), **given

@@ -137,8 +137,9 @@ def _curve(
 
 def _ratios(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
     """`parts` over `wholes`; NaN where the whole is 0."""
-    undefined = np.full(len(parts), np.nan)
-    return np.divide(parts, wholes, out=undefined, where=wholes > 0)
+    ratios = np.full(len(parts), np.nan)
+    np.divide(parts, wholes, out=ratios, where=wholes > 0)
+    return ratios
 
 
 def _as_json(values: np.ndarray) -> list[float | None]:

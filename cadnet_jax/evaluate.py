@@ -221,9 +221,8 @@ def _num_pairs(info: DatasetInfo, split: str) -> int | None:
     """Pairs that this process evaluates; None where the split is a part of one."""
     if split not in info.num_examples:
         return None
-    return math.ceil(
-        (info.num_examples[split] - jax.process_index()) / jax.process_count()
-    )
+    others = info.num_examples[split] - jax.process_index()
+    return math.ceil(others / int(jax.process_count()))
 
 
 def _predictions(

@@ -420,7 +420,8 @@ class _PairSource:
 
     def _read(self, index: int) -> dict[str, Any]:
         try:
-            return self._records[self._chosen[index]]
+            record: dict[str, Any] = self._records[self._chosen[index]]
+            return record
         except (TypeError, RuntimeError):
             message = f'{self._name}: cannot read pair {index}. {_DAMAGED}'
             raise ValueError(message) from None

@@ -60,7 +60,7 @@ def no_counts(num_classes: int) -> Counts:
 
 def is_defect(mask: np.ndarray) -> np.ndarray:
     """Where `mask` (any shape) has a defect class: neither background nor ignored."""
-    return (mask != 0) & (mask != IGNORED)
+    return np.asarray((mask != 0) & (mask != IGNORED))
 
 
 def _check_mask(mask: np.ndarray, num_classes: int) -> None:

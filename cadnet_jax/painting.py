@@ -6,14 +6,15 @@ draw training pairs with it, and training paints a user's own good pairs.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]  # RGB [H, W, 3]
-Field = NDArray[np.float32]  # [h, w]
+# OpenCV does not say in types which numbers it returns.
+Pixels = NDArray[Any]  # uint8 RGB [H, W, 3]
+Field = NDArray[Any]  # float32 [h, w]
 
 SMALLEST, LARGEST = 2.5, 110.0  # pixels, diameter of a change
 _FAINTEST = 0.25  # opacity
@@ -185,6 +186,7 @@ def _fill(
     top, left, height, width = box
     under = image[top : top + height, left : left + width]
     name = str(rng.choice(_FILLS, p=_FILL_SHARES))
+    values: NDArray[Any]
     if name == 'place':
         values = _window(image, height, width, rng)
     elif name == 'other':
@@ -193,7 +195,7 @@ def _fill(
         factor = rng.choice([rng.uniform(0.35, 0.85), rng.uniform(1.15, 1.9)])
         values = under.astype(np.float32) * factor + rng.uniform(-25, 25)
     elif name == 'blur':
-        values = cv2.blur(under, (_odd(rng.integers(5, 21)),) * 2)
+        values = cv2.blur(under, (_odd(int(rng.integers(5, 21))),) * 2)
     elif name == 'cast':
         values = under.astype(np.float32) + rng.uniform(-70, 70, 3)
     elif name == 'median':
@@ -203,11 +205,11 @@ def _fill(
     elif name == 'texture':
         color = _color(image, rng)
         noise = rng.standard_normal((height // 2 + 1, width // 2 + 1, 1), np.float32)
-        noise = cv2.resize(noise, (width, height))[..., None]
-        values = color + noise * rng.uniform(5, 40)
+        wide = cv2.resize(noise, (width, height))[..., None]
+        values = color + wide * rng.uniform(5, 40)
     else:
-        color = rng.uniform(0, 255, 3) if name == 'color' else _color(image, rng)
-        values = np.broadcast_to(color, under.shape)
+        plain = rng.uniform(0, 255, 3) if name == 'color' else _color(image, rng)
+        values = np.broadcast_to(plain, under.shape)
     return np.asarray(values, np.float32)
 
 
@@ -222,7 +224,7 @@ def _window(image: Pixels, height: int, width: int, rng: np.random.Generator) ->
 def _color(image: Pixels, rng: np.random.Generator) -> NDArray[np.float32]:
     """The color at some place of `image`, float32 [3]."""
     y, x = (int(rng.integers(side)) for side in image.shape[:2])
-    return image[y, x].astype(np.float32)
+    return np.array(image[y, x], np.float32)
 
 
 # --- kinds ---------------------------------------------------------------------------
@@ -399,7 +401,7 @@ def _random_edge(
     ys, xs = rng.integers(3, height - 3, 400), rng.integers(3, width - 3, 400)
 
     def gray(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Field:
-        return image[rows, columns].mean(axis=-1, dtype=np.float32)
+        return np.asarray(image[rows, columns].mean(axis=-1, dtype=np.float32))
 
     dx = gray(ys, xs + 2) - gray(ys, xs - 2)
     dy = gray(ys + 2, xs) - gray(ys - 2, xs)
@@ -419,7 +421,7 @@ def _color_beside(
     height, width = image.shape[:2]
     column = int(np.clip(round(x - normal[0] * distance), 0, width - 1))
     row = int(np.clip(round(y - normal[1] * distance), 0, height - 1))
-    return image[row, column].astype(np.float32)
+    return np.array(image[row, column], np.float32)
 
 
 def _diameter(rng: np.random.Generator, side: int) -> float:
@@ -440,10 +442,10 @@ def _unit_grid(height: int, width: int) -> tuple[Field, Field]:
 
 def _step(values: NDArray[np.float32], side: int) -> Field:
     """0 below 0, 1 above, over about a pixel in between."""
-    return np.clip(values * (side / 2) + 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(values * (side / 2) + 0.5, 0, 1), np.float32)
 
 
-def _filled(points: NDArray[np.floating], height: int, width: int) -> Field:
+def _filled(points: NDArray[Any], height: int, width: int) -> Field:
     mask = np.zeros((height, width), np.uint8)
     cv2.fillPoly(mask, [(points * 16).round().astype(np.int32)], 255, cv2.LINE_AA, 4)
     return mask / np.float32(255)

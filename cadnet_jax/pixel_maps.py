@@ -124,7 +124,8 @@ def encode_reference(
     model: nn.Module, variables: Mapping[str, Any], reference: np.ndarray
 ) -> Features:
     """What the network sees in one reference, uint8 [1, H, W, 3], on the device."""
-    return _encode(model, variables, _enlarge(reference))
+    features: Features = _encode(model, variables, _enlarge(reference))
+    return features
 
 
 @functools.partial(jax.jit, static_argnames=('model', 'threshold', 'defect_weight'))
@@ -171,7 +172,8 @@ def _distance(
     images: jax.Array,
     references: jax.Array | Features,
 ) -> jax.Array:
-    return _compare(model, variables, images, references, None).distance
+    distance: jax.Array = _compare(model, variables, images, references, None).distance
+    return distance
 
 
 def _compare(

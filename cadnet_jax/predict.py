@@ -189,8 +189,9 @@ class Predictor:
         return (self.config.loss.tau_ok + self.config.loss.tau_ng) / 2
 
     @functools.cached_property
-    def _placed_variables(self) -> Any:
-        return jax.device_put(self.variables)
+    def _placed_variables(self) -> Mapping[str, Any]:
+        placed: Mapping[str, Any] = jax.device_put(self.variables)
+        return placed
 
     def _tiles(self, images: np.ndarray) -> list[Tile]:
         _, height, width, _ = images.shape

@@ -173,7 +173,10 @@ def _with_threshold(config: Config, threshold: float) -> Config:
 def _read_header(data: bytes) -> dict[str, Any]:
     """The header's own entry: 8 bytes give the length of the JSON that follows."""
     end = 8 + int.from_bytes(data[:8], 'little')
-    return json.loads(json.loads(data[8:end])['__metadata__'][_HEADER])
+    header: dict[str, Any] = json.loads(
+        json.loads(data[8:end])['__metadata__'][_HEADER]
+    )
+    return header
 
 
 def _with_digest(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cadnet_jax import config as configs
+from cadnet_jax.config import Config
 from cadnet_jax.models.complexity import gmacs, multiply_adds
 from cadnet_jax.runs import Mean, Result, group_by, last_evaluations, mean
 
@@ -285,9 +286,9 @@ def _learnt_points_first(result: Result) -> bool:
     )
 
 
-def _as_started(result: Result) -> Any:
+def _as_started(result: Result) -> Config:
     """Its settings, but for those in which fine-tuning differs from what it is of."""
-    default = configs.Config()
+    default = Config()
     return configs.replace(
         result.settings,
         init_from='',
@@ -297,7 +298,7 @@ def _as_started(result: Result) -> Any:
     )
 
 
-def _any_fraction(result: Result) -> Any:
+def _any_fraction(result: Result) -> Config:
     return configs.replace(result.settings, label_fraction=1.0)
 
 
@@ -320,7 +321,7 @@ def _on_mixed(results: Sequence[Result]) -> list[Result]:
 def _labelled(
     methods: Sequence[Method],
     results: Sequence[Result],
-    settings: Callable[[Result], Any] = lambda result: result.settings,
+    settings: Callable[[Result], Config] = lambda result: result.settings,
 ) -> list[tuple[str, list[Result]]]:
     """Groups of equal settings and split, by method, with a label each.
 
@@ -354,7 +355,7 @@ def _early_step(result: Result) -> int | None:
     return None if step == result.config.train.steps else step
 
 
-def _values(config: configs.Config, names: set[str]) -> list[str]:
+def _values(config: Config, names: set[str]) -> list[str]:
     """`name=value` of the named fields, or `no name`, in the order of the settings."""
     return [
         f'no {name}' if value == '' else f'{name}={value}'

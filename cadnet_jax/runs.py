@@ -66,11 +66,11 @@ class Result:
     @property
     def tested_on(self) -> str:
         """Name of the data set."""
-        return self.metrics['dataset']
+        return str(self.metrics['dataset'])
 
     @property
     def split(self) -> str:
-        return self.metrics['split']
+        return str(self.metrics['split'])
 
     @functools.cached_property
     def curves(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Result:
         defaults = {
             field.name: field.default
             for section in dataclasses.fields(Config)
-            for field in dataclasses.fields(section.type)  # type: ignore[arg-type]
+            for field in configs.fields_of(section)
         }
         same: dict[str, Any] = {name: defaults[name] for name in configs.MAY_CHANGE}
         same['data_dir'] = pathlib.PurePath(self.config.data.data_dir).name

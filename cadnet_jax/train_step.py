@@ -7,12 +7,13 @@ axis, so that N devices with B/N pairs each do what one does with B.
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import linen as nn
 from flax import struct
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -28,6 +29,7 @@ AXIS = 'data'
 Batch = Mapping[str, Any]
 Metrics = dict[str, jax.Array]
 Tree = TypeVar('Tree')
+Step = Callable[['TrainState', Batch], tuple['TrainState', Metrics]]
 
 
 class TrainState(struct.PyTreeNode):
@@ -148,11 +150,11 @@ def train_step(
 
 
 def _keep_hardest(
-    batch: Batch, model: CADNet, variables: Any, count: int, num_candidates: int
+    batch: Batch, model: nn.Module, variables: Any, count: int, num_candidates: int
 ) -> dict[str, jax.Array]:
     """`batch` with the `count` hardest of the last `num_candidates` crops."""
     candidates = {name: values[-num_candidates:] for name, values in batch.items()}
-    outputs = model.apply(
+    outputs: Any = model.apply(
         variables,
         normalize(candidates['image']),
         normalize(candidates['reference']),
@@ -169,7 +171,9 @@ def _keep_hardest(
     }
 
 
-def _hardness(defect: jax.Array, mask: jax.Array) -> jax.Array:
+def _hardness(
+    defect: jax.Array | np.ndarray, mask: jax.Array | np.ndarray
+) -> jax.Array:
     """Mean over the highest 1 % of each crop's scores, [B].
 
     Args:
@@ -205,7 +209,7 @@ def make_train_step(
     ema_decay: float = 0.0,
     num_unchanged: int = 0,
     hard_candidates: int = 1,
-) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+) -> Step:
     """`train_step` over all local devices: state and batch with a leading device axis.
 
     The state passed in is donated: it is no longer to be used. `model` must have been
@@ -222,7 +226,8 @@ def make_train_step(
         num_unchanged=num_unchanged,
         hard_candidates=hard_candidates,
     )
-    return jax.pmap(step, axis_name=AXIS, donate_argnums=0)
+    # JAX says in types nothing of what it maps.
+    return cast(Step, jax.pmap(step, axis_name=AXIS, donate_argnums=0))
 
 
 def replicate(state: Tree) -> Tree:
@@ -235,7 +240,8 @@ def replicate(state: Tree) -> Tree:
     copies = jax.tree.map(
         lambda x: np.broadcast_to(x, (len(devices), *np.shape(x))), state
     )
-    return jax.device_put(copies, placement)
+    placed: Tree = jax.device_put(copies, placement)
+    return placed
 
 
 def unreplicate(state: Tree) -> Tree:
@@ -243,7 +249,8 @@ def unreplicate(state: Tree) -> Tree:
 
     They are copies: the state itself is donated to the next step.
     """
-    return jax.tree.map(lambda x: np.array(x.addressable_data(0))[0], state)
+    first: Tree = jax.tree.map(lambda x: np.array(x.addressable_data(0))[0], state)
+    return first
 
 
 def shard(batch: Batch) -> dict[str, np.ndarray]:

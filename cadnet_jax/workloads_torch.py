@@ -3,6 +3,7 @@
 Neither library is needed for anything else; both are imported when a job starts.
 """
 
+import contextlib
 import importlib.util
 from collections.abc import Callable
 from typing import Any
@@ -85,11 +86,16 @@ def _segformer(settings: Settings) -> tuple[Any, Any, Any, str]:
     )
 
 
-def _autocast(settings: Settings, device: str) -> Any:
+def _autocast(
+    settings: Settings, device: str
+) -> contextlib.AbstractContextManager[object]:
     import torch
 
     enabled = settings.config.model.dtype == 'bfloat16'
-    return torch.autocast(device, torch.bfloat16, enabled=enabled)
+    context: contextlib.AbstractContextManager[object] = torch.autocast(
+        device, torch.bfloat16, enabled=enabled
+    )
+    return context
 
 
 def _wait(device: str) -> None:

@@ -4,13 +4,16 @@ import functools
 import os
 import pathlib
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from cadnet_jax.datasets import catalogue
 from cadnet_jax.datasets.catalogue import OPTIONS
+
+if TYPE_CHECKING:
+    from cadnet_jax.datasets.paired_folder.manifest import Options, Source
 
 _PAIRED_FOLDER = (
     'classes',
@@ -84,7 +87,7 @@ def define_paired_folder_flags() -> None:
     )
 
 
-def paired_folder_options() -> Any:
+def paired_folder_options() -> 'Options':
     """The `manifest.Options` that the flags give.
 
     Raises:
@@ -112,7 +115,7 @@ def paired_folder_options() -> Any:
     return Options(**given)
 
 
-def read_paired_folder(directory: pathlib.Path) -> Any:
+def read_paired_folder(directory: pathlib.Path) -> 'Source':
     """The `manifest.Source` of a directory, read as the flags say.
 
     Raises:
@@ -176,7 +179,7 @@ def make_builder(dataset: str, source_dir: pathlib.Path | None) -> Callable[...,
     return catalogue.builder(dataset, given)
 
 
-def _given(names: Any) -> dict[str, Any]:
+def _given(names: Iterable[str]) -> dict[str, Any]:
     """The flags of `names` that are given, and their values."""
     values = {name: flags.FLAGS[name].value for name in names if name in flags.FLAGS}
     return {name: value for name, value in values.items() if value is not None}

@@ -198,9 +198,7 @@ def summarise(pairs: Iterable[Examined]) -> Report:
     return Report(dict(num_pairs), findings, pictures)
 
 
-def find_shift(
-    image: NDArray[np.uint8], reference: NDArray[np.uint8]
-) -> tuple[int, int] | None:
+def find_shift(image: np.ndarray, reference: np.ndarray) -> tuple[int, int] | None:
     """How far `image` lies right of and below `reference`, in pixels.
 
     Both are [H, W, 3]. None where it is less than half a pixel, or where undoing it

@@ -4,7 +4,7 @@ import contextlib
 import os
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import IO
 
 from tensorflow_datasets.core import shuffle
 
@@ -36,8 +36,8 @@ def shuffling_on_disk() -> Iterator[None]:
         shuffle.tf, shuffle.MAX_MEM_BUFFER_SIZE = before
 
 
-def _open_bucket(path: os.PathLike[str], mode: str) -> Any:
-    return _Bucket(path) if mode == 'wb' else open(path, mode)
+def _open_bucket(path: os.PathLike[str], mode: str) -> '_Bucket | IO[bytes]':
+    return _Bucket(path) if mode == 'wb' else open(path, 'rb')
 
 
 class _Bucket:

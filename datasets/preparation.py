@@ -55,14 +55,14 @@ def features() -> tfds.features.FeaturesDict:
 
 
 def example(
-    image: NDArray[np.uint8],
-    reference: NDArray[np.uint8],
-    mask: NDArray[np.uint8],
+    image: np.ndarray,
+    reference: np.ndarray,
+    mask: np.ndarray,
     *,
     id: str,
     group: str,
 ) -> dict[str, Any]:
-    """What a builder yields for a pair: RGB [H, W, 3] twice and class ids [H, W]."""
+    """What a builder yields for a pair, all uint8: RGB [H, W, 3] twice, ids [H, W]."""
     return {
         'image': encode_png(image),
         'reference': encode_png(reference),

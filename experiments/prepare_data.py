@@ -42,7 +42,9 @@ def main(argv: list[str]) -> None:
     from cadnet_jax import input_pipeline
     from cadnet_jax.datasets import preparation
 
-    source_dir = _SOURCE_DIR.value and pathlib.Path(_SOURCE_DIR.value)
+    if _SOURCE_DIR.value == '':
+        raise ValueError('--source_dir is empty; name the directory, or leave it out.')
+    source_dir = pathlib.Path(_SOURCE_DIR.value) if _SOURCE_DIR.value else None
     make_builder = builder_flags.make_builder(_DATASET.value, source_dir)
     output_dir = pathlib.Path(_OUTPUT_DIR.value)
     done = make_builder(data_dir=output_dir).data_path.exists() and not _OVERWRITE.value

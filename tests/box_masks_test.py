@@ -188,7 +188,7 @@ def test_no_box_no_defect() -> None:
 def photo(seed: int) -> np.ndarray:
     """A board in colour with noise of up to 8 grey levels, RGB uint8 [61, 53, 3]."""
     rng = np.random.default_rng(seed)
-    colour = np.full((*SIZE, 3), (60, 120, 50), np.uint8) + rng.integers(
+    colour: np.ndarray = np.full((*SIZE, 3), (60, 120, 50), np.uint8) + rng.integers(
         0, 9, (*SIZE, 3), np.uint8
     )
     colour[8:14] += 70

@@ -22,7 +22,7 @@ GREY_LINES = ('0,background', '100,scratch', '200,dent', '255,ignored')
 
 
 def recoded(values: dict[int, int], dtype: type = np.uint8) -> np.ndarray:
-    return np.vectorize(values.get)(IDS).astype(dtype)
+    return np.asarray(np.vectorize(values.get)(IDS), dtype)
 
 
 def coloured() -> np.ndarray:

@@ -73,10 +73,11 @@ def _products(jaxpr: Any) -> int:
 def _depthwise(height: int, width: int) -> float:
     """Of one image, in 1e9: nine for each element, and none of them in a product."""
     channels, blocks = VARIANTS['b0']
-    return sum(
+    total: float = sum(
         blocks[i] * 9 * MLP_RATIO * channels[i] * (height * width // 16 // 4**i) / 1e9
         for i in range(4)
     )
+    return total
 
 
 @pytest.mark.parametrize('head', ['cad', 'plain', 'ooc', 'segformer'])

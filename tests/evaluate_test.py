@@ -339,7 +339,7 @@ def test_the_name_of_a_split_suits_every_system(
     assert directory.name == f'tiny_pairs-{name}-7'
 
 
-def run_script(*arguments: str) -> subprocess.CompletedProcess:
+def run_script(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, 'experiments/evaluate.py', *arguments],
         cwd=ROOT,

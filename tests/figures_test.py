@@ -1,5 +1,7 @@
 """Figures: what is drawn can be told from the pixels."""
 
+from typing import Any
+
 import matplotlib
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from cadnet_jax.curves import count_scores, curves
 from cadnet_jax.figures import picture_grid, plot_curves
 
 
-def some_curves(seed: int) -> dict:
+def some_curves(seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     mask = (rng.random((50, 50)) < 0.2).astype(np.uint8)
     p = np.clip(0.3 * mask + 0.7 * rng.random((50, 50)), 0, 1).astype(np.float32)

@@ -118,6 +118,4 @@ def _from_0(name: str) -> str:
 def _torch(array: Any) -> np.ndarray:
     """`[H, W, I, O]` -> `[O, I, H, W]`; `[I, O]` -> `[O, I]`."""
     array = np.asarray(array)
-    if array.ndim == 4:
-        return array.transpose(3, 2, 0, 1)
-    return array.T
+    return np.transpose(array, (3, 2, 0, 1) if array.ndim == 4 else None)

@@ -1,6 +1,7 @@
 """Comparison of two forms of a function, in value and in gradient."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,10 @@ import numpy as np
 
 
 def assert_same_with_gradients(
-    ours: Callable, plain: Callable, *args: np.ndarray, tolerance: float = 3e-6
+    ours: Callable[..., Any],
+    plain: Callable[..., Any],
+    *args: np.ndarray,
+    tolerance: float = 3e-6,
 ) -> None:
     """Both of `args`, to `tolerance` of the largest value."""
     actual, backward = jax.vjp(ours, *args)

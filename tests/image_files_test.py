@@ -85,7 +85,10 @@ def test_every_kind_of_png_becomes_three_channels_of_eight_bits(
     ],
 )
 def test_a_bad_file_is_named_with_the_fault(
-    data: bytes, message: str, tmp_path: pathlib.Path, capfd: pytest.CaptureFixture
+    data: bytes,
+    message: str,
+    tmp_path: pathlib.Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """The error is all there is: the decoders' own messages are held back."""
     path = tmp_path / 'bad.img'

@@ -40,7 +40,7 @@ def import_weights(
 
 
 @pytest.fixture(scope='module')
-def encoder() -> dict[str, Any]:
+def encoder() -> Any:
     """Of other weights than those that a run of seed 0 draws."""
     return initialize(build_model(ModelConfig(), 2), seed=5)['params']['encoder']
 

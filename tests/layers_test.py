@@ -19,14 +19,15 @@ class TestBatchNorm:
     var = rng.uniform(0.5, 2, 4)
 
     @property
-    def variables(self) -> dict:
+    def variables(self) -> Any:
         params = {'scale': self.scale, 'bias': self.bias}
         statistics = {'mean': self.mean, 'var': self.var}
         variables = {'params': params, 'batch_stats': statistics}
         return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), variables)
 
     def expected(self, mean: np.ndarray, var: np.ndarray) -> np.ndarray:
-        return (self.x - mean) / np.sqrt(var + 1e-5) * self.scale + self.bias
+        normal = (self.x - mean) / np.sqrt(var + 1e-5)
+        return np.asarray(normal * self.scale + self.bias)
 
     def test_training_normalises_by_the_batch_and_keeps_the_unbiased_variance(
         self,

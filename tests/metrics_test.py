@@ -1,5 +1,7 @@
 """Confusion counts, scores and region counts against counting by hand and by loops."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -86,7 +88,7 @@ def test_confusion_equals_counting_pixel_by_pixel(seed: int) -> None:
     ],
 )
 def test_values_outside_the_class_map_are_errors(
-    mask: list, prediction: list, message: str
+    mask: list[Any], prediction: list[Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         metrics.confusion_matrix(

@@ -36,7 +36,7 @@ def tiny(head: str, **settings: Any) -> tuple[CADNet, dict[str, Any]]:
     return model, perturbed(initialize(model, seed=0))
 
 
-def perturbed(variables: dict[str, Any]) -> dict[str, Any]:
+def perturbed(variables: dict[str, Any]) -> Any:
     """With norms, biases and running statistics that are not 0 and 1."""
     rng = np.random.default_rng(1)
     return jax.tree.map(
@@ -152,7 +152,7 @@ class NumpyDecoder:
 
     def dense(self, x: np.ndarray, *path: str) -> np.ndarray:
         layer = functools.reduce(lambda tree, name: tree[name], path, self.params)
-        return x @ layer['kernel'] + layer.get('bias', 0)
+        return np.asarray(x @ layer['kernel'] + layer.get('bias', 0))
 
     def norm(self, x: np.ndarray, *path: str) -> np.ndarray:
         params, statistics = (
@@ -163,7 +163,8 @@ class NumpyDecoder:
         if self.train:
             axes = tuple(range(x.ndim - 1))
             mean, var = x.mean(axes), x.var(axes)
-        return (x - mean) / np.sqrt(var + 1e-5) * params['scale'] + params['bias']
+        normal = (x - mean) / np.sqrt(var + 1e-5)
+        return np.asarray(normal * params['scale'] + params['bias'])
 
     def channel_attention(self, x: np.ndarray) -> np.ndarray:
         def perceptron(pooled: np.ndarray) -> np.ndarray:
@@ -181,11 +182,11 @@ class NumpyDecoder:
         rows, columns = np.split(lines, [x.shape[1]], axis=1)
         rows = sigmoid(self.dense(rows, scope, 'gate_height'))
         columns = sigmoid(self.dense(columns, scope, 'gate_width'))
-        return x * rows[:, :, None] * columns[:, None]
+        return np.asarray(x * rows[:, :, None] * columns[:, None])
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
+    return np.asarray(1 / (1 + np.exp(-x)))
 
 
 def decoder_inputs(

@@ -29,7 +29,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 
 @pytest.fixture(scope='module')
-def variables() -> dict[str, Any]:
+def variables() -> Any:
     return jax.device_get(initialize(build_model(ModelConfig(), 3), seed=1))
 
 

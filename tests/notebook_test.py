@@ -1,6 +1,7 @@
 """The notebook runs from top to bottom on a fresh kernel, and is stored clean."""
 
 import pathlib
+from typing import Any
 
 import nbclient
 import nbformat
@@ -14,7 +15,7 @@ NOTEBOOK = ROOT / 'notebooks' / 'inspect_pairs.ipynb'
 
 
 @pytest.fixture
-def notebook() -> nbformat.NotebookNode:
+def notebook() -> Any:
     return nbformat.read(NOTEBOOK, as_version=4)
 
 

@@ -1,6 +1,7 @@
 """The learning rate over a run, what decays, and at which rate each part learns."""
 
 import math
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ PARAMS = {
 }
 
 
-def _first_updates(config: OptimConfig, gradients: dict) -> dict:
+def _first_updates(config: OptimConfig, gradients: Any) -> Any:
     optimizer = make_optimizer(config, 10, PARAMS)
     return optimizer.update(gradients, optimizer.init(PARAMS), PARAMS)[0]
 

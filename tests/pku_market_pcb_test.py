@@ -457,7 +457,10 @@ def test_real_photos_have_masks_near_those_lent_with_them(shared: pathlib.Path) 
             skimage.io.imread(lent / f'{kind}/{sample["name"]}.{suffix}')
             for kind, suffix in (('ng', 'jpg'), ('ok', 'jpg'), ('mask', 'png'))
         )
-        boxes = [box_masks.Box(*corners, sample['id']) for corners in sample['boxes']]
+        boxes = [
+            box_masks.Box(left, top, right, bottom, sample['id'])
+            for left, top, right, bottom in sample['boxes']
+        ]
         ours = box_masks.mask_from_photo_boxes(image, reference, boxes)
         assert not np.any(ours == 255)
         assert set(np.unique(ours)) == {0, sample['id']}

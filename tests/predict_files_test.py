@@ -280,7 +280,7 @@ def test_bad_input_is_named_in_one_line_before_anything_is_computed(
     assert len(str(error.value).splitlines()) == 1
 
 
-def run_script(*arguments: str) -> subprocess.CompletedProcess:
+def run_script(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, 'experiments/predict.py', *arguments],
         cwd=ROOT,

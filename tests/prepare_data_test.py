@@ -74,6 +74,7 @@ def test_a_bad_file_ends_in_one_line_and_nothing_is_written(
     [
         ('--dataset=imagenet', 'imagenet'),
         ('--source_dir=absent', 'absent: no such directory'),
+        ('--source_dir=', '--source_dir is empty; name the directory'),
     ],
 )
 def test_a_wrong_flag_ends_in_one_line_that_names_it(

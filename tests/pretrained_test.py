@@ -26,7 +26,7 @@ def model() -> CADNet:
 
 
 @pytest.fixture(scope='module')
-def variables(model: CADNet) -> dict[str, Any]:
+def variables(model: CADNet) -> Any:
     """Random everywhere, so that no two parameters could be taken for each other."""
     rng = np.random.default_rng(0)
     return jax.tree.map(

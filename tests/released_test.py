@@ -279,7 +279,7 @@ def test_evaluations_never_stand_in_the_package(
 
 def run_script(
     name: str, folder: pathlib.Path, *arguments: str
-) -> subprocess.CompletedProcess:
+) -> subprocess.CompletedProcess[str]:
     """Runs a script in `folder`, whose released weights are its own."""
     start = (
         'import pathlib, runpy, sys; from cadnet_jax import released; '

@@ -62,7 +62,7 @@ def defects(sample: Sample) -> Iterator[tuple[int, Bits]]:
 def change(recipe: Recipe, sample: Sample) -> np.ndarray:
     """Grey levels that a pixel changed by before the disturbance, [size, size]."""
     clean = patterns.draw(recipe.pattern, recipe.size).astype(int)
-    return np.abs(sample.undisturbed.astype(int) - clean).max(axis=-1)
+    return np.asarray(np.abs(sample.undisturbed.astype(int) - clean).max(axis=-1))
 
 
 def test_every_line_joins_two_opposite_borders(

@@ -108,7 +108,7 @@ def test_a_change_below_the_noise_is_ignored(
     assert clear
     assert all(1 in sample.mask for sample in clear)
     noisy = STILL._replace(noise=40)
-    composition.nuisance.draw_severity = lambda *_, **__: noisy  # type: ignore[assignment]
+    composition.nuisance.draw_severity = lambda *_, **__: noisy
     faint = [s for s in samples('plates', 60) if structural(s)]
     assert faint
     assert any(255 in sample.mask and 1 not in sample.mask for sample in faint)

@@ -27,7 +27,8 @@ def draw(name: str, index: int, *, seed: int) -> np.ndarray:
     at = ((2, 2), (2, width // 2), (height // 2, 2), (height // 2, width // 2))
     y, x = at[posture(str(index))]
     pixels[y : y + height // 2 - 4, x : x + width // 2 - 4] = (60, 180, 220)
-    return pixels + rng.integers(0, 25, pixels.shape, np.uint8)
+    noisy: np.ndarray = pixels + rng.integers(0, 25, pixels.shape, np.uint8)
+    return noisy
 
 
 def defect(index: int) -> tuple[slice, slice]:

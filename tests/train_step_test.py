@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -79,7 +80,7 @@ def steps() -> tuple[ts.TrainState, list[tuple[ts.TrainState, ts.Metrics]]]:
     optimizer = optax.adam(1e-3)
     state = ts.initial_state(model, optimizer, seed=0)
 
-    def run(seed: int) -> tuple[ts.TrainState, ts.Metrics]:
+    def run(seed: int) -> Any:
         step = functools.partial(
             ts.train_step,
             model=model,
@@ -94,14 +95,14 @@ def steps() -> tuple[ts.TrainState, list[tuple[ts.TrainState, ts.Metrics]]]:
     return state, [run(0), run(0), run(1)]
 
 
-def test_a_step_is_a_function_of_state_batch_and_seed(steps: tuple) -> None:
+def test_a_step_is_a_function_of_state_batch_and_seed(steps: Any) -> None:
     _, (first, again, other) = steps
     assert first[1]['loss'] == again[1]['loss'] != other[1]['loss']
     for a, b in zip(jax.tree.leaves(first[0]), jax.tree.leaves(again[0]), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_step_changes_every_parameter_and_counts_itself(steps: tuple) -> None:
+def test_a_step_changes_every_parameter_and_counts_itself(steps: Any) -> None:
     before, ((after, metrics), *_) = steps
     assert after.step == before.step + 1
     paths = jax.tree.leaves_with_path(before.params)
@@ -136,7 +137,7 @@ def test_averages_follow_the_parameters_with_a_memory_that_grows() -> None:
     assert not np.allclose(average['kernel'], values[-1])
 
 
-def test_a_step_with_averages_changes_nothing_else(steps: tuple) -> None:
+def test_a_step_with_averages_changes_nothing_else(steps: Any) -> None:
     before, ((plain, _), *_) = steps
     before = before.replace(ema_params=before.params)
     model = build_model(ModelConfig(drop_path=0.2, dropout=0.5), 3)

@@ -27,7 +27,8 @@ def parameter_shapes(model: CADNet) -> dict[str, Any]:
 def _shapes(model: CADNet, variant: Variant) -> dict[str, Any]:
     del variant
     image = jax.ShapeDtypeStruct((1, SMALLEST_SIDE, SMALLEST_SIDE, 3), np.float32)
-    return jax.eval_shape(model.init, jax.random.key(0), image, image)
+    shapes: dict[str, Any] = jax.eval_shape(model.init, jax.random.key(0), image, image)
+    return shapes
 
 
 def initialize(model: CADNet, *, seed: int) -> dict[str, Any]:
@@ -35,7 +36,8 @@ def initialize(model: CADNet, *, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     flat = traverse_util.flatten_dict(parameter_shapes(model))
     values = {path: _initial(path, leaf.shape, rng) for path, leaf in flat.items()}
-    return traverse_util.unflatten_dict(values)
+    variables: dict[str, Any] = traverse_util.unflatten_dict(values)
+    return variables
 
 
 def _initial(

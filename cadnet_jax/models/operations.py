@@ -34,9 +34,11 @@ def resize_bilinear(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
         return x
     if size[0] % height or size[1] % width:
         shape = (x.shape[0], *size, x.shape[3])
-        return jax.image.resize(x, shape, 'bilinear', antialias=False)
-    x = enlarge(x, 2, size[1] // width)
-    return enlarge(x, 1, size[0] // height)
+        resized: jax.Array = jax.image.resize(x, shape, 'bilinear', antialias=False)
+    else:
+        resized = enlarge(x, 2, size[1] // width)
+        resized = enlarge(resized, 1, size[0] // height)
+    return resized
 
 
 def _enlarge(x: jax.Array, axis: int, factor: int) -> jax.Array:
@@ -148,7 +150,8 @@ def _resized_square_backward(
 ) -> tuple[jax.Array]:
     x = anew(x, gradient)
     larger, transpose = jax.vjp(lambda x: resize_bilinear(x, size), x)
-    return transpose(2 * gradient * (larger + offset))
+    (result,) = transpose(2 * gradient * (larger + offset))
+    return (result,)
 
 
 resized_square.defvjp(_resized_square_forward, _resized_square_backward)

@@ -118,7 +118,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 f'reference={reference!r} is unknown; it can be: '
                 f'{", ".join(REFERENCES)}.'
             )
-        self.options = {'seed': seed, 'reference': reference}
+        self.options: dict[str, Any] = {'seed': seed, 'reference': reference}
         super().__init__(**options)
 
     def _info(self) -> tfds.core.DatasetInfo:

@@ -17,7 +17,7 @@ import pathlib
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -33,6 +33,7 @@ COLUMNS = ('value', 'name')
 
 _LISTED_VALUES = 3
 _MOST_VALUES = 32  # of a first class map; more of them are no labels
+_Level = TypeVar('_Level', int, NDArray[np.int32])
 _COLOUR = re.compile(r'#[0-9a-fA-F]{6}')
 
 
@@ -236,7 +237,7 @@ def format_value(value: int, coloured: bool) -> str:
     return f'#{value:06x}' if coloured else str(value)
 
 
-def _grey_colour(level: Any) -> Any:
+def _grey_colour(level: _Level) -> _Level:
     """The colour of a grey level, or of an array of them."""
     return level * 0x010101
 

@@ -52,7 +52,8 @@ class Window(NamedTuple):
     def cut(self, screen: NDArray[Any]) -> NDArray[Any]:
         """The window's pixels of `screen` [size, size, ...]."""
         last = screen.shape[0] - 1
-        return screen[self.rows.clip(0, last), self.columns.clip(0, last)]
+        window = self.rows.clip(0, last), self.columns.clip(0, last)
+        return np.asarray(screen[window])
 
 
 def reach(scale: float) -> int:
@@ -115,7 +116,7 @@ def is_visible(changed: Pixels, clean: Pixels) -> bool:
     if not changed.size:
         return False
     difference = cv2.absdiff(changed, clean).max(axis=-1)
-    return 2 * np.count_nonzero(difference >= VISIBLE) >= difference.size
+    return bool(2 * np.count_nonzero(difference >= VISIBLE) >= difference.size)
 
 
 def contrasting(clean: Pixels) -> str:

@@ -83,7 +83,7 @@ def _noise(
     light = rng.standard_normal((height, width, 1), np.float32) * _NOISE_LUMINANCE
     colour = rng.standard_normal((height, width, 3), np.float32) * _NOISE_COLOUR
     brightness = values.mean(axis=-1, keepdims=True).clip(0, 255) / 255
-    return (light + colour) * np.sqrt(0.2 + 0.8 * brightness)
+    return np.asarray((light + colour) * np.sqrt(0.2 + 0.8 * brightness))
 
 
 def _texture_phases(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -110,4 +110,4 @@ def _texture(phases: NDArray[np.float32]) -> NDArray[np.float32]:
     """The grid, -1 to 1, [h, w, 3]; columns of R, G and B are a third period apart."""
     thirds = np.arange(3, dtype=np.float32) * np.float32(2 * np.pi / 3)
     columns = np.cos(phases[0, ..., None] + thirds)
-    return (columns + np.cos(phases[1])[..., None]) / 2
+    return np.asarray((columns + np.cos(phases[1])[..., None]) / 2)

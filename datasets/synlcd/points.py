@@ -230,4 +230,4 @@ def _ahead(
         along = way @ course >= np.cos(np.radians(_TURN)) * distance * np.hypot(*course)
         near &= along
     order = np.argsort(distance, kind='stable')
-    return points[order[near[order]]]
+    return np.asarray(points[order[near[order]]])

@@ -102,7 +102,8 @@ def compose(recipe: Recipe) -> Sample:
         for part, view in zip(parts, views, strict=True)
     ]
     mask = np.zeros((recipe.size, recipe.size), np.uint8)
-    visible, faint = [], []
+    visible: list[str] = []
+    faint: list[str] = []
     if changes:
         before = [
             nuisance.photograph(part, view, middle=middle)
@@ -233,7 +234,8 @@ def _is_visible(
         return False
     pictures = before[change.side], after[change.side]
     contrast = float(painting.largest_difference(*pictures)[support].mean())
-    noise = float(np.hypot(*(nuisance.noise_level(view) for view in views)))
+    levels = [nuisance.noise_level(view) for view in views]
+    noise = float(np.hypot(levels[_IMAGE], levels[_REFERENCE]))
     if contrast < _LEAST_CONTRAST or contrast * np.sqrt(area) < _SIGMAS * noise:
         return False
     around = cv2.dilate(change.support.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0

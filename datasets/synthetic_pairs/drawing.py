@@ -1,12 +1,12 @@
 """What a family of products says about one product."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]  # RGB [H, W, 3]
+Pixels = NDArray[Any]  # uint8 RGB [H, W, 3]
 
 
 class Drawing(NamedTuple):

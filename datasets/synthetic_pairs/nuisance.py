@@ -107,9 +107,8 @@ def photograph(canvas: Pixels, view: View, *, middle: float) -> Pixels:
             part, so that a change does not move it.
     """
     image = _spread(canvas, view.spread)
-    image = cv2.remap(
-        image, *view.maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-    )
+    x, y = view.maps
+    image = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     if view.kernel is not None:
         image = cv2.filter2D(image, -1, view.kernel, borderType=cv2.BORDER_REFLECT)
     if view.threshold is not None:
@@ -142,7 +141,7 @@ def expose(image: Pixels, view: View, rng: np.random.Generator) -> Pixels:
     if view.quality:
         options = [cv2.IMWRITE_JPEG_QUALITY, view.quality]
         encoded = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
-        image = cv2.imdecode(encoded[1], cv2.IMREAD_COLOR_RGB)
+        return np.asarray(cv2.imdecode(encoded[1], cv2.IMREAD_COLOR_RGB), np.uint8)
     return np.asarray(image, np.uint8)
 
 
@@ -155,7 +154,8 @@ def noise_level(view: View) -> float:
 
 def warp_label(mask: NDArray[np.bool_], view: View) -> NDArray[np.bool_]:
     """A mask of the canvas in the image's coordinates, bool [size, size]."""
-    values = cv2.remap(mask.astype(np.uint8) * 255, *view.maps, cv2.INTER_LINEAR)
+    x, y = view.maps
+    values = cv2.remap(mask.astype(np.uint8) * 255, x, y, cv2.INTER_LINEAR)
     return np.asarray(values > 127)
 
 
@@ -228,11 +228,11 @@ def _blur_kernel(
     else:
         angle = rng.uniform(0, np.pi)
         reach = np.array([np.cos(angle), np.sin(angle)]) * radius
-        ends = [
+        start, end = (
             (radius + sign * reach).round().astype(int).tolist() for sign in (-1, 1)
-        ]
-        cv2.line(kernel, *ends, 1)
-    return kernel / kernel.sum()
+        )
+        cv2.line(kernel, start, end, 1)
+    return np.asarray(kernel / kernel.sum())
 
 
 def _table(rng: np.random.Generator, light: float) -> Pixels:
@@ -242,7 +242,7 @@ def _table(rng: np.random.Generator, light: float) -> Pixels:
     cast = 1 + rng.uniform(-0.08, 0.08, 3) * light
     offset = rng.uniform(-28, 28) * light
     values = 255 * (np.arange(256)[:, None] / 255) ** gamma * gain * cast + offset
-    return values.clip(0, 255).round().astype(np.uint8)[None]
+    return np.asarray(values.clip(0, 255).round()[None], np.uint8)
 
 
 def _shading(rng: np.random.Generator, light: float, size: int) -> NDArray[np.float32]:
@@ -251,7 +251,8 @@ def _shading(rng: np.random.Generator, light: float, size: int) -> NDArray[np.fl
     shading = 1 + cv2.resize(field, (size, size), interpolation=cv2.INTER_LINEAR)
     if rng.random() < 0.4:
         line = np.linspace(-1, 1, size, dtype=np.float32) ** 2
-        shading -= np.float32(rng.uniform(0, 0.15) * light) * (line + line[:, None])
+        amount = np.float32(rng.uniform(0, 0.15) * light)
+        shading = shading - amount * (line + line[:, None])
     return np.asarray(shading, np.float32)
 
 
@@ -261,7 +262,7 @@ def _glare(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     row, column = rng.uniform(0, size, 2)
     reach = rng.uniform(0.1, 0.4) * size
     squares = ((y - row) ** 2 + (x - column) ** 2) / (2 * reach**2)
-    return (rng.uniform(10, 70) * np.exp(-squares)).astype(np.float32)
+    return np.asarray(rng.uniform(10, 70) * np.exp(-squares), np.float32)
 
 
 def _grid(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
@@ -273,4 +274,4 @@ def _grid(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     across = line[:, None] * np.cos(angle) - line[None] * np.sin(angle)
     turn = np.float32(2 * np.pi / period)
     waves = np.cos(along * turn) + rng.integers(2) * np.cos(across * turn)
-    return (1 + strength * waves).astype(np.float32)
+    return np.asarray(1 + strength * waves, np.float32)

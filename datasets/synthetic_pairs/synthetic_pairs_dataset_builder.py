@@ -70,7 +70,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             raise ValueError(
                 f'leave_out={leave_out} is invalid; it can be: {", ".join(FAMILIES)}.'
             )
-        self.options = {
+        self.options: dict[str, Any] = {
             'count': count,
             'size': size,
             'seed': seed,

@@ -335,9 +335,9 @@ def _silk(
             text = materials.random_text(rng, int(rng.integers(4, 10)))
         elements.append(_designator(rng, rng.uniform(0, size, 2), height, text, look))
     for _ in range(int(rng.integers(0, 4))):
-        box = shapes.box(
-            rng.uniform(0, size, 2), *rng.uniform(1.5, 6, 2) * pitch, radius=pitch / 4
-        )
+        middle = rng.uniform(0, size, 2)
+        width, length = rng.uniform(1.5, 6, 2) * pitch
+        box = shapes.box(middle, width, length, radius=pitch / 4)
         elements.append(_outline(box, look))
     return elements
 

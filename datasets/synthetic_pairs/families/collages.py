@@ -64,13 +64,13 @@ def _shape(rng: np.random.Generator, size: int) -> Element:
         if altered and fault == 'moved':
             place = place + far
         tone = other if altered and fault == 'color' else color
-        tone = shapes.scaled(tone, 1 + 0.03 * off[3])
+        shade = shapes.scaled(tone, 1 + 0.03 * off[3])
         if shadow:
             shapes.polygons(canvas, [shown + place + 3], (20, 20, 20))
         if width:
-            shapes.stroke(canvas, shown + place, tone, width, closed=True)
+            shapes.stroke(canvas, shown + place, shade, width, closed=True)
         else:
-            shapes.polygons(canvas, [shown + place], tone)
+            shapes.polygons(canvas, [shown + place], shade)
 
     return element
 

@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+from typing import Any
 
 import cv2
 import matplotlib
@@ -60,9 +61,7 @@ def render(text: str, font: str, height: int) -> NDArray[np.uint8]:
     return np.asarray(picture)
 
 
-def lay(
-    canvas: Pixels, coverage: NDArray[np.uint8], place: Points, color: Color
-) -> None:
+def lay(canvas: Pixels, coverage: NDArray[Any], place: Points, color: Color) -> None:
     """Covers `canvas` with a color; the top left corner (x, y) may be fractional."""
     height, width = canvas.shape[:2]
     left, top = np.floor(place).astype(int).tolist()

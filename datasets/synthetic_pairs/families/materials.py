@@ -41,7 +41,7 @@ def write(
     text: str,
     place: ArrayLike,
     height: float,
-    color: tuple[int, ...],
+    color: tuple[float, ...],
     font: int = 0,
 ) -> None:
     """Writes `text` whose top left corner is at `place`, `height` pixels tall."""

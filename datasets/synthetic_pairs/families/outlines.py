@@ -7,6 +7,7 @@ an arm that is bent.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from cadnet_jax.datasets.synthetic_pairs.families import shapes
 from cadnet_jax.datasets.synthetic_pairs.families.features import off
 
-Mask = NDArray[np.uint8]  # [side, side], 255 where the part is
+Mask = NDArray[Any]  # uint8 [side, side], 255 where the part is
 Origin = NDArray[np.float64]  # (x, y) in the mask
 Shape = Callable[[Mask, Origin, np.random.Generator, bool], None]
 
@@ -74,7 +75,7 @@ def toothed(rng: np.random.Generator, radius: float) -> Shape:
         angle = turn + part.uniform(-0.012, 0.012)
         first, count = int(part.integers(teeth)), int(part.integers(1, 4))
         kind = part.choice(['teeth', 'teeth', 'chip']) if altered else ''
-        lost = (first + np.arange(count)) % teeth if kind == 'teeth' else ()
+        lost = [(first + i) % teeth for i in range(count if kind == 'teeth' else 0)]
         body = shapes.gear((0, 0), outer, teeth, depth, lost)
         shapes.polygons(mask, [shapes.turned(body, angle) + origin], SOLID)
         shapes.disc(mask, origin + off(part, 0.8), bore, VOID)

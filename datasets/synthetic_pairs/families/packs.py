@@ -117,11 +117,12 @@ def _goods(
         turn = float(rng.choice([0, np.pi / 2, rng.uniform(0, np.pi)]))
     light = light_from(rng)
     sides = np.multiply(_FIT[kind], cell)
+    width, height = sides * 1.15
     corner = sides.min() * (0.15 if kind in ('chocolate', 'pin') else 1.2)
     return _Goods(
         _layers(kind, sides, first, second, light),
         _layers(kind, sides, other, other, light),
-        shapes.turned(shapes.box((0, 0), *(sides * 1.15), corner), turn),
+        shapes.turned(shapes.box((0, 0), width, height, corner), turn),
         pocket,
         sides / 2,
         turn,

@@ -23,7 +23,7 @@ def draw(rng: np.random.Generator, size: int) -> Drawing:
         if brushed:
             noise = np.repeat(stream.normal(0, 1, (size, 1)), size, axis=1)
         canvas = plate + strength * noise[..., None]
-        return canvas.clip(0, 255).astype(np.uint8)
+        return np.asarray(canvas.clip(0, 255), np.uint8)
 
     return features.compose(rng, ground, _instruments(rng, size, plate, light))
 

@@ -89,7 +89,7 @@ def _defective_tile(
         elif kind == 'crack':
             across = np.linspace(-1, 1, 7)[:, None] * half * [1, part.uniform(-1, 1)]
             path = center + across + part.uniform(-1, 1, (7, 2)) * half * 0.15
-            shapes.stroke(canvas, path, mortar, part.integers(1, 4))
+            shapes.stroke(canvas, path, mortar, int(part.integers(1, 4)))
         else:
             fill = mortar if kind == 'missing' else other
             shapes.polygons(canvas, [shapes.box(center, *sides, 2)], fill)

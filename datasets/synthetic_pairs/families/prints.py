@@ -123,7 +123,8 @@ def _area(rng: np.random.Generator, size: int) -> Element:
     """A colored area; the defect: a part of it has no ink."""
     color = materials.random_color(rng)
     middle, sides = rng.uniform(0, size, 2), rng.uniform(0.2, 0.9, 2) * size
-    outline = shapes.box(middle, *sides, radius=float(rng.choice([0, 8, 30])))
+    radius = float(rng.choice([0, 8, 30]))
+    outline = shapes.box(middle, sides[0], sides[1], radius)
     if rng.random() < 0.3:
         outline = shapes.circle(middle, sides[0] / 2)
     bare = shapes.chip(

@@ -22,8 +22,9 @@ Element = Callable[[Pixels, bool], None]
 
 def draw(rng: np.random.Generator, size: int) -> Drawing:
     """A window of a training pattern, or a display of its own."""
+    elements: list[Element] = []
     if rng.random() < 0.45:
-        ground, elements = _pattern(rng, size), []
+        ground = _pattern(rng, size)
     else:
         layout = _LAYOUTS[int(rng.integers(len(_LAYOUTS)))]
         ground, elements = layout(rng, size)

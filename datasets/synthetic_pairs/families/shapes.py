@@ -5,6 +5,7 @@ Points are (x, y) in pixels, arrays [N, 2]. Everything draws into uint8 [H, W] o
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 Color = tuple[float, ...]
 Points = NDArray[np.float64]  # [N, 2]
-Canvas = NDArray[np.uint8]
+Canvas = NDArray[Any]  # uint8
 
 _SHIFT = 4  # OpenCV's fixed point: a sixteenth of a pixel
 
 
 def _fixed(points: ArrayLike) -> NDArray[np.int32]:
-    return np.rint(np.asarray(points) * (1 << _SHIFT)).astype(np.int32)
+    return np.asarray(np.rint(np.asarray(points) * (1 << _SHIFT)), np.int32)
 
 
 def disc(canvas: Canvas, center: ArrayLike, radius: float, color: Color) -> None:
@@ -74,7 +75,8 @@ def turned(points: ArrayLike, angle: float, center: ArrayLike = (0, 0)) -> Point
     """`points` turned clockwise on the screen by `angle` in radians."""
     cos, sin = np.cos(angle), np.sin(angle)
     middle = np.asarray(center)
-    return (np.asarray(points) - middle) @ np.array([[cos, sin], [-sin, cos]]) + middle
+    turn = np.array([[cos, sin], [-sin, cos]])
+    return np.asarray((np.asarray(points) - middle) @ turn + middle)
 
 
 def gear(
@@ -86,7 +88,8 @@ def gear(
     radii = np.tile([radius, radius, radius - depth, radius - depth], (teeth, 1))
     radii[list(lost)] = radius - depth
     unit = np.stack([np.cos(angles), np.sin(angles)], -1)
-    return np.asarray(center) + (radii[..., None] * unit).reshape(-1, 2)
+    points = (radii[..., None] * unit).reshape(-1, 2)
+    return np.asarray(np.asarray(center) + points)
 
 
 def scaled(color: ArrayLike, factor: float) -> Color:
@@ -99,4 +102,4 @@ def chip(center: ArrayLike, radius: float, rng: np.random.Generator) -> Points:
     angles = np.arange(11) * (2 * np.pi / 11)
     radii = radius * rng.uniform(0.7, 1.2, 11)
     unit = np.stack([np.cos(angles), np.sin(angles)], -1)
-    return np.asarray(center) + radii[:, None] * unit
+    return np.asarray(np.asarray(center) + radii[:, None] * unit)

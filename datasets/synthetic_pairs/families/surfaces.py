@@ -160,8 +160,9 @@ def _feature(
         tone = np.clip(rng.uniform(90, 200) + rng.uniform(-12, 12, 3), 0, 255)
         return screw(rng, place, radius + 3, shapes.scaled(tone, 1), light)
     if kind == 3:
-        sides = radius * rng.uniform(1.2, 3, 2)
-        outline = shapes.turned(shapes.box((0, 0), *sides, 3), rng.uniform(0, np.pi))
+        width, height = radius * rng.uniform(1.2, 3, 2)
+        outline = shapes.box((0, 0), width, height, 3)
+        outline = shapes.turned(outline, rng.uniform(0, np.pi))
         return raised(outline + place, shapes.scaled(color, 1.05), light)
     text = random_text(rng, int(rng.integers(2, 7)))
     start = place * [0.7, 1]

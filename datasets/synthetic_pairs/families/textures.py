@@ -6,6 +6,7 @@ them into colors.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from cadnet_jax.datasets.synthetic_pairs.drawing import Pixels
 from cadnet_jax.datasets.synthetic_pairs.families.materials import smooth_noise
 
-Field = NDArray[np.float32]  # [size, size]
+Field = NDArray[Any]  # float32 [size, size]
 Texture = Callable[[np.random.Generator], Field]
 
 
@@ -148,7 +149,7 @@ def foam(rng: np.random.Generator, size: int) -> Texture:
 
     def texture(part: np.random.Generator) -> Field:
         value = smooth_noise(part, size, scale) + smooth_noise(part, size, 2 * scale)
-        return 0.5 - np.clip(value * 1.5 - 1.0, 0, 1.6)
+        return np.asarray(0.5 - np.clip(value * 1.5 - 1.0, 0, 1.6))
 
     return texture
 
@@ -204,7 +205,7 @@ def _grooved(rng: np.random.Generator, distance: Field) -> Texture:
         noise = white_noise(part, 1, count)
         profile = cv2.GaussianBlur(noise, (0, 0), 1.5)[0] * 0.9
         profile += share * np.sin(wave + part.uniform(-1.5, 1.5)).astype(np.float32)
-        return profile[place]
+        return np.asarray(profile[place])
 
     return texture
 

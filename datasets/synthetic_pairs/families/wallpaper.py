@@ -53,7 +53,7 @@ def _motif(rng: np.random.Generator, pitch: float) -> shapes.Points:
     if rng.random() < 0.4:
         wave = np.sign(wave)
     radii = radius * (1 + depth * wave) / (1 + depth)
-    return radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], -1)
+    return np.asarray(radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], -1))
 
 
 def _plate(
