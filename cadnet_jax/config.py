@@ -180,6 +180,12 @@ class LossConfig:
 class OptimConfig:
     """AdamW with SegFormer's recipe."""
 
+    optimizer: str = _field(
+        'adamw',
+        'AdamW, or Muon, which makes the updates of matrices and convolution kernels '
+        'orthogonal, of the size that AdamW gives them, and leaves the rest to AdamW.',
+        ('adamw', 'muon'),
+    )
     learning_rate: float = _field(
         6e-5, 'Peak learning rate of the encoder (SegFormer: 6e-5).'
     )

@@ -1,4 +1,8 @@
-"""Learning rate, weight decay and the optimiser: AdamW with SegFormer's recipe."""
+"""Learning rate, weight decay and the optimizer: SegFormer's recipe, AdamW or Muon.
+
+Muon: Jordan et al., https://kellerjordan.github.io/posts/muon; the size of its updates:
+Liu et al., Muon is Scalable for LLM Training, 2025.
+"""
 
 from typing import Any
 
@@ -9,6 +13,7 @@ import optax
 
 from cadnet_jax.config import OptimConfig
 
+_MUON_RMS = 0.2  # of an update: that of AdamW (Liu et al.)
 _WARMUP_START = 1e-6  # of the peak rate (SegFormer's `warmup_ratio`)
 
 
@@ -74,7 +79,7 @@ def _constant_schedule(peak: float, steps: int, cooldown_steps: int) -> optax.Sc
 def make_optimizer(
     config: OptimConfig, steps: int, params: Any
 ) -> optax.GradientTransformation:
-    """AdamW for `params`, a tree with the top-level key `encoder` and others.
+    """AdamW or Muon for `params`, a tree with the top-level key `encoder` and others.
 
     The encoder learns at the schedule's rate, all else at `decoder_rate_factor` times
     it. Weights decay; biases and the scales of norms (fewer than two axes) do not.
@@ -89,8 +94,36 @@ def make_optimizer(
     clip = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm > 0 else []
     return optax.chain(
         *clip,
-        optax.scale_by_adam(),
+        _direction(config, params),
         optax.add_decayed_weights(config.weight_decay, mask=decayed),
         optax.scale_by_learning_rate(learning_rate_schedule(config, steps)),
         optax.masked(optax.scale(config.decoder_rate_factor), outside_encoder),
     )
+
+
+def _direction(config: OptimConfig, params: Any) -> optax.GradientTransformation:
+    """Gradients to updates, ahead of decay and rate."""
+    if config.optimizer == 'adamw':
+        return optax.scale_by_adam()
+    matrices = optax.chain(
+        optax.contrib.muon(
+            1.0,
+            consistent_rms=_MUON_RMS,
+            muon_weight_dimension_numbers=lambda tree: jax.tree.map(_matrix_axes, tree),
+        ),
+        optax.scale(-1.0),  # Muon's updates point downhill
+    )
+    labels = jax.tree.map(
+        lambda leaf: 'others' if _matrix_axes(leaf) is None else 'matrices', params
+    )
+    return optax.partition(
+        {'matrices': matrices, 'others': optax.scale_by_adam()}, labels
+    )
+
+
+def _matrix_axes(leaf: Any) -> optax.contrib.MuonDimensionNumbers | None:
+    """Axes of inputs and outputs; None: no matrix, such as a depthwise kernel."""
+    shape = np.shape(leaf)
+    if len(shape) < 2 or (len(shape) == 4 and shape[2] == 1):
+        return None
+    return optax.contrib.MuonDimensionNumbers(tuple(range(len(shape) - 1)), -1)

@@ -62,10 +62,8 @@ def initial_state(
     """A fresh state on the host, the same for the same seed."""
     variables = initialize(model, seed=seed)
     params = variables['params']
-    # All that AdamW keeps starts at zero, which `init` would compile for each shape.
-    opt_state = jax.tree.map(
-        lambda x: np.zeros(x.shape, x.dtype), jax.eval_shape(optimizer.init, params)
-    )
+    # As one program: `init` by itself would compile one for each shape.
+    opt_state = jax.device_get(jax.jit(optimizer.init)(params))
     return TrainState(
         np.zeros((), np.int32), params, variables['batch_stats'], opt_state
     )

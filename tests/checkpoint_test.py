@@ -87,6 +87,21 @@ def test_a_run_is_restored_exactly(tmp_path: pathlib.Path) -> None:
     assert restored == pending
 
 
+def test_the_state_of_muon_is_restored_exactly(tmp_path: pathlib.Path) -> None:
+    params = _params(1)
+    optimizer = make_optimizer(
+        OptimConfig(warmup_steps=0, optimizer='muon'), 10, params
+    )
+    state = _state(3).replace(opt_state=jax.device_get(optimizer.init(params)))
+    _, opt_state = optimizer.update(_params(2), state.opt_state, params)
+    state = state.replace(opt_state=jax.device_get(opt_state))
+    empty = state.replace(opt_state=jax.tree.map(np.zeros_like, state.opt_state))
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(3, state, _batches(), [])
+        restored, _ = checkpoints.restore(empty, _batches())
+    _assert_equal(restored, state)
+
+
 def test_averages_are_what_others_read_and_the_raw_weights_resume(
     tmp_path: pathlib.Path,
 ) -> None:

@@ -144,3 +144,31 @@ def test_gradients_are_clipped_by_their_norm_over_all_parts(
     moment = optax.tree_utils.tree_get(state, 'mu')
     assert moment['encoder']['bias'][0] == pytest.approx(0.1 * 3 * factor)
     assert moment['decoder']['scale'][0] == pytest.approx(0.1 * 4 * factor)
+
+
+def test_muon_makes_matrices_and_kernels_orthogonal_and_leaves_the_rest_to_adam() -> (
+    None
+):
+    """Oracle: the singular values of an update are alike; AdamW's update elsewhere."""
+    rng = np.random.default_rng(0)
+    shapes = {'matrix': (8, 4), 'conv': (3, 3, 2, 4), 'depthwise': (3, 3, 1, 4)}
+    layer = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    gradients = {'encoder': {**layer, 'bias': rng.standard_normal(5)}}
+    gradients = jax.tree.map(np.float32, gradients)
+    updates = {}
+    for name in ('adamw', 'muon'):
+        config = OptimConfig(
+            learning_rate=0.5, warmup_steps=0, weight_decay=0.1, optimizer=name
+        )
+        optimizer = make_optimizer(config, 10, gradients)
+        params = jax.tree.map(np.zeros_like, gradients)
+        state = optimizer.init(params)
+        updates[name] = optimizer.update(gradients, state, params)[0]['encoder']
+    for name in ('depthwise', 'bias'):
+        np.testing.assert_array_equal(updates['muon'][name], updates['adamw'][name])
+    for name in ('matrix', 'conv'):
+        update = np.asarray(updates['muon'][name])
+        values = np.linalg.svd(update.reshape(-1, 4), compute_uv=False)
+        assert values.max() < 2 * values.min()
+        assert np.sum(update * gradients['encoder'][name]) < 0
+        assert np.sqrt(np.mean(update**2)) == pytest.approx(0.5 * 0.2, rel=0.3)
