@@ -104,6 +104,15 @@ class DataConfig:
         'hardest of them are taken: those with the most probable defects, by the mean '
         'over the highest 1 % of their pixels. Needs unchanged_fraction. 1: all.',
     )
+    paint_defects: bool = _field(
+        False,
+        'Paint changes into good pairs, so that they can be learned from without a '
+        'label: half of the training crops get one to three, in the image or in the '
+        'reference, as pixels of the class of defects; a quarter gets the same paint '
+        'in both, without a label. The pairs that are evaluated during training all '
+        'get changes. For data with one class of defects, whose labels stay; without '
+        'unchanged_fraction.',
+    )
     reference_shift: int = _field(
         0,
         'Largest shift of the reference against the image along each axis, in pixels '

@@ -45,6 +45,7 @@ def evaluate(
     output_dir: str | pathlib.Path | None = None,
     num_pictures: int = 0,
     progress: bool = True,
+    painted: bool = False,
 ) -> dict[str, Any]:
     """Counts each pair of a split once, at the size of its mask.
 
@@ -63,6 +64,7 @@ def evaluate(
             None: nowhere.
         num_pictures: number of pairs whose pictures are written.
         progress: show a progress bar.
+        painted: paint changes into each pair first, always the same.
 
     Returns:
         What metrics.json holds; fractions, and None where undefined. `gmacs` is that of
@@ -91,6 +93,7 @@ def evaluate(
             split,
             batch_size,
             with_probabilities=output_dir is not None,
+            painted=painted,
         ):
             size = size or pair.mask.shape
             label = _label(pair, predictor)
@@ -114,7 +117,7 @@ def evaluate(
     histograms = sum_over_processes(histograms)
     if jax.process_index() == 0:
         directory, largest = pathlib.Path(output_dir), _largest_score(predictor)
-        pairs = _predictions(predictor, data_dir, split, batch_size)
+        pairs = _predictions(predictor, data_dir, split, batch_size, painted=painted)
         for _, pair in zip(range(num_pictures), pairs, strict=False):
             write_pictures(directory, pair, largest=largest)
         write_curves(directory, histograms, curves, largest=_end_of_curves(predictor))
@@ -232,6 +235,7 @@ def _predictions(
     batch_size: int,
     *,
     with_probabilities: bool = False,
+    painted: bool = False,
 ) -> Iterator[LabelledPair]:
     """Each pair of this process with its prediction."""
     batches = evaluation_batches(
@@ -240,6 +244,7 @@ def _predictions(
         batch_size=batch_size,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
+        painted=painted,
     )
     for batch in batches:
         maps = predictor.predict_batch(

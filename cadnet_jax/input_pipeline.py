@@ -228,11 +228,13 @@ def evaluation_batches(
     batch_size: int,
     process_index: int = 0,
     process_count: int = 1,
+    painted: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Each pair of a split once, as it is; a batch holds pairs of one size.
 
     Process p gets the pairs p, p + process_count, ...; their number of batches can
-    differ between processes.
+    differ between processes. With `painted` changes are painted into each pair,
+    always the same: see `transforms.paint_pair`.
 
     Yields:
         'image' and 'reference' uint8 [B, H, W, 3], 'mask' uint8 [B, H, W], 'id' and
@@ -246,11 +248,22 @@ def evaluation_batches(
     if batch_size < 1:
         raise ValueError(f'batch_size is {batch_size}; it must be at least 1.')
     source = _PairSource(data_dir, split)
-    dataset = grain.MapDataset.source(source)[process_index::process_count]
+    dataset = grain.MapDataset.source(source)
+    if painted:
+        dataset = dataset.seed(0).random_map(_paint)
+    dataset = dataset[process_index::process_count]
     options = grain.ReadOptions(
         num_threads=_EVALUATION_THREADS, prefetch_buffer_size=2 * _EVALUATION_THREADS
     )
     return _group_by_size(iter(dataset.to_iter_dataset(options)), batch_size)
+
+
+def _paint(example: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    pair = transforms.Pair(*(example[name] for name in _IMAGES))
+    height, width = pair.mask.shape
+    whole = slice(0, height), slice(0, width)
+    painted = transforms.paint_pair(pair, whole, rng, changed_share=1.0)
+    return example | painted._asdict()
 
 
 def _group_by_size(
@@ -453,6 +466,11 @@ def _check_training_config(config: DataConfig, process_count: int) -> None:
         raise ValueError(
             f'batch_size is {config.batch_size}; it must be a positive multiple of the '
             f'number of processes, {process_count}.'
+        )
+    if config.paint_defects and config.unchanged_fraction >= 0:
+        raise ValueError(
+            '--paint_defects: a fixed share of the crops stays unchanged. Leave out '
+            '--unchanged_fraction.'
         )
     if config.crop_size < 1:
         raise ValueError(f'crop_size is {config.crop_size}; it must be at least 1.')

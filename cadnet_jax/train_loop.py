@@ -111,7 +111,8 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
         model,
         optimizer,
         config.loss,
-        data.class_pixels,
+        # With one class of defects its balance is 1, however many pixels are painted.
+        np.maximum(data.class_pixels, int(config.data.paint_defects)).tolist(),
         seed=config.train.seed,
         ema_decay=config.optim.ema_decay,
         num_unchanged=num_unchanged(config.data) // jax.device_count(),
@@ -226,6 +227,7 @@ def _check_inputs(
     data = training_data(info, config.data.train_split)
     if share:
         data = data._replace(class_pixels=share.class_pixels)
+    _check_defects(config, data)
     has_results = kept_steps(workdir)['latest'] or any(
         workdir.glob('evaluation/*/metrics.json')
     )
@@ -237,6 +239,24 @@ def _check_inputs(
             'not the work directory of a run. Name another; --init_from starts from it.'
         )
     return data
+
+
+def _check_defects(config: Config, data: TrainingData) -> None:
+    """That there is something to learn."""
+    defects = data.class_names[1:]
+    if config.data.paint_defects and len(defects) != 1:
+        raise ValueError(
+            f'--paint_defects: {config.data.data_dir} has the classes of defects '
+            f'{", ".join(defects)}, but paint is of one class. Give all of them one '
+            'name in classes.csv and prepare the data again.'
+        )
+    if not config.data.paint_defects and not any(data.class_pixels[1:]):
+        raise ValueError(
+            f'{config.data.data_dir}: no pixel of {config.data.train_split!r} is '
+            'labeled as a defect, so that there is nothing to learn. Use the released '
+            'weights as they are (predict.py without --workdir), or paint changes into '
+            'the good pairs: train.py --paint_defects.'
+        )
 
 
 def _check_same_run(config: Config, data: TrainingData, workdir: pathlib.Path) -> None:
@@ -324,8 +344,9 @@ def _evaluate(
     )
     batch_size = config.data.eval_batch_size
     source = config.data.data_dir, config.data.eval_split
-    metrics = evaluate(predictor, *source, batch_size=batch_size)
-    batch = next(evaluation_batches(*source, batch_size=batch_size))
+    painted = config.data.paint_defects
+    metrics = evaluate(predictor, *source, batch_size=batch_size, painted=painted)
+    batch = next(evaluation_batches(*source, batch_size=batch_size, painted=painted))
     maps = predictor.predict_batch(batch['image'], batch['reference'])
     panels = [
         panel(

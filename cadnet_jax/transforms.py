@@ -12,12 +12,16 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from cadnet_jax import painting
 from cadnet_jax.config import DataConfig
 
 # ImageNet statistics in RGB order, on the scale 0 to 255 (mmsegmentation, SegFormer).
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
 IGNORED = 255  # the mask's value where nothing is known
+PAINTED = 1  # the label of a painted change
+_SMALLEST_PART = 32  # pixels; what is painted needs some room
+_MOST_CHANGES = 3  # painted in a pair
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
 _TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
 
@@ -60,6 +64,8 @@ def augment(pair: Pair, config: DataConfig, rng: np.random.Generator) -> Pair:
         with ImageNet's mean colour, the mask with 255.
     """
     window = _draw_window(pair.mask, config, rng)
+    if config.paint_defects:
+        pair = paint_pair(pair, (window.rows, window.columns), rng)
     image = _cut(pair.image, window, cv2.INTER_LINEAR)
     shifted = _shift_window(window, pair.mask.shape, config.reference_shift, rng)
     reference = _cut(pair.reference, shifted, cv2.INTER_LINEAR)
@@ -73,6 +79,64 @@ def augment(pair: Pair, config: DataConfig, rng: np.random.Generator) -> Pair:
         mask=_pad(mask, side, (IGNORED,)),
     )
     return _flip_and_turn(cropped, config, rng)
+
+
+def paint_pair(
+    pair: Pair,
+    part: tuple[slice, slice],
+    rng: np.random.Generator,
+    *,
+    changed_share: float = 0.5,
+) -> Pair:
+    """Paints changes into a part of a pair.
+
+    One to three changes are laid, each over the image or over the reference, and get
+    the label 1. In half of the other draws they are laid over both, and nothing has
+    changed: paint alone is no sign of a defect. In the rest there are none.
+
+    Args:
+        pair: of good parts; labels that it has stay. What is ignored stays ignored, and
+            so becomes a defect that is painted over in both images.
+        part: rows and columns, which are extended to 32 pixels where they are fewer. A
+            pair that is smaller is returned as it is.
+        rng: source of all random draws.
+        changed_share: probability that the pair is changed.
+    """
+    sides = _draw_sides(rng, changed_share)
+    if min(pair.mask.shape) < _SMALLEST_PART or not sides:
+        return pair
+    pair = Pair(*(array.copy() for array in pair))
+    rows, columns = map(_extend, part, pair.mask.shape)
+    mask = pair.mask[rows, columns]
+    views = [image[rows, columns] for image in (pair.image, pair.reference)]
+    for painted in sides:
+        before = [view.copy() for view in views]
+        first = painted[0]
+        paint = painting.draw_paint(before[first], rng, other=before[1 - first])
+        for side in painted:
+            views[side][:] = painting.apply(before[side], paint)
+        if len(painted) == 1:
+            mask[painting.support(before[first], views[first]) & (mask == 0)] = PAINTED
+        else:
+            mask[(views[0] != before[0]).any(axis=-1) & (mask > 0)] = IGNORED
+    return pair
+
+
+def _draw_sides(
+    rng: np.random.Generator, changed_share: float
+) -> list[tuple[int, ...]]:
+    """For each change where it is laid: 0 the image, 1 the reference."""
+    number = int(rng.integers(1, _MOST_CHANGES + 1))
+    if rng.random() < changed_share:
+        return [(int(side),) for side in rng.integers(2, size=number)]
+    return [(0, 1)] * number if rng.random() < 0.5 else []
+
+
+def _extend(part: slice, length: int) -> slice:
+    """`part` of an axis, extended within it to the smallest part."""
+    missing = max(0, _SMALLEST_PART - (part.stop - part.start))
+    start = max(0, min(part.start - missing // 2, length - _SMALLEST_PART))
+    return slice(start, max(part.stop, start + _SMALLEST_PART))
 
 
 def _draw_window(

@@ -492,6 +492,53 @@ def test_weights_for_other_classes_give_all_but_the_classifier(
     assert line in capsys.readouterr().out
 
 
+def _good_pairs(config: Config, folder: pathlib.Path, *class_names: str) -> Config:
+    """`config` with data of good pairs alone, which have no defect to learn."""
+    data_dir = prepare_tiny(folder, sizes=[(32, 32)], unchanged_every=1)
+    path = data_dir / 'metadata.json'
+    values = json.loads(path.read_text())
+    names = ['background', *class_names]
+    pixels = {name: [9000] + [0] * len(class_names) for name in values['class_pixels']}
+    path.write_text(json.dumps({'class_names': names, 'class_pixels': pixels}))
+    return _changed(config, 'data', data_dir=str(data_dir))
+
+
+def test_pairs_without_a_defect_are_refused_with_the_way_on(
+    config: Config, tmp_path: pathlib.Path
+) -> None:
+    good = _good_pairs(config, tmp_path, 'defect')
+    message = "no pixel of 'train'.*predict.py without --workdir.*--paint_defects"
+    with pytest.raises(ValueError, match=message):
+        train_loop.train(good, tmp_path / 'run')
+    several = _good_pairs(config, tmp_path / 'several', 'dent', 'scratch')
+    several = _changed(several, 'data', paint_defects=True)
+    with pytest.raises(ValueError, match=r'of defects dent, scratch.*one name'):
+        train_loop.train(several, tmp_path / 'run')
+    both = _changed(good, 'data', paint_defects=True, unchanged_fraction=0.5)
+    with pytest.raises(ValueError, match='Leave out --unchanged_fraction'):
+        train_loop.train(both, tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_good_pairs_are_learned_from_once_they_are_painted(
+    config: Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The evaluated pairs are painted too, always the same, so that weights compare."""
+    monkeypatch.setattr(train_loop, 'make_train_step', make_train_step)
+    good = _good_pairs(config, tmp_path, 'defect')
+    good = _changed(good, 'data', paint_defects=True)
+    good = _changed(good, 'train', steps=3, eval_every=1)
+    train_loop.train(good, tmp_path / 'run')
+    lines = [
+        line['evaluation']
+        for line in read_metrics(tmp_path / 'run')
+        if 'evaluation' in line
+    ]
+    assert len({line['classes']['defect']['pixels'] for line in lines}) == 1
+    assert lines[0]['classes']['defect']['pixels'] > 0
+    assert lines[0]['defect_iou'] is not None
+
+
 def test_weights_without_a_run_are_no_work_directory(
     config: Config, tmp_path: pathlib.Path
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from cadnet_jax import transforms
 from cadnet_jax.config import DataConfig
-from cadnet_jax.transforms import Pair, augment, normalize
+from cadnet_jax.transforms import Pair, augment, normalize, paint_pair
 
 GEOMETRY_ONLY: dict[str, Any] = {'photometric_probability': 0.0}
 IDENTITY: dict[str, Any] = {
@@ -297,3 +297,97 @@ def test_normalize_gives_zero_mean_and_unit_deviation_in_numpy_and_jax() -> None
 def test_normalize_uses_the_statistics_of_mmsegmentation() -> None:
     assert transforms.MEAN == (123.675, 116.28, 103.53)
     assert transforms.STD == (58.395, 57.12, 57.375)
+
+
+def good_pair(rng: np.random.Generator) -> Pair:
+    """Two pictures of one part, which differ by noise of two gray levels at most."""
+    small = rng.integers(60, 190, (12, 10, 3), np.uint8)
+    part = small.repeat(8, axis=0).repeat(8, axis=1)
+    image, reference = (
+        (part + rng.integers(-1, 2, part.shape)).astype(np.uint8) for _ in range(2)
+    )
+    return Pair(image, reference, np.zeros(part.shape[:2], np.uint8))
+
+
+def paint_many(pair: Pair, number: int = 200) -> list[Pair]:
+    rng = np.random.default_rng(0)
+    whole = slice(0, pair.mask.shape[0]), slice(0, pair.mask.shape[1])
+    return [paint_pair(pair, whole, rng) for _ in range(number)]
+
+
+def test_what_is_painted_over_one_image_is_labeled() -> None:
+    """A label stands where image and reference differ, and nowhere else."""
+    pair = good_pair(np.random.default_rng(1))
+    labeled = 0
+    for out in paint_many(pair):
+        difference = np.abs(out.image.astype(int) - out.reference).max(axis=-1)
+        assert set(np.unique(out.mask)) <= {0, 1}
+        # Support starts at six gray levels; the two pictures differ by two.
+        if out.mask.any():
+            assert (difference[out.mask == 1] >= 4).mean() > 0.9
+            labeled += 1
+    assert 80 < labeled < 120  # half of them
+
+
+def test_paint_is_in_either_image_and_no_sign_of_a_defect() -> None:
+    """Unlabeled pairs hold paint as well; labeled ones in the image or reference."""
+    pair = good_pair(np.random.default_rng(1))
+    outs = paint_many(pair)
+    painted = [
+        tuple(bool((a != b).any()) for a, b in zip(out[:2], pair[:2], strict=True))
+        for out in outs
+    ]
+    kinds = {
+        (*sides, bool(out.mask.any())) for sides, out in zip(painted, outs, strict=True)
+    }
+    assert kinds >= {
+        (True, False, True),
+        (False, True, True),
+        (True, True, False),
+        (False, False, False),
+    }
+    untouched = sum(sides == (False, False) for sides in painted)
+    assert 35 < untouched < 65  # a quarter
+
+
+def test_labels_and_ignored_pixels_stay_when_a_pair_is_painted() -> None:
+    """Until a labeled defect is painted over in both images: it is ignored then."""
+    pair = good_pair(np.random.default_rng(2))
+    pair.mask[:, :20], pair.mask[:, 60:] = 1, 255
+    pair.image[:, :20] //= 2
+    hidden = 0
+    for out in paint_many(pair):
+        assert (out.mask[:, 60:] == 255).all()
+        assert set(np.unique(out.mask[:, :20])) <= {1, 255}
+        ignored = out.mask[:, :20] == 255
+        both = (out.image != pair.image) & (out.reference != pair.reference)
+        if ignored.any():
+            assert both.any(axis=-1)[:, :20][ignored].mean() > 0.5
+            hidden += 1
+    assert hidden
+    assert (pair.mask[:, :20] == 1).all()  # the given arrays are not changed
+
+
+def test_a_painted_crop_holds_its_change() -> None:
+    """What is painted lies in the window that is cut out, in a large image too."""
+    pair = good_pair(np.random.default_rng(3))
+    large = Pair(*(np.concatenate([array] * 6) for array in pair))
+    config = DataConfig(crop_size=40, paint_defects=True, scale_min=1, scale_max=2)
+    rng = np.random.default_rng(0)
+    masks = [augment(large, config, rng).mask for _ in range(200)]
+    assert 70 < sum(mask.any() for mask in masks) < 120
+
+
+@pytest.mark.parametrize('size', [(31, 90), (40, 33)])
+def test_a_small_pair_is_painted_where_there_is_room(size: tuple[int, int]) -> None:
+    pair = Pair(*(array[: size[0], : size[1]] for array in good_pair_of(96)))
+    rng = np.random.default_rng(0)
+    part = slice(5, 9), slice(20, 30)
+    outs = [paint_pair(pair, part, rng) for _ in range(20)]
+    changed = any((out.image != pair.image).any() for out in outs)
+    assert changed == (min(size) >= 32)
+
+
+def good_pair_of(side: int) -> Pair:
+    gray = np.full((side, side, 3), 90, np.uint8)
+    return Pair(gray, gray, np.zeros((side, side), np.uint8))
