@@ -12,6 +12,7 @@ import numpy as np
 import optax
 
 from cadnet_jax.config import OptimConfig
+from cadnet_jax.models.cadnet import outside_encoder
 
 _MUON_RMS = 0.2  # of an update: that of AdamW (Liu et al.)
 _WARMUP_START = 1e-6  # of the peak rate (SegFormer's `warmup_ratio`)
@@ -79,7 +80,7 @@ def _constant_schedule(peak: float, steps: int, cooldown_steps: int) -> optax.Sc
 def make_optimizer(
     config: OptimConfig, steps: int, params: Any
 ) -> optax.GradientTransformation:
-    """AdamW or Muon for `params`, a tree with the top-level key `encoder` and others.
+    """AdamW or Muon for `params`, those of a `CADNet`.
 
     The encoder learns at the schedule's rate, all else at `decoder_rate_factor` times
     it. Weights decay; biases and the scales of norms (fewer than two axes) do not.
@@ -88,16 +89,13 @@ def make_optimizer(
         ValueError: see `learning_rate_schedule`.
     """
     decayed = jax.tree.map(lambda leaf: np.ndim(leaf) >= 2, params)
-    outside_encoder = jax.tree.map_with_path(
-        lambda path, _: path[0].key != 'encoder', params
-    )
     clip = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm > 0 else []
     return optax.chain(
         *clip,
         _direction(config, params),
         optax.add_decayed_weights(config.weight_decay, mask=decayed),
         optax.scale_by_learning_rate(learning_rate_schedule(config, steps)),
-        optax.masked(optax.scale(config.decoder_rate_factor), outside_encoder),
+        optax.masked(optax.scale(config.decoder_rate_factor), outside_encoder(params)),
     )
 
 

@@ -25,6 +25,7 @@ ORDER = (
     'models.backend',
     'models.operations',
     'models.convolutions',
+    'models.initializers',
     'models.layers',
     'models.mix_transformer',
     'models.change',

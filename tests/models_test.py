@@ -4,6 +4,7 @@ Properties of all variants are tested on a tiny one, which compiles fast.
 """
 
 import functools
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 from flax import traverse_util
 
 from cadnet_jax.config import HEADS, ModelConfig
-from cadnet_jax.models.cadnet import CADNet, Outputs, build_model
+from cadnet_jax.models import decoder
+from cadnet_jax.models.cadnet import CADNet, Outputs, build_model, outside_encoder
 from cadnet_jax.models.decoder import Decoder
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.models.mix_transformer import VARIANTS, MixTransformer, Variant
@@ -212,7 +215,7 @@ def decoder_inputs(
             if x.ndim == 1
             else rng.normal(0, x.shape[0] ** -0.5, x.shape).astype(np.float32)
         ),
-        shapes,
+        nn.meta.unbox(shapes),
     )
     return variables, features, distance
 
@@ -385,3 +388,38 @@ def test_initialisation_depends_on_the_seed_alone() -> None:
     jax.tree.map(np.testing.assert_array_equal, first, again)
     kernels = [v['params']['decoder']['fusion'] for v in (first, other)]
     assert np.any(kernels[0] != kernels[1])
+
+
+@pytest.mark.parametrize(
+    ('head', 'digest'),
+    [
+        ('cad', 'afd371cd41511e6c'),
+        ('plain', '94c2f9ab9460eefc'),
+        ('ooc', 'cbfb7d341f90dcdd'),
+        ('segformer', '94c2f9ab9460eefc'),
+    ],
+)
+def test_initial_values_are_the_same_in_every_version(head: str, digest: str) -> None:
+    """SHA-256 of names and values of seed 5, as the first release drew them."""
+    variables = initialize(build_model(ModelConfig(head=head), 3), seed=5)
+    found = hashlib.sha256()
+    for name, values in sorted(traverse_util.flatten_dict(variables, sep='/').items()):
+        found.update(name.encode() + values.tobytes())
+    assert found.hexdigest()[:16] == digest
+
+
+def test_a_layer_that_declares_no_initial_value_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decoder, 'Dense', nn.Dense)
+    model = build_model(ModelConfig(), 77)  # a number of its own: shapes are kept
+    with pytest.raises(ValueError, match='params/decoder/classifier/bias: its layer'):
+        initialize(model, seed=0)
+
+
+def test_the_parameters_outside_the_encoder_are_all_others() -> None:
+    params = parameter_shapes(build_model(ModelConfig(), 3))['params']
+    flags = outside_encoder(params)
+    jax.tree.map(lambda flag, leaf: None, flags, params)  # of one structure
+    assert set(jax.tree.leaves(flags['encoder'])) == {False}
+    assert set(jax.tree.leaves(flags['decoder'])) == {True}

@@ -1,6 +1,7 @@
 """CADNet: a shared encoder, multi-stage subtraction and a change-aware decoder."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,8 @@ from cadnet_jax.config import ModelConfig
 from cadnet_jax.models.change import distance_map
 from cadnet_jax.models.decoder import Decoder
 from cadnet_jax.models.mix_transformer import MixTransformer
+
+_ENCODER = 'encoder'  # the attribute of CADNet, and so the name of its parameters
 
 Features = tuple[jax.Array, ...]
 """Feature maps after each stage of the encoder, `[B, H_i, W_i, C_i]`."""
@@ -117,6 +120,17 @@ class CADNet(nn.Module):
             differences, distance, train=train, distance_limits=distance_limits
         )
         return Outputs(logits, distance[..., 0], differences)
+
+
+def outside_encoder(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether a parameter is not the encoder's, in a tree like `params`.
+
+    SegFormer's recipe trains these, which no pre-training provides, at a higher rate.
+    """
+    return {
+        name: jax.tree.map(lambda _, new=name != _ENCODER: new, part)
+        for name, part in params.items()
+    }
 
 
 def build_model(

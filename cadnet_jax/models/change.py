@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from cadnet_jax.models.layers import BatchNorm
+from cadnet_jax.models.layers import BatchNorm, Dense
 from cadnet_jax.models.operations import gate, mean, resized_square
 
 # Added to each difference before it is squared, as in the published code (PyTorch's
@@ -71,10 +71,10 @@ class ChannelAttention(nn.Module):
     @nn.compact
     def __call__(self, average: jax.Array, maximum: jax.Array) -> jax.Array:
         channels = average.shape[-1]
-        squeeze = nn.Dense(
+        squeeze = Dense(
             channels // self.reduction, use_bias=False, dtype=self.dtype, name='squeeze'
         )
-        excite = nn.Dense(channels, use_bias=False, dtype=self.dtype, name='excite')
+        excite = Dense(channels, use_bias=False, dtype=self.dtype, name='excite')
         pooled = jnp.stack([average, maximum])
         return nn.sigmoid(jnp.sum(excite(nn.relu(squeeze(pooled))), axis=0))
 
@@ -94,17 +94,15 @@ class CoordinateAttention(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         height, channels = x.shape[1], x.shape[-1]
         lines = jnp.concatenate([mean(x, 2), mean(x, 1)], axis=1)
-        lines = nn.Dense(channels // self.reduction, dtype=self.dtype, name='reduce')(
+        lines = Dense(channels // self.reduction, dtype=self.dtype, name='reduce')(
             lines
         )
         lines = BatchNorm(self.axis_name, dtype=self.dtype, name='norm')(
             lines, train=train
         )
         lines = nn.hard_swish(lines)
-        rows = nn.Dense(channels, dtype=self.dtype, name='gate_height')(
-            lines[:, :height]
-        )
-        columns = nn.Dense(channels, dtype=self.dtype, name='gate_width')(
+        rows = Dense(channels, dtype=self.dtype, name='gate_height')(lines[:, :height])
+        columns = Dense(channels, dtype=self.dtype, name='gate_width')(
             lines[:, height:]
         )
         return gate(x, nn.sigmoid(rows), nn.sigmoid(columns))

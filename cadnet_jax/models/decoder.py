@@ -28,10 +28,12 @@ from cadnet_jax.models.change import (
     CoordinateAttention,
     min_max_normalize,
 )
-from cadnet_jax.models.layers import BatchNorm, Projection
+from cadnet_jax.models.initializers import FAN_IN, Initializer
+from cadnet_jax.models.layers import BatchNorm, Dense, Projection
 from cadnet_jax.models.operations import maximum, multiply, resize_bilinear
 
 CHANNELS = 256
+_CLASSIFIER = Initializer('normal', 0.01)  # as published
 
 
 def _pool(maps: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -78,11 +80,8 @@ class Decoder(nn.Module):
             self._project(x, stage, train=train)
             for stage, x in enumerate(features, start=1)
         ]
-        kernel = self.param(
-            'fusion',
-            nn.initializers.lecun_normal(),
-            (len(projected) * CHANNELS, CHANNELS),
-        )
+        shape = len(projected) * CHANNELS, CHANNELS
+        kernel = self.param('fusion', FAN_IN, shape)
         if self.head == 'plain':
             x = self._fuse(projected, self._by_stage(kernel[None]))
         else:
@@ -99,7 +98,12 @@ class Decoder(nn.Module):
         x = self._norm('fusion_norm')(x, train=train)
         x = nn.relu(x)
         x = nn.Dropout(self.dropout, broadcast_dims=(1, 2))(x, deterministic=not train)
-        x = nn.Dense(self.outputs, dtype=self.dtype, name='classifier')(x)
+        x = Dense(
+            self.outputs,
+            dtype=self.dtype,
+            kernel_init=_CLASSIFIER,
+            name='classifier',
+        )(x)
         return x.astype(jnp.float32)
 
     def _norm(self, name: str) -> BatchNorm:

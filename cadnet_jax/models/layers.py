@@ -11,7 +11,15 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from cadnet_jax.models.convolutions import convolution, depthwise_convolution
+from cadnet_jax.models.initializers import FAN_IN, ONES, ZEROS, Initializer
 from cadnet_jax.models.operations import layer_norm, multiply
+
+
+class Dense(nn.Dense):
+    """Linen's, with initial values that `initialize` draws."""
+
+    kernel_init: Initializer = FAN_IN
+    bias_init: Initializer = ZEROS
 
 
 class Conv(nn.Module):
@@ -25,16 +33,14 @@ class Conv(nn.Module):
     stride: int
     pad: int = 0
     dtype: DTypeLike = jnp.float32
+    kernel_init: Initializer = FAN_IN
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         k = self.kernel_size
-        kernel = self.param(
-            'kernel',
-            nn.initializers.lecun_normal(),
-            (k, k, x.shape[-1], self.features),
-        )
-        bias = self.param('bias', nn.initializers.zeros, (self.features,))
+        shape = k, k, x.shape[-1], self.features
+        kernel = self.param('kernel', self.kernel_init, shape)
+        bias = self.param('bias', ZEROS, (self.features,))
         x = convolution(
             x.astype(self.dtype), kernel.astype(self.dtype), self.stride, self.pad
         )
@@ -49,9 +55,7 @@ class Projection(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param(
-            'kernel', nn.initializers.lecun_normal(), (x.shape[-1], self.features)
-        )
+        kernel = self.param('kernel', FAN_IN, (x.shape[-1], self.features))
         return multiply(x.astype(self.dtype), kernel[None])
 
 
@@ -63,10 +67,9 @@ class DepthwiseConv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         channels = x.shape[-1]
-        kernel = self.param(
-            'kernel', nn.initializers.lecun_normal(), (3, 3, 1, channels)
-        )
-        bias = self.param('bias', nn.initializers.zeros, (channels,))
+        # Each output has nine inputs, and each input nine outputs.
+        kernel = self.param('kernel', FAN_IN, (3, 3, 1, channels))
+        bias = self.param('bias', ZEROS, (channels,))
         x = depthwise_convolution(x.astype(self.dtype), kernel.astype(self.dtype))
         return x + bias.astype(self.dtype).reshape(1, 1, 1, -1)
 
@@ -80,8 +83,8 @@ class LayerNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (x.shape[-1],)
-        scale = self.param('scale', nn.initializers.ones, shape)
-        bias = self.param('bias', nn.initializers.zeros, shape)
+        scale = self.param('scale', ONES, shape)
+        bias = self.param('bias', ZEROS, shape)
         leading = (1,) * (x.ndim - 1)
         scale, bias = scale.reshape(*leading, -1), bias.reshape(*leading, -1)
         return layer_norm(x.astype(self.dtype), scale, bias, self.epsilon)
@@ -102,10 +105,11 @@ class BatchNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         channels = x.shape[-1]
-        scale = self.param('scale', nn.initializers.ones, (channels,))
-        bias = self.param('bias', nn.initializers.zeros, (channels,))
-        running_mean = self.variable('batch_stats', 'mean', jnp.zeros, (channels,))
-        running_var = self.variable('batch_stats', 'var', jnp.ones, (channels,))
+        shape = (channels,)
+        scale = self.param('scale', ONES, shape)
+        bias = self.param('bias', ZEROS, shape)
+        running_mean = self.variable('batch_stats', 'mean', ZEROS, None, shape)
+        running_var = self.variable('batch_stats', 'var', ONES, None, shape)
         if train:
             mean, var, count = self._statistics(x.astype(jnp.float32))
             if not self.is_initializing():
@@ -115,9 +119,10 @@ class BatchNorm(nn.Module):
         else:
             mean, var = running_mean.value, running_var.value
         factor = scale * lax.rsqrt(var + self.epsilon)
-        shape = (1,) * (x.ndim - 1) + (channels,)
+        leading = (1,) * (x.ndim - 1)
         offset = bias - mean * factor
-        return (x * factor.reshape(shape) + offset.reshape(shape)).astype(self.dtype)
+        factor, offset = (y.reshape(*leading, -1) for y in (factor, offset))
+        return (x * factor + offset).astype(self.dtype)
 
     def _statistics(self, x: jax.Array) -> tuple[jax.Array, jax.Array, int]:
         axes = tuple(range(x.ndim - 1))

@@ -12,7 +12,14 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from cadnet_jax.models.layers import Conv, DepthwiseConv, DropPath, LayerNorm
+from cadnet_jax.models.initializers import FAN_OUT, Initializer
+from cadnet_jax.models.layers import (
+    Conv,
+    Dense,
+    DepthwiseConv,
+    DropPath,
+    LayerNorm,
+)
 from cadnet_jax.models.operations import attention, gelu
 
 
@@ -36,6 +43,7 @@ REDUCTIONS = (8, 4, 2, 1)
 PATCHES = (7, 3, 3, 3)
 STRIDES = (4, 2, 2, 2)
 MLP_RATIO = 4
+_ATTENTION = Initializer('truncated', 0.02)  # as published
 # The first stage's keys need one whole patch of 8x8 tokens of stride 4.
 SMALLEST_SIDE = 32
 
@@ -54,11 +62,18 @@ class Attention(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         batch, height, width, channels = x.shape
-        dense = functools.partial(nn.Dense, dtype=self.dtype)
+        dense = functools.partial(Dense, dtype=self.dtype, kernel_init=_ATTENTION)
         reduced = x
         if self.reduction > 1:
             r = self.reduction
-            reduced = Conv(channels, r, r, dtype=self.dtype, name='reduction')(x)
+            reduced = Conv(
+                channels,
+                r,
+                r,
+                dtype=self.dtype,
+                kernel_init=FAN_OUT,
+                name='reduction',
+            )(x)
             reduced = LayerNorm(dtype=self.dtype, name='reduction_norm')(reduced)
         size = channels // self.heads
         query = dense(channels, name='query')(x)
@@ -78,7 +93,7 @@ class MixMLP(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         channels = x.shape[-1]
-        dense = functools.partial(nn.Dense, dtype=self.dtype)
+        dense = functools.partial(Dense, dtype=self.dtype, kernel_init=FAN_OUT)
         x = dense(MLP_RATIO * channels, name='expand')(x)
         x = DepthwiseConv(dtype=self.dtype, name='depthwise')(x)
         x = gelu(x)
@@ -118,6 +133,7 @@ class PatchEmbedding(nn.Module):
             self.stride,
             pad=self.patch // 2,
             dtype=self.dtype,
+            kernel_init=FAN_OUT,
             name='projection',
         )(x)
         return LayerNorm(dtype=self.dtype, name='norm')(x)
