@@ -65,6 +65,7 @@ def augment(pair: Pair, config: DataConfig, rng: np.random.Generator) -> Pair:
     """
     window = _draw_window(pair.mask, config, rng)
     if config.paint_defects:
+        pair, window = _surroundings(pair, window, config.reference_shift)
         pair = paint_pair(pair, (window.rows, window.columns), rng)
     image = _cut(pair.image, window, cv2.INTER_LINEAR)
     shifted = _shift_window(window, pair.mask.shape, config.reference_shift, rng)
@@ -130,6 +131,24 @@ def _draw_sides(
     if rng.random() < changed_share:
         return [(int(side),) for side in rng.integers(2, size=number)]
     return [(0, 1)] * number if rng.random() < 0.5 else []
+
+
+def _surroundings(pair: Pair, window: _Window, shift: int) -> tuple[Pair, _Window]:
+    """The part of a pair that a window needs, and the window in it.
+
+    Painting copies what it is given, which of a whole large image takes long.
+    """
+    margin = max(shift, _SMALLEST_PART)
+    inside, around = [], []
+    for part, length in zip(
+        (window.rows, window.columns), pair.mask.shape, strict=True
+    ):
+        start = max(0, part.start - margin)
+        around.append(slice(start, min(part.stop + margin, length)))
+        inside.append(slice(part.start - start, part.stop - start))
+    rows, columns = around
+    cut = Pair(*(array[rows, columns] for array in pair))
+    return cut, window._replace(rows=inside[0], columns=inside[1])
 
 
 def _extend(part: slice, length: int) -> slice:

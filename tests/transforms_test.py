@@ -378,6 +378,29 @@ def test_a_painted_crop_holds_its_change() -> None:
     assert 70 < sum(mask.any() for mask in masks) < 120
 
 
+def test_paint_leaves_the_geometry_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With paint that shows nothing a crop is the one that is cut without painting."""
+    monkeypatch.setattr(
+        transforms,
+        'paint_pair',
+        lambda pair, part, rng: Pair(*(x.copy() for x in pair)),
+    )
+    pair = coordinate_pair(211, 199)
+    for seed in range(40):
+        crops = [
+            augment(
+                pair,
+                DataConfig(crop_size=53, paint_defects=painted, reference_shift=40),
+                np.random.default_rng(seed),
+            )
+            for painted in (False, True)
+        ]
+        for values, others in zip(*crops, strict=True):
+            np.testing.assert_array_equal(values, others)
+
+
 @pytest.mark.parametrize('size', [(31, 90), (40, 33)])
 def test_a_small_pair_is_painted_where_there_is_room(size: tuple[int, int]) -> None:
     pair = Pair(*(array[: size[0], : size[1]] for array in good_pair_of(96)))
