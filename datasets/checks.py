@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadnet_jax.datasets.encoding import IGNORED
+from cadnet_jax.registration import estimate_shift
 
 _EQUAL = 8  # grey levels: no more than the noise of a good JPEG file
 _EQUAL_SHARE = 0.95  # of a labelled region's pixels
 _LARGE = 48  # grey levels
 _LARGE_AREA = 25  # pixels
 _MARGIN = 11  # pixels; half of it around a label may differ: masks are drawn by hand
-_IMPROVEMENT = 0.7  # of the mean difference that is left when a shift is undone
-_LARGEST_SIDE = 1024  # of the part, from the centre, in which a shift is looked for
 _THUMBNAIL = 192  # pixels a side
 _PICTURES = 6  # of the worst pairs of each kind
 
@@ -154,8 +153,9 @@ def examine(pair: LabelledPair) -> Examined:
     findings = []
     if np.array_equal(pair.image, pair.reference):
         findings.append(_finding(pair, 'same_image', 'the same as its reference'))
-    elif shift := find_shift(pair.image, pair.reference):
-        text = f'off its reference by x = {shift[0]}, y = {shift[1]} pixels'
+    elif shift := estimate_shift(pair.image, pair.reference):
+        dy, dx = map(round, shift)
+        text = f'off its reference by x = {dx}, y = {dy} pixels'
         findings.append(_finding(pair, 'misaligned', text, float(np.hypot(*shift))))
     findings += _label_faults(pair)
     thumbnail = _thumbnail(pair) if findings else b''
@@ -196,38 +196,6 @@ def summarise(pairs: Iterable[Examined]) -> Report:
         for kind, heap in worst.items()
     }
     return Report(dict(num_pairs), findings, pictures)
-
-
-def find_shift(image: np.ndarray, reference: np.ndarray) -> tuple[int, int] | None:
-    """How far `image` lies right of and below `reference`, in pixels.
-
-    Both are [H, W, 3]. None where it is less than half a pixel, or where undoing it
-    does not bring the two much closer: periodic and plain pictures have no one shift.
-    """
-    grey = [
-        cv2.cvtColor(_centre(pixels), cv2.COLOR_RGB2GRAY).astype(np.float32)
-        for pixels in (reference, image)
-    ]
-    height, width = grey[0].shape
-    if min(height, width) < 8 or not (grey[0].std() and grey[1].std()):
-        return None
-    window = cv2.createHanningWindow((width, height), cv2.CV_32F)
-    # Copies, since OpenCV multiplies what it is given by the window.
-    (dx, dy), _ = cv2.phaseCorrelate(grey[0].copy(), grey[1].copy(), window)
-    if not np.isfinite((dx, dy)).all():
-        return None
-    x, y = round(dx), round(dy)
-    if (x, y) == (0, 0) or abs(x) >= width // 2 or abs(y) >= height // 2:
-        return None
-    rows, columns = _overlap(y, height), _overlap(x, width)
-    moved = [grey[0][rows[0], columns[0]], grey[1][rows[1], columns[1]]]
-    here = [pixels[rows[1], columns[1]] for pixels in grey]
-    if (
-        np.abs(moved[0] - moved[1]).mean()
-        > _IMPROVEMENT * np.abs(here[0] - here[1]).mean()
-    ):
-        return None
-    return x, y
 
 
 def _label_faults(pair: LabelledPair) -> list[Finding]:
@@ -311,19 +279,6 @@ def _finding(
 def _digest(image: NDArray[np.uint8]) -> bytes:
     shape = str(image.shape).encode()
     return hashlib.blake2b(image.tobytes(), digest_size=16, key=shape).digest()
-
-
-def _centre(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    top, left = (max(0, (side - _LARGEST_SIDE) // 2) for side in pixels.shape[:2])
-    return pixels[top : top + _LARGEST_SIDE, left : left + _LARGEST_SIDE]
-
-
-def _overlap(shift: int, side: int) -> tuple[slice, slice]:
-    """Which parts of reference and image show the same, along one axis."""
-    return (
-        slice(max(0, -shift), side - max(0, shift)),
-        slice(max(0, shift), side - max(0, -shift)),
-    )
 
 
 def _thumbnail(pair: LabelledPair) -> bytes:

@@ -3,9 +3,7 @@
 import io
 from typing import Any
 
-import cv2
 import numpy as np
-import pytest
 from PIL import Image
 
 from cadnet_jax.datasets import checks
@@ -82,30 +80,6 @@ def test_a_large_label_does_not_make_the_rest_differ() -> None:
 
 def test_nothing_is_said_about_the_labels_of_an_unlabelled_pair() -> None:
     assert not kinds(labelled(mask=np.full(SIZE, checks.IGNORED, np.uint8)))
-
-
-@pytest.mark.parametrize('shift', [(1, 0), (0, -2), (-3, 4), (7, 5)])
-def test_a_shift_is_estimated(shift: tuple[int, int]) -> None:
-    scene = tiny_reference(3, (160, 200))
-    scene += np.random.default_rng(1).integers(0, 30, scene.shape, np.uint8)
-    scene = cv2.GaussianBlur(scene, (5, 5), 0)
-    x, y = shift
-    reference = scene[20:140, 20:180]
-    image = scene[20 - y : 140 - y, 20 - x : 180 - x]
-    assert checks.find_shift(image, reference) == shift
-    assert checks.find_shift(reference, reference) is None
-
-
-def test_pictures_without_one_shift_have_none() -> None:
-    """Plain ones, and unrelated ones, of which no shift explains the other."""
-    plain = np.full((64, 64, 3), 9, np.uint8)
-    assert checks.find_shift(plain, plain) is None
-    corner = plain.copy()
-    corner[0, 0] = 255
-    assert checks.find_shift(plain * corner, corner) is None
-    noise = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), np.uint8)
-    assert checks.find_shift(*noise) is None
-    assert checks.find_shift(plain[:1, :1], plain[:1, :1]) is None
 
 
 def test_sizes_are_compared_before_anything_else() -> None:

@@ -19,6 +19,7 @@ ORDER = (
     'image_files',
     'stop_signal',
     'painting',
+    'registration',
     'transforms',
     'sampling',
     'input_pipeline',
@@ -64,9 +65,9 @@ ORDER = (
     'workloads_torch',
     'workloads',
 )
-# What builders share with the library: how a bad image file is reported, and how
-# changes are painted.
-OPEN_TO_BUILDERS = {'image_files', 'painting'}
+# What builders share with the library: how a bad image file is reported, how changes
+# are painted, and how a shift is estimated.
+OPEN_TO_BUILDERS = {'image_files', 'painting', 'registration'}
 MAX_SCRIPT_LINES = 70
 
 
