@@ -1,0 +1,65 @@
+"""Measures weights on sets they were not trained on, beside plain differencing.
+
+python experiments/measure_weights.py --workdir=WORKDIR --choose=held_out \
+    --data=held_out=prepared/synthetic_pairs/1.0.0:val \
+    --data=boards=prepared/deep_pcb/2.0.0:test --output=weights.json
+"""
+
+import pathlib
+
+from absl import flags
+
+from cadnet_jax import cli
+
+_WORKDIR = flags.DEFINE_string(
+    'workdir', 'released', 'Work directory of a run; released: the released weights.'
+)
+_STEP = flags.DEFINE_string(
+    'step', 'best', "Checkpoint: 'best', 'latest', or a number of training steps."
+)
+_DATA = flags.DEFINE_multi_string(
+    'data', None, 'A prepared set as NAME=DIR:SPLIT; give it once for each set.'
+)
+_CHOOSE = flags.DEFINE_list(
+    'choose', None, 'Names of the sets that choose the thresholds.'
+)
+_LIMIT = flags.DEFINE_integer('limit', 0, 'Pairs of each set; 0: all.', lower_bound=0)
+_REFERENCE = flags.DEFINE_enum(
+    'reference',
+    'as_is',
+    ['as_is', 'other', 'self', 'gray'],
+    "What the image is compared with: its reference, another pair's, itself, gray.",
+)
+_NUISANCE = flags.DEFINE_string(
+    'nuisance',
+    '',
+    'Disturbance of the image alone: brightness (+25), gain (0.8), shift (2 pixels), '
+    'turn (0.5 degrees), blur (1.2 pixels), noise (8 levels), pku (all, drawn).',
+)
+_TILE_SIZE = flags.DEFINE_integer(
+    'tile_size', None, 'Side of the tiles, in pixels.', lower_bound=32
+)
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of what is drawn in the nuisance.')
+_OUTPUT = flags.DEFINE_string('output', 'weights.json', 'JSON file with all scores.')
+flags.mark_flags_as_required(['data', 'choose'])
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    from cadnet_jax import image_files, measuring, predict  # slow to import
+
+    data_sets = [measuring.parse_data_set(text) for text in _DATA.value]
+    options = measuring.Options(
+        _LIMIT.value, _REFERENCE.value, _NUISANCE.value, _SEED.value
+    )
+    predictor = predict.load_predictor(
+        _WORKDIR.value, _STEP.value, tile_size=_TILE_SIZE.value
+    )
+    report = measuring.measure(predictor, data_sets, _CHOOSE.value, options)
+    report['step'] = predictor.step
+    image_files.write_json(pathlib.Path(_OUTPUT.value), report)
+    print(f'{measuring.format_table(report)}\nWritten: {_OUTPUT.value}')
+
+
+if __name__ == '__main__':
+    cli.run(main)
