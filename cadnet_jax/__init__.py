@@ -11,7 +11,8 @@ starts no JAX: command lines show their help, and complain, at once.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cadnet_jax.predict import Prediction, load_predictor
+    from cadnet_jax.decision import Prediction
+    from cadnet_jax.predict import load_predictor
 
 __version__ = '0.1.0'
 __all__ = ['Prediction', '__version__', 'load_predictor']

@@ -13,7 +13,8 @@ class Defect(NamedTuple):
     Attributes:
         class_name: its class.
         class_id: the same, as in the mask.
-        score: mean over its pixels of the confidence in their class.
+        score: mean over its pixels of the score of its class.
+        defect_score: mean over its pixels of the score of any defect.
         box: (x_min, y_min, x_max, y_max) in pixels, the maxima exclusive.
         area: pixels.
         centroid: (x, y), mean of its pixel indices.
@@ -22,29 +23,34 @@ class Defect(NamedTuple):
     class_name: str
     class_id: int
     score: float
+    defect_score: float
     box: tuple[int, int, int, int]
     area: int
     centroid: tuple[float, float]
 
 
 def find_defects(
-    mask: np.ndarray, confidence: np.ndarray, class_names: Sequence[str]
+    mask: np.ndarray,
+    class_score: np.ndarray,
+    defect_score: np.ndarray,
+    class_names: Sequence[str],
 ) -> tuple[Defect, ...]:
     """Lists the 8-connected regions of each class, from top to bottom.
 
     Args:
         mask: uint8 [H, W], predicted classes; 0 is the background.
-        confidence: float32 [H, W], in the predicted class of each pixel.
+        class_score: float32 [H, W], score of the predicted class of each pixel.
+        defect_score: float32 [H, W], score of any defect.
         class_names: name of each class.
     """
     labels = skimage.measure.label(mask, background=0, connectivity=2)
-    return tuple(
-        _defect(region, mask, class_names)
-        for region in skimage.measure.regionprops(labels, intensity_image=confidence)
-    )
+    regions = skimage.measure.regionprops(labels, intensity_image=class_score)
+    return tuple(_defect(region, mask, defect_score, class_names) for region in regions)
 
 
-def _defect(region: Any, mask: np.ndarray, class_names: Sequence[str]) -> Defect:
+def _defect(
+    region: Any, mask: np.ndarray, defect_score: np.ndarray, class_names: Sequence[str]
+) -> Defect:
     y_min, x_min, y_max, x_max = region.bbox
     y, x = region.centroid
     class_id = int(mask[tuple(region.coords[0])])
@@ -52,6 +58,7 @@ def _defect(region: Any, mask: np.ndarray, class_names: Sequence[str]) -> Defect
         class_name=class_names[class_id],
         class_id=class_id,
         score=float(region.intensity_mean),
+        defect_score=float(defect_score[region.slice][region.image].mean()),
         box=(int(x_min), int(y_min), int(x_max), int(y_max)),
         area=int(region.area),
         centroid=(float(x), float(y)),

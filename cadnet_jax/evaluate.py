@@ -29,7 +29,12 @@ from cadnet_jax.metrics import (
 )
 from cadnet_jax.models.complexity import count_parameters, gmacs
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
-from cadnet_jax.predict import OUT_OF_CLASS_NAMES, Predictor, default_tile_size
+from cadnet_jax.predict import (
+    OUT_OF_CLASS_NAMES,
+    Predictor,
+    default_rule,
+    default_tile_size,
+)
 from cadnet_jax.released import is_released
 from cadnet_jax.transforms import IGNORED
 
@@ -78,7 +83,8 @@ def evaluate(
     info = read_info(data_dir)
     _check_classes(predictor, info, data_dir)
     counts = no_counts(len(predictor.class_names))
-    curves = curve_names(predictor.class_names, has_classes=predictor.threshold is None)
+    has_classes = default_rule(predictor.config).threshold is None
+    curves = curve_names(predictor.class_names, has_classes=has_classes)
     histograms = no_histograms(len(curves))
     size: tuple[int, ...] | None = None
     with tqdm(
@@ -108,6 +114,8 @@ def evaluate(
         'split': split,
         'step': predictor.step,
         'tile_size': predictor.tile_size,
+        'threshold': predictor.rule.threshold,
+        'min_area': predictor.rule.min_area,
         **summarize(sum_over_processes(counts), predictor.class_names),
         'parameters': count_parameters(predictor.variables),
         'gmacs': _gmacs(predictor, size) if size else None,
@@ -130,8 +138,10 @@ def output_directory(
 ) -> pathlib.Path:
     """Where an evaluation is kept: WORKDIR/evaluation/DATASET-SPLIT-STEP.
 
-    With tiles of another size than the default, DATASET-SPLIT-STEP-tileSIZE. Of the
-    released weights, evaluation/released-DATASET-SPLIT-STEP in the current directory.
+    With tiles of another size than the default, DATASET-SPLIT-STEP-tileSIZE; with
+    another threshold or smallest area, -thresholdSCORE and -areaPIXELS.
+    Of the released weights, evaluation/released-DATASET-SPLIT-STEP in the current
+    directory.
     The name suits every file system and shell: for 'test[:25%]' it has
     test-first-25-percent.
     """
@@ -139,6 +149,10 @@ def output_directory(
     name = re.sub(r'[^\w.-]+', '-', name, flags=re.ASCII)
     if predictor.tile_size != default_tile_size(predictor.config):
         name += f'-tile{predictor.tile_size}'
+    if predictor.rule.threshold != default_rule(predictor.config).threshold:
+        name += f'-threshold{predictor.rule.threshold:g}'
+    if predictor.rule.min_area > 1:
+        name += f'-area{predictor.rule.min_area}'
     if is_released(predictor.workdir):
         return pathlib.Path('evaluation') / f'{predictor.workdir}-{name}'
     return pathlib.Path(predictor.workdir) / 'evaluation' / name
@@ -267,12 +281,14 @@ def _predictions(
 
 def _largest_score(predictor: Predictor) -> float:
     """A probability's; for head 'ooc' as far above the threshold as 0 is below it."""
-    return 1.0 if predictor.threshold is None else 2 * predictor.threshold
+    threshold = default_rule(predictor.config).threshold
+    return 1.0 if threshold is None else 2 * threshold
 
 
 def _end_of_curves(predictor: Predictor) -> float:
     """For head 'ooc' further up, as many change scores of defects are higher."""
-    return 1.0 if predictor.threshold is None else 4 * predictor.threshold
+    threshold = default_rule(predictor.config).threshold
+    return 1.0 if threshold is None else 4 * threshold
 
 
 def _label(pair: LabelledPair, predictor: Predictor) -> np.ndarray:

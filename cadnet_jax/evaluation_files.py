@@ -38,9 +38,9 @@ class LabelledPair(NamedTuple):
         reference: uint8 [H, W, 3].
         mask: uint8 [H, W], labels.
         prediction: uint8 [H, W], predicted classes.
-        score: float32 [H, W], see `pixel_maps.PixelMaps`.
+        score: float32 [H, W], see `decision.PixelScores`.
         distance: DistMap, float32 [H, W], or None.
-        probabilities: float32 [H, W, K], see `pixel_maps.PixelMaps`, or None.
+        probabilities: float32 [H, W, K], see `decision.PixelScores`, or None.
     """
 
     id: str

@@ -1,54 +1,39 @@
-"""The network's answer for each pixel of a batch, in the terms of an inspection."""
+"""The network's scores of each pixel of a batch; `decision` makes classes of them."""
 
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from cadnet_jax.decision import PixelScores
 from cadnet_jax.models.cadnet import Features
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
 from cadnet_jax.models.operations import resize_bilinear
 from cadnet_jax.transforms import normalize
 
 
-class PixelMaps(NamedTuple):
-    """What is predicted of each pixel of a batch.
-
-    Attributes:
-        mask: uint8 [B, H, W], classes.
-        score: float32 [B, H, W]: 1 - P(background); for head 'ooc' the change score.
-        distance: DistMap, float32 [B, H, W]; None for head 'segformer'.
-        confidence: float32 [B, H, W]: probability of the predicted class; for head
-            'ooc' the change score.
-        probabilities: float32 [B, H, W, K]: probability of each class, the largest of
-            which is the mask's; for head 'ooc' the change score, [B, H, W, 1]. None
-            where they were not asked for.
-    """
-
-    mask: Any
-    score: Any
-    distance: Any | None
-    confidence: Any
-    probabilities: Any | None = None
-
-
-def empty_maps(
-    shape: tuple[int, int, int], *, with_distance: bool, num_probabilities: int
-) -> PixelMaps:
-    """Maps of `shape` = (B, H, W) that are still to be filled.
+def empty_scores(
+    shape: tuple[int, int, int],
+    *,
+    has_classes: bool,
+    with_distance: bool,
+    num_probabilities: int,
+) -> PixelScores:
+    """Scores of `shape` = (B, H, W) that are still to be filled.
 
     `num_probabilities` is the last axis of the probabilities; 0: there are none.
     """
-    return PixelMaps(
-        mask=np.empty(shape, np.uint8),
+    return PixelScores(
         score=np.empty(shape, np.float32),
+        defect_class=np.empty(shape, np.uint8),
+        class_score=np.empty(shape, np.float32),
+        likeliest=np.empty(shape, np.uint8) if has_classes else None,
         distance=np.empty(shape, np.float32) if with_distance else None,
-        confidence=np.empty(shape, np.float32),
         probabilities=(
             np.empty((*shape, num_probabilities), np.float32)
             if num_probabilities
@@ -64,10 +49,10 @@ def predict_pixels(
     references: np.ndarray | Features,
     *,
     limits: np.ndarray | None = None,
-    threshold: float | None = None,
+    has_classes: bool = True,
     defect_weight: float = 1.0,
     with_probabilities: bool = False,
-) -> PixelMaps:
+) -> PixelScores:
     """Runs the network on whole images.
 
     Args:
@@ -78,8 +63,7 @@ def predict_pixels(
             all the images are then compared with.
         limits: [B, 2], smallest and largest DistMap of the images of which these are
             tiles (head 'ooc').
-        threshold: change score above which a pixel is a defect (head 'ooc'); None: the
-            network gives the logits of classes.
+        has_classes: the network gives the logits of classes, not a change score.
         defect_weight: what the odds of a defect are divided by. The cross entropy that
             counts a defect pixel so often makes them so many times too high.
         with_probabilities: return those of all classes, too.
@@ -90,19 +74,19 @@ def predict_pixels(
     _, height, width, _ = images.shape
     if not isinstance(references, tuple):
         references = _enlarge(references)
-    maps = _forward(
+    scores = _forward(
         model,
         variables,
         _enlarge(images),
         references,
         limits,
-        threshold=threshold,
-        defect_weight=defect_weight,
+        np.float32(math.log(defect_weight)),
+        has_classes=has_classes,
     )
     if not with_probabilities:
-        maps = maps._replace(probabilities=None)
-    return PixelMaps(
-        *(None if x is None else np.asarray(x)[:, :height, :width] for x in maps)
+        scores = scores._replace(probabilities=None)
+    return PixelScores(
+        *(None if x is None else np.asarray(x)[:, :height, :width] for x in scores)
     )
 
 
@@ -128,39 +112,43 @@ def encode_reference(
     return features
 
 
-@functools.partial(jax.jit, static_argnames=('model', 'threshold', 'defect_weight'))
+@functools.partial(jax.jit, static_argnames=('model', 'has_classes'))
 def _forward(
     model: nn.Module,
     variables: Mapping[str, Any],
     images: jax.Array,
     references: jax.Array | Features,
     limits: jax.Array | None,
+    log_defect_weight: jax.Array,
     *,
-    threshold: float | None,
-    defect_weight: float,
-) -> PixelMaps:
+    has_classes: bool,
+) -> PixelScores:
     outputs = _compare(model, variables, images, references, limits)
     size = (images.shape[1], images.shape[2])
     logits = resize_bilinear(outputs.logits, size)
     distance = None
     if outputs.distance is not None:
         distance = resize_bilinear(outputs.distance[..., None], size)[..., 0]
-    if threshold is not None:
+    if not has_classes:
         change = logits[..., 0]
-        return PixelMaps(
-            mask=(change > threshold).astype(jnp.uint8),
+        return PixelScores(
             score=change,
+            defect_class=jnp.ones_like(change, jnp.uint8),
+            class_score=change,
+            likeliest=None,
             distance=distance,
-            confidence=change,
             probabilities=change[..., None],
         )
-    logits = logits.at[..., 0].add(math.log(defect_weight))
-    probabilities = nn.softmax(logits)
-    return PixelMaps(
-        mask=jnp.argmax(probabilities, axis=-1).astype(jnp.uint8),
-        score=1 - probabilities[..., 0],
+    probabilities = nn.softmax(logits.at[..., 0].add(log_defect_weight))
+    background, of_defects = probabilities[..., 0], probabilities[..., 1:]
+    defect_class = (1 + jnp.argmax(of_defects, axis=-1)).astype(jnp.uint8)
+    class_score = jnp.max(of_defects, axis=-1)
+    return PixelScores(
+        score=1 - background,
+        defect_class=defect_class,
+        class_score=class_score,
+        likeliest=jnp.where(class_score > background, defect_class, 0),
         distance=distance,
-        confidence=jnp.max(probabilities, axis=-1),
         probabilities=probabilities,
     )
 

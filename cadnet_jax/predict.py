@@ -22,12 +22,11 @@ from cadnet_jax import config as config_lib
 from cadnet_jax import released
 from cadnet_jax.checkpoint import Step, load_variables, read_dataset_info
 from cadnet_jax.config import Config
-from cadnet_jax.defects import Defect, find_defects
+from cadnet_jax.decision import PixelScores, Prediction, Rule, decide, predict_pair
 from cadnet_jax.models.cadnet import Features, build_model
 from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.pixel_maps import (
-    PixelMaps,
-    empty_maps,
+    empty_scores,
     encode_reference,
     predict_distance,
     predict_pixels,
@@ -39,13 +38,31 @@ OUT_OF_CLASS_NAMES = ('background', 'defect')
 _LARGEST_TILE = 768  # pixels
 
 
-class Prediction(NamedTuple):
-    """What is predicted of a pair: see `PixelMaps`, without the batch, and `Defect`."""
+class PixelMaps(NamedTuple):
+    """What is predicted of each pixel of a batch.
+
+    Attributes:
+        mask: uint8 [B, H, W], classes.
+        scores: what the mask follows from.
+    """
 
     mask: np.ndarray
-    score: np.ndarray
-    distance: np.ndarray | None
-    defects: tuple[Defect, ...]
+    scores: PixelScores
+
+    @property
+    def score(self) -> np.ndarray:
+        """Score of any defect, float32 [B, H, W]."""
+        return self.scores.score
+
+    @property
+    def distance(self) -> np.ndarray | None:
+        """DistMap, float32 [B, H, W]."""
+        return self.scores.distance
+
+    @property
+    def probabilities(self) -> np.ndarray | None:
+        """See `PixelScores`."""
+        return self.scores.probabilities
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,6 +80,7 @@ class Predictor:
             attention is global, so that the network does best at the size of the crops
             that it was trained on.
         tile_margin: pixels along the borders of a tile that are not used.
+        rule: what is taken for a defect.
     """
 
     config: Config
@@ -73,12 +91,18 @@ class Predictor:
     step: int
     tile_size: int
     tile_margin: int
+    rule: Rule
 
     def __post_init__(self) -> None:
         if self.tile_margin < 0 or self.tile_size <= 2 * self.tile_margin:
             raise ValueError(
                 f'tile_size is {self.tile_size} and tile_margin {self.tile_margin}: '
                 'a tile must be larger than its two margins.'
+            )
+        if self._has_classes and (self.rule.threshold or 0) >= 1:
+            raise ValueError(
+                f'threshold is {self.rule.threshold}; it must be in [0, 1): no '
+                'probability is higher.'
             )
 
     def __call__(self, image: np.ndarray, reference: np.ndarray) -> Prediction:
@@ -93,7 +117,7 @@ class Predictor:
         """
         images = _check_image('image', image)[None]
         references = _check_image('reference', reference)[None]
-        return _with_defects(self.predict_batch(images, references), self.class_names)
+        return self._predict_first(self.predict_batch(images, references).scores)
 
     def predict_batch(
         self,
@@ -115,7 +139,7 @@ class Predictor:
                 pixel and class more.
 
         Returns:
-            NumPy arrays.
+            NumPy arrays. `decision.decide` makes other masks of their scores.
 
         Raises:
             ValueError: the arrays are not of that kind, or their shapes differ.
@@ -167,26 +191,34 @@ class Predictor:
         limits = None
         if self.config.model.head == 'ooc' and len(places) > 1:
             limits = self._distance_limits(images, references)
-        num_probabilities = 1 if self.threshold is not None else len(self.class_names)
-        maps = empty_maps(
+        num_probabilities = len(self.class_names) if self._has_classes else 1
+        scores = empty_scores(
             images.shape[:3],
+            has_classes=self._has_classes,
             with_distance=self.config.model.head != 'segformer',
             num_probabilities=num_probabilities if with_probabilities else 0,
         )
         for tile, reference in zip(places, references, strict=True):
             source, target, core = ((slice(None), *part) for part in tile)
             part = self._predict(images[source], reference, limits, with_probabilities)
-            for whole, values in zip(maps, part, strict=True):
+            for whole, values in zip(scores, part, strict=True):
                 if whole is not None:
                     whole[target] = values[core]
-        return maps
+        return PixelMaps(decide(scores, self.rule), scores)
+
+    def _predict_first(self, scores: PixelScores) -> Prediction:
+        """The first pair of a batch."""
+        first = PixelScores(*(None if x is None else x[0] for x in scores))
+        return predict_pair(first, self.class_names, self.rule)
 
     @property
     def threshold(self) -> float | None:
-        """Change score above which a pixel is a defect; None: there are classes."""
-        if self.config.model.head != 'ooc':
-            return None
-        return (self.config.loss.tau_ok + self.config.loss.tau_ng) / 2
+        """See `Rule`."""
+        return self.rule.threshold
+
+    @property
+    def _has_classes(self) -> bool:
+        return default_rule(self.config).threshold is None
 
     @functools.cached_property
     def _placed_variables(self) -> Mapping[str, Any]:
@@ -203,14 +235,14 @@ class Predictor:
         references: np.ndarray | Features,
         limits: np.ndarray | None,
         with_probabilities: bool,
-    ) -> PixelMaps:
+    ) -> PixelScores:
         return predict_pixels(
             self.model,
             self._placed_variables,
             images,
             references,
             limits=limits,
-            threshold=self.threshold,
+            has_classes=self._has_classes,
             defect_weight=self.config.loss.defect_weight / self.config.loss.defect_odds,
             with_probabilities=with_probabilities,
         )
@@ -267,7 +299,7 @@ class ReferencePredictor:
             ValueError: it is not of that kind or size.
         """
         maps = self.predict_batch(_check_image('image', image)[None])
-        return _with_defects(maps, self.predictor.class_names)
+        return self.predictor._predict_first(maps.scores)
 
     def predict_batch(
         self, images: np.ndarray, *, with_probabilities: bool = False
@@ -291,6 +323,13 @@ def default_tile_size(config: Config) -> int:
     return min(config.data.crop_size, _LARGEST_TILE)
 
 
+def default_rule(config: Config) -> Rule:
+    """The most probable class; of change scores, those above the middle of the taus."""
+    if config.model.head != 'ooc':
+        return Rule()
+    return Rule(threshold=(config.loss.tau_ok + config.loss.tau_ng) / 2)
+
+
 def make_predictor(
     config: Config,
     class_names: tuple[str, ...],
@@ -299,10 +338,12 @@ def make_predictor(
     workdir: str | os.PathLike[str],
     step: int,
     tile_size: int | None = None,
+    threshold: float | None = None,
+    min_area: int = 1,
 ) -> Predictor:
     """A predictor of the given weights, trained on data with `class_names`.
 
-    See `load_predictor` for `tile_size`.
+    See `load_predictor` for `tile_size`, `threshold` and `min_area`.
     """
     out_of_class = config.model.head == 'ooc'
     if tile_size is None:
@@ -316,6 +357,9 @@ def make_predictor(
         step=step,
         tile_size=tile_size,
         tile_margin=tile_size // 8,
+        rule=Rule(
+            default_rule(config).threshold if threshold is None else threshold, min_area
+        ),
     )
 
 
@@ -324,6 +368,8 @@ def load_predictor(
     step: Step | str = 'best',
     *,
     tile_size: int | None = None,
+    threshold: float | None = None,
+    min_area: int = 1,
 ) -> Predictor:
     """Restores the network of a training run, or the one that was released.
 
@@ -334,12 +380,16 @@ def load_predictor(
         tile_size: images with a longer side, in pixels, are predicted in overlapping
             tiles; the outer eighth of a tile is not used. Default: the size of the
             training crops, 768 at most.
+        threshold: score of any defect above which a pixel is one. Default: a pixel has
+            its most probable class; for head 'ooc' the middle of tau_ok and tau_ng.
+        min_area: pixels of the smallest defect; smaller ones are left out.
 
     Raises:
         FileNotFoundError: it is no work directory, or has no such checkpoint; or no
             weights come with this package.
         ValueError: the checkpoint does not fit the configuration or the classes, the
-            released weights are damaged, or the tiles are too small.
+            released weights are damaged, the tiles are too small, or `threshold` or
+            `min_area` is out of its range.
     """
     config, class_names = _read_settings(workdir)
     if isinstance(step, str) and step.isdigit():
@@ -353,6 +403,8 @@ def load_predictor(
         workdir=workdir,
         step=number,
         tile_size=tile_size,
+        threshold=threshold,
+        min_area=min_area,
     )
 
 
@@ -428,13 +480,3 @@ def _check_sizes(images: np.ndarray, reference: tuple[int, ...]) -> None:
             f'{list(reference[1:3])} pixels [H, W]; a pair must have one size: '
             'align and crop the reference to the image.'
         )
-
-
-def _with_defects(maps: PixelMaps, class_names: tuple[str, ...]) -> Prediction:
-    """The first of a batch."""
-    return Prediction(
-        mask=maps.mask[0],
-        score=maps.score[0],
-        distance=None if maps.distance is None else maps.distance[0],
-        defects=find_defects(maps.mask[0], maps.confidence[0], class_names),
-    )

@@ -207,7 +207,8 @@ def last_evaluations(results: Iterable[Result]) -> list[Result]:
         if other and other.metrics['step'] == result.metrics['step']:
             raise ValueError(
                 f'{other.directory} and {result.directory} are evaluations of the same '
-                'weights on the same pairs, perhaps in tiles of two sizes. Delete one.'
+                'weights on the same pairs, perhaps with two sizes of tiles '
+                'or thresholds. Delete one.'
             )
         if other is None or other.metrics['step'] < result.metrics['step']:
             best[key] = result

@@ -5,6 +5,7 @@ is trained once. What is there already is left alone, so that the same call goes
 where an earlier one was stopped.
 """
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from cadnet_jax.config import Config
 from cadnet_jax.evaluate import evaluate, output_directory
 from cadnet_jax.input_pipeline import evaluation_batches, read_info
 from cadnet_jax.optim import learning_rate_schedule
-from cadnet_jax.predict import default_tile_size, load_predictor
+from cadnet_jax.predict import default_rule, default_tile_size, load_predictor
 from cadnet_jax.runs import RunRecord, read_record
 from cadnet_jax.train_loop import train
 
@@ -230,12 +231,13 @@ def _read_record(workdir: pathlib.Path) -> RunRecord | None:
 
 
 def _evaluated(record: RunRecord, config: Config) -> set[tuple[str, str, int]]:
-    """Data set, split and step of each evaluation in tiles of the default size."""
-    default = default_tile_size(config)
+    """Data set, split and step of each evaluation with the default tiles and rule."""
+    rule = default_rule(config)
+    defaults = {'tile_size': default_tile_size(config), **dataclasses.asdict(rule)}
     return {
         (metrics['dataset'], metrics['split'], metrics['step'])
         for _, metrics in record.evaluations
-        if metrics.get('tile_size', default) == default
+        if all(metrics.get(name, value) == value for name, value in defaults.items())
     }
 
 

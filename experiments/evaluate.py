@@ -5,28 +5,16 @@ python experiments/evaluate.py --workdir=WORKDIR --split=test
 
 from absl import flags
 
-from cadnet_jax import cli
+from cadnet_jax import cli, predictor_flags
 
-_WORKDIR = flags.DEFINE_string(
-    'workdir', 'released', 'Work directory of a run; released: the released weights.'
-)
 _DATA_DIR = flags.DEFINE_string(
     'data_dir', '', 'Prepared data set. Default: the one that the run learnt from.'
 )
 _SPLIT = flags.DEFINE_string(
     'split', 'test', "Split that is evaluated; parts such as 'test[:10%]' work."
 )
-_STEP = flags.DEFINE_string(
-    'step', 'best', "Checkpoint: 'best', 'latest', or a number of training steps."
-)
 _BATCH_SIZE = flags.DEFINE_integer(
     'batch_size', 4, 'Pairs that go through the network together.', lower_bound=1
-)
-_TILE_SIZE = flags.DEFINE_integer(
-    'tile_size',
-    None,
-    'Side of the tiles, in pixels. Default: that of the training crops, 768 at most.',
-    lower_bound=32,
 )
 _NUM_PICTURES = flags.DEFINE_integer(
     'num_pictures',
@@ -41,15 +29,14 @@ _OUTPUT_DIR = flags.DEFINE_string(
     'Folder for what is written. Default: evaluation/DATASET-SPLIT-STEP in WORKDIR; of '
     'the released weights in the current directory.',
 )
+predictor_flags.define_predictor_flags()
 
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax import evaluate, predict  # slow to import
+    from cadnet_jax import evaluate  # slow to import
 
-    predictor = predict.load_predictor(
-        _WORKDIR.value, _STEP.value, tile_size=_TILE_SIZE.value
-    )
+    predictor = predictor_flags.load_predictor()
     data_dir = _DATA_DIR.value or predictor.config.data.data_dir
     output_dir = _OUTPUT_DIR.value or evaluate.output_directory(
         predictor, data_dir, _SPLIT.value

@@ -9,14 +9,8 @@ the weights that come with the project are used.
 
 from absl import flags
 
-from cadnet_jax import cli
+from cadnet_jax import cli, predictor_flags
 
-_WORKDIR = flags.DEFINE_string(
-    'workdir', 'released', 'Work directory of a run; released: the released weights.'
-)
-_STEP = flags.DEFINE_string(
-    'step', 'best', "Checkpoint: 'best', 'latest', or a number of training steps."
-)
 _IMAGE = flags.DEFINE_string('image', '', 'Inspected image, or a folder of such.')
 _REFERENCE = flags.DEFINE_string(
     'reference',
@@ -34,31 +28,23 @@ _OUTPUT_DIR = flags.DEFINE_string(
     'output_dir',
     None,
     'Folder for NAME_mask.png (class ids), NAME_overlay.png and NAME.json (class, '
-    'score, box, area and centroid of each defect; in pixels).',
+    'scores, box, area and centroid of each defect; in pixels).',
     required=True,
 )
 _PANELS = flags.DEFINE_bool(
     'panels', False, 'Write NAME_panel.png: image, reference, prediction and DistMap.'
 )
-_TILE_SIZE = flags.DEFINE_integer(
-    'tile_size',
-    None,
-    'Side of the tiles that larger images go through in, in pixels. Default: that of '
-    'the training crops, 768 at most.',
-    lower_bound=32,
-)
+predictor_flags.define_predictor_flags()
 
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax import predict, predict_files  # slow to import
+    from cadnet_jax import predict_files  # slow to import
 
     pairs = predict_files.list_pairs(
         image=_IMAGE.value, reference=_REFERENCE.value, pairs=_PAIRS.value
     )
-    predictor = predict.load_predictor(
-        _WORKDIR.value, _STEP.value, tile_size=_TILE_SIZE.value
-    )
+    predictor = predictor_flags.load_predictor()
     predict_files.check_pairs(pairs)
     predict_files.predict_files(
         predictor, pairs, _OUTPUT_DIR.value, panels=_PANELS.value

@@ -25,11 +25,13 @@ def test_defects_of_a_worked_mask() -> None:
         ],
         np.float32,
     )
-    first, second = find_defects(mask, confidence, NAMES)
+    any_defect = np.where(mask == 2, 1.0, 0.5).astype(np.float32)
+    first, second = find_defects(mask, confidence, any_defect, NAMES)
     assert first == Defect(
         class_name='short',
         class_id=2,
         score=0.75,
+        defect_score=1.0,
         box=(2, 0, 4, 2),
         area=3,
         centroid=(7 / 3, 1 / 3),
@@ -38,6 +40,7 @@ def test_defects_of_a_worked_mask() -> None:
         class_name='open',
         class_id=1,
         score=0.75,
+        defect_score=0.5,
         box=(0, 1, 2, 3),
         area=2,
         centroid=(0.5, 1.5),
@@ -45,14 +48,16 @@ def test_defects_of_a_worked_mask() -> None:
 
 
 def test_a_clean_mask_has_no_defects() -> None:
-    assert find_defects(np.zeros((5, 4), np.uint8), np.ones((5, 4), 'f4'), NAMES) == ()
+    scores = np.ones((5, 4), np.float32)
+    assert find_defects(np.zeros((5, 4), np.uint8), scores, scores, NAMES) == ()
 
 
 def test_boxes_cut_out_exactly_their_regions() -> None:
     """The half-open box holds all of the region, and no smaller one does."""
     rng = np.random.default_rng(0)
     mask = (rng.random((30, 40)) < 0.1).astype(np.uint8)
-    defects = find_defects(mask, np.ones((30, 40), np.float32), NAMES)
+    scores = np.ones((30, 40), np.float32)
+    defects = find_defects(mask, scores, scores, NAMES)
     assert sum(defect.area for defect in defects) == np.count_nonzero(mask)
     for defect in defects:
         x_min, y_min, x_max, y_max = defect.box

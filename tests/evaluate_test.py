@@ -14,14 +14,14 @@ from jax.experimental import multihost_utils
 
 from cadnet_jax import evaluate as evaluate_lib
 from cadnet_jax.config import ModelConfig
+from cadnet_jax.decision import Rule
 from cadnet_jax.evaluate import class_note, evaluate, format_table, output_directory
 from cadnet_jax.evaluation_files import LabelledPair, write_pictures
 from cadnet_jax.image_files import read_image
 from cadnet_jax.input_pipeline import evaluation_batches
 from cadnet_jax.metrics import Counts, count, no_counts, summarize
 from cadnet_jax.models.complexity import gmacs
-from cadnet_jax.pixel_maps import PixelMaps
-from cadnet_jax.predict import Predictor
+from cadnet_jax.predict import PixelMaps, Predictor
 from cadnet_jax.visualize import mark
 from tests.tiny_data import CLASS_NAMES, prepare_tiny
 from tests.tiny_run import differencing_predictor, write_run
@@ -34,6 +34,8 @@ KEYS = {
     'split',
     'step',
     'tile_size',
+    'threshold',
+    'min_area',
     'classes',
     'miou',
     'macc',
@@ -127,6 +129,16 @@ class _OneClass(Predictor):
     def predict_batch(self, *images: Any, **options: Any) -> PixelMaps:
         maps = super().predict_batch(*images, **options)
         return maps._replace(mask=(maps.mask > 0).astype(np.uint8))
+
+
+def test_an_evaluation_follows_the_rule(data_dir: pathlib.Path) -> None:
+    """With a threshold of 0 all is a defect, and with a huge area nothing is."""
+    everything = run(differencing_predictor(rule=Rule(0.0)), data_dir, 'test')
+    assert (everything['threshold'], everything['min_area']) == (0.0, 1)
+    assert everything['classes']['background']['recall'] == 0
+    nothing = run(differencing_predictor(rule=Rule(min_area=9999)), data_dir, 'test')
+    assert (nothing['threshold'], nothing['min_area']) == (None, 9999)
+    assert nothing['defect_hit_rate'] == nothing['defect_accuracy'] == 0
 
 
 def test_tiled_images_are_evaluated_like_whole_ones(data_dir: pathlib.Path) -> None:
@@ -317,6 +329,9 @@ def test_an_evaluation_is_kept_in_the_work_directory(data_dir: pathlib.Path) -> 
     other = differencing_predictor(tile_size=256)
     directory = output_directory(other, data_dir, 'test')
     assert directory == pathlib.Path('run/evaluation/tiny_pairs-test-7-tile256')
+    other = differencing_predictor(rule=Rule(0.25, 12))
+    directory = output_directory(other, data_dir, 'test')
+    assert directory.name == 'tiny_pairs-test-7-threshold0.25-area12'
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ def test_what_is_written_of_a_pair(tmp_path: pathlib.Path) -> None:
             'class',
             'class_id',
             'score',
+            'defect_score',
             'box',
             'area',
             'centroid',
@@ -326,6 +327,50 @@ def test_the_script_passes_the_size_of_tiles_on(tmp_path: pathlib.Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith('error: flag --tile_size=10: 10 is not integer >= 32')
     assert not (tmp_path / '10').exists()
+
+
+def test_the_script_passes_threshold_and_smallest_area_on(
+    tmp_path: pathlib.Path,
+) -> None:
+    """With a threshold of 0 every pixel is a defect; none is as large as a million."""
+    workdir = write_run(tmp_path / 'run')
+    write_board(tmp_path, 'a.png', (64, 64))
+    flags = ['--threshold=0'], ['--threshold=0', '--min_area=1000000']
+    marked = []
+    for number, rule in enumerate(flags):
+        done = run_script(
+            f'--workdir={workdir}',
+            f'--image={tmp_path / "image/a.png"}',
+            f'--reference={tmp_path / "reference/a.png"}',
+            f'--output_dir={tmp_path / str(number)}',
+            *rule,
+        )
+        assert done.returncode == 0, done.stderr
+        marked.append(read_image(tmp_path / str(number) / 'a_mask.png') > 0)
+    assert marked[0].all() and not marked[1].any()
+
+
+@pytest.mark.parametrize(
+    ('flag', 'message'),
+    [
+        ('--threshold=-0.1', 'flag --threshold=-0.1: -0.1 is not '),
+        ('--threshold=1', 'threshold is 1.0; it must be in [0, 1)'),
+        ('--min_area=0', 'flag --min_area=0: 0 is not '),
+    ],
+)
+def test_a_rule_out_of_its_range_is_refused(
+    flag: str, message: str, tmp_path: pathlib.Path
+) -> None:
+    write_board(tmp_path, 'a.png')
+    done = run_script(
+        f'--workdir={write_run(tmp_path / "run")}',
+        f'--image={tmp_path / "image/a.png"}',
+        f'--reference={tmp_path / "reference/a.png"}',
+        f'--output_dir={tmp_path / "out"}',
+        flag,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f'error: {message}')
 
 
 @pytest.mark.parametrize('run', [True, False])

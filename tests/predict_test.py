@@ -11,8 +11,8 @@ import pytest
 
 import cadnet_jax
 from cadnet_jax.config import Config, DataConfig
-from cadnet_jax.pixel_maps import PixelMaps
-from cadnet_jax.predict import Predictor, load_predictor, make_predictor
+from cadnet_jax.decision import PixelScores
+from cadnet_jax.predict import PixelMaps, Predictor, load_predictor, make_predictor
 from tests.tiny_data import CLASS_NAMES, tiny_board
 from tests.tiny_run import differencing_predictor, random_predictor, write_run
 
@@ -28,7 +28,8 @@ def boards(
 
 
 def assert_same_maps(actual: PixelMaps, expected: PixelMaps, tolerance: float) -> None:
-    for values, others in zip(actual, expected, strict=True):
+    ours, theirs = (actual.mask, *actual.scores), (expected.mask, *expected.scores)
+    for values, others in zip(ours, theirs, strict=True):
         assert (values is None) == (others is None)
         if values is None:
             continue
@@ -81,7 +82,8 @@ def test_score_and_mask_follow_the_logits(weight: float, odds: float) -> None:
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     np.testing.assert_array_equal(maps.mask, logits.argmax(axis=-1))
     np.testing.assert_allclose(maps.score, 1 - probabilities[..., 0], atol=1e-6)
-    np.testing.assert_allclose(maps.confidence, probabilities.max(axis=-1), atol=1e-6)
+    of_defects = probabilities[..., 1:].max(axis=-1)
+    np.testing.assert_allclose(maps.scores.class_score, of_defects, atol=1e-6)
     assert maps.distance is not None
     np.testing.assert_allclose(maps.distance, distance, atol=1e-5)
 
@@ -109,11 +111,15 @@ def test_mask_and_probabilities_agree_at_every_pixel(
         assert maps.probabilities.shape == (2, 70, 45, len(CLASS_NAMES))
         np.testing.assert_array_equal(maps.probabilities.argmax(axis=-1), maps.mask)
         np.testing.assert_allclose(maps.probabilities.sum(axis=-1), 1, atol=1e-6)
-        np.testing.assert_array_equal(maps.probabilities.max(axis=-1), maps.confidence)
+        of_defects = maps.probabilities[..., 1:]
+        np.testing.assert_array_equal(of_defects.max(axis=-1), maps.scores.class_score)
+        defect_class = 1 + of_defects.argmax(axis=-1)
+        np.testing.assert_array_equal(defect_class, maps.scores.defect_class)
         np.testing.assert_allclose(1 - maps.probabilities[..., 0], maps.score)
     without = predictor.predict_batch(images, references)
     assert without.probabilities is None
-    assert_same_maps(without, pairwise._replace(probabilities=None), 0)
+    scores = pairwise.scores._replace(probabilities=None)
+    assert_same_maps(without, pairwise._replace(scores=scores), 0)
 
 
 @pytest.mark.parametrize('tile_size', [512, 40])
@@ -208,10 +214,9 @@ def test_a_prediction_depends_neither_on_its_batch_nor_on_the_batchs_size(
             images[index : index + 1], references[index : index + 1]
         )
         np.testing.assert_array_equal(alone.mask[0], together.mask[index])
-        same = PixelMaps(
-            *(None if x is None else x[index : index + 1] for x in together)
-        )
-        assert_same_maps(alone, same, 1e-4)
+        part = slice(index, index + 1)
+        scores = PixelScores(*(None if x is None else x[part] for x in together.scores))
+        assert_same_maps(alone, PixelMaps(together.mask[part], scores), 1e-4)
     order = [2, 0, 1]
     shuffled = network.predict_batch(images[order], references[order])
     np.testing.assert_allclose(shuffled.score, together.score[order], atol=1e-4)
