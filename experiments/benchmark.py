@@ -11,6 +11,7 @@ others. With --compare each one is timed in turn with itself at a second setting
 
 import shlex
 
+import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli, config

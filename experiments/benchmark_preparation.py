@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+import environment  # noqa: F401
 import cv2
 import numpy as np
 from absl import flags

@@ -13,6 +13,7 @@ writes a first manifest.csv and classes.csv, for folders with files of equal nam
 
 import pathlib
 
+import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli

@@ -7,6 +7,7 @@
 It is reproduce.py with --study=cross_test: the same folders, and the same flags.
 """
 
+import environment  # noqa: F401
 import reproduce
 from absl import flags
 

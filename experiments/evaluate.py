@@ -3,6 +3,7 @@
 python experiments/evaluate.py --workdir=WORKDIR --split=test
 """
 
+import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli, predictor_flags

@@ -9,6 +9,7 @@ and of Hugging Face's SegformerModel; files are .npz, .safetensors, .pth or .bin
 
 import pathlib
 
+import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli, config

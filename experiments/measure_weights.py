@@ -7,6 +7,7 @@ python experiments/measure_weights.py --workdir=WORKDIR --choose=held_out \
 
 import pathlib
 
+import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli

@@ -7,6 +7,7 @@ IMAGE and REFERENCE are files, or folders with files of equal names. Without --w
 the weights that come with the project are used.
 """
 
+import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli, predictor_flags

@@ -7,6 +7,7 @@ python experiments/prepare_data.py --dataset=paired_folder --source_dir=my_pairs
 
 import pathlib
 
+import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli

@@ -8,6 +8,7 @@ of the first into cadnet_jax/released.py and the card. Commit the three together
 
 import pathlib
 
+import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli

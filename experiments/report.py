@@ -11,6 +11,7 @@ are one row.
 
 import pathlib
 
+import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli

