@@ -2,8 +2,8 @@
 
 A box says where a defect is and of what class; which of its pixels are the defect
 follows from what changed between image and reference. The thresholds were chosen on
-DeepPCB, where the rule leaves none of the 10,013 boxes empty. Photographs differ in
-what counts as changed, and a box can be left empty there. Notation:
+DeepPCB, where the rule leaves one of the 10,013 boxes empty. What cannot be told from
+the contour, or in a photograph from noise, is ignored. Notation:
 
     changed  bool [H, W], pixels that differ between image and reference, binarised
     contour  bool [H, W], the band along the reference's own edges, where a pixel that
@@ -67,10 +67,7 @@ def mask_from_boxes(
         threshold: grey level, 0 to 254.
 
     Returns:
-        Class ids, uint8 [H, W].
-
-    Raises:
-        ValueError: nothing differs inside a box.
+        Class ids, uint8 [H, W]; 255 in a box where nothing differs but the contour.
     """
     foreground, template = image > threshold, reference > threshold
     dy, dx = find_shift(foreground, template, boxes)
@@ -104,13 +101,21 @@ def mask_from_photo_boxes(
     channels = cv2.split(cv2.absdiff(image, reference))
     difference = cv2.max(cv2.max(channels[0], channels[1]), channels[2])
     changed = cv2.blur(difference, (3, 3)) > threshold
-    shown = [box for box in boxes if changed[box.window].any()]
-    mask = paint_changes(changed, np.zeros_like(changed), shown)
-    for box in boxes:
-        if box not in shown:
-            inside = mask[box.window]
-            inside[inside == 0] = IGNORED
-    return mask
+    return paint_changes(changed, np.zeros_like(changed), boxes)
+
+
+def ignored_boxes(mask: NDArray[np.uint8], boxes: Sequence[Box]) -> list[Box]:
+    """The boxes of which no pixel has their class, as nothing in them could be told.
+
+    Args:
+        mask: what one of the functions above made of `boxes`.
+        boxes: the image's labeled defects.
+    """
+    return [
+        box
+        for box in boxes
+        if IGNORED in (inside := mask[box.window]) and box.class_id not in inside
+    ]
 
 
 def find_shift(
@@ -159,21 +164,23 @@ def paint_changes(
 ) -> NDArray[np.uint8]:
     """The class id of what changed in each box; larger boxes are painted first.
 
-    Raises:
-        ValueError: nothing changed inside a box.
+    A box in which nothing changed, or the contour alone, is ignored (255), but for what
+    belongs to other boxes.
     """
     core = _morphology(changed, cv2.MORPH_OPEN)
     far = changed & ~contour
     mask = np.zeros(changed.shape, np.uint8)
+    empty = []
     for box in sorted(boxes, key=lambda box: -box.area):
         at = box.window
         defect = _defect(changed[at], core[at], far[at])
-        if not defect.any():
-            raise ValueError(
-                f'nothing differs between image and reference in the box {tuple(box)}; '
-                'correct the box or remove it'
-            )
-        mask[at][defect] = box.class_id
+        if defect.any():
+            mask[at][defect] = box.class_id
+        else:
+            empty.append(box)
+    for box in empty:
+        inside = mask[box.window]
+        inside[inside == 0] = IGNORED
     return mask
 
 

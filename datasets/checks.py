@@ -86,6 +86,11 @@ KINDS = {
         'mask without a defect',
         'Nothing, if the part is free of defects.',
     ),
+    'unusable': Kind(
+        False,
+        'label that could not be used',
+        'Nothing: its pixels are ignored. To use it, correct it and prepare again.',
+    ),
     'unused': Kind(
         False,
         'file belongs to no pair',
@@ -140,6 +145,11 @@ class Report(NamedTuple):
     def errors(self) -> list[Finding]:
         """The findings that stop the preparation."""
         return [f for f in self.findings if KINDS[f.kind].is_error]
+
+
+def unusable_label(split: str, id: str, label: str, reason: str) -> Finding:
+    """A label of a prepared set whose pixels are ignored."""
+    return Finding('unusable', split, id, id, f'{id}: {label}: {reason}')
 
 
 def examine(pair: LabelledPair) -> Examined:

@@ -6,8 +6,10 @@ TensorFlow. Its `metadata.json` holds
 
     class_names   ["background", ...], a pixel's class id is its index here
     class_pixels  {split: [pixels of class 0, of class 1, ...]}
-    options       {name: value} and
-    statistics    {split: {what: {value: how many}}}, where the builder has them
+    options       {name: value},
+    statistics    {split: {what: {value: how many}}} and
+    unusable_labels  {split: [{id, label, reason}]}, where the builder has them: the
+                  pixels of such a label are ignored
 
 Ids in a mask: 0 background, 1..K defects, 255 ignored (counted nowhere).
 """
@@ -86,6 +88,13 @@ def count_pixels(mask: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]
             f'{num_classes - 1}, or {IGNORED} for pixels to ignore'
         )
     return counts[:num_classes].astype(np.int64)
+
+
+def unusable_labels(
+    id: str, labels: Sequence[str], *, reason: str
+) -> list[dict[str, str]]:
+    """What `metadata.json` keeps of the labels of a pair that became ignored pixels."""
+    return [{'id': id, 'label': label, 'reason': reason} for label in labels]
 
 
 def visible(directory: pathlib.Path) -> list[pathlib.Path]:
@@ -223,6 +232,13 @@ def describe(data_dir: pathlib.Path) -> str:
         for split, count in counts.items():
             cells = ''.join(f'{count.get(value, 0):>12,}' for value in values)
             lines.append(f'  {split:<28}{cells}')
+    unusable = [
+        f'{label["id"]}: {label["label"]}: {label["reason"]}'
+        for labels in metadata.get('unusable_labels', {}).values()
+        for label in labels
+    ]
+    if unusable:
+        lines.append(f'ignored labels ({len(unusable)}): {list_first(unusable)}')
     return '\n'.join(lines)
 
 
@@ -231,7 +247,14 @@ def check_prepared(data_dir: pathlib.Path) -> checks.Report:
     builder = tfds.builder_from_directory(data_dir)
     total = sum(split.num_examples for split in builder.info.splits.values())
     pairs = tqdm(_read_pairs(builder), desc='checking', total=total, unit=' pairs')
-    return checks.summarise(map(checks.examine, pairs))
+    report = checks.summarise(map(checks.examine, pairs))
+    unusable = (builder.info.metadata or {}).get('unusable_labels', {})
+    report.findings.extend(
+        checks.unusable_label(split, **label)
+        for split, labels in unusable.items()
+        for label in labels
+    )
+    return report
 
 
 def _read_pairs(

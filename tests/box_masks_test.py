@@ -175,9 +175,24 @@ def test_a_part_at_the_rim_of_the_box_belongs_to_a_neighbour() -> None:
     assert np.count_nonzero(mask) == 16
 
 
-def test_a_box_in_which_nothing_differs_is_an_error_that_names_it() -> None:
-    with pytest.raises(ValueError, match=r'nothing differs.*\(36, 40, 53, 57, 4\)'):
-        box_masks.mask_from_boxes(board(), board(), [Box(36, 40, 53, 57, 4)])
+def test_a_box_in_which_nothing_differs_is_ignored_and_named() -> None:
+    """But for what belongs to another box."""
+    image = with_square(board(), 41, 38, 4, 255)
+    shown, empty = Box(37, 40, 53, 57, 5), Box(2, 2, 9, 9, 4)
+    mask = box_masks.mask_from_boxes(image, board(), [shown, empty])
+    assert (mask[empty.window] == 255).all()
+    assert np.count_nonzero(mask == 255) == empty.area
+    assert np.count_nonzero(mask == 5) > 0
+    assert box_masks.ignored_boxes(mask, [shown, empty]) == [empty]
+
+
+def test_a_pixel_of_another_box_is_not_ignored() -> None:
+    image = with_square(board(), 41, 38, 4, 255)
+    shown = Box(37, 40, 53, 57, 5)
+    around = Box(30, 4, 34, 60, 1)
+    alone = box_masks.mask_from_boxes(image, board(), [shown])
+    both = box_masks.mask_from_boxes(image, board(), [shown, around])
+    np.testing.assert_array_equal(both == 5, alone == 5)
 
 
 def test_no_box_no_defect() -> None:

@@ -171,11 +171,11 @@ def test_a_place_that_cannot_be_written_is_named_before_images_are_read(
         (['--dataset=paired_folder', '--source_dir=x.zip'], 'x.zip: no such directory'),
         (
             ['--dataset=paired_folder', '--source_dir=.', '--count=3'],
-            '--count is for synlcd, not for paired_folder',
+            '--count is for synlcd, synthetic_pairs, not for paired_folder',
         ),
         (
             ['--dataset=deep_pcb', '--source_dir=.', '--workers=3'],
-            '--workers is for synlcd, paired_folder, not for deep_pcb',
+            '--workers is for synlcd, synthetic_pairs, paired_folder, not for deep_pcb',
         ),
     ],
 )

@@ -133,7 +133,6 @@ BROKEN: dict[str, tuple[str, Damage, str]] = {
     'unknown type': (BOXES, _write('3 15 18 30 7'), 'unknown type 7; known: 1 to 6'),
     'outside': (BOXES, _write('50 15 57 30 1'), 'leaves the 56x48 image'),
     'inside out': (BOXES, _write('18 15 3 30 1'), 'is empty or leaves'),
-    'empty box': (BOXES, _write('20 40 30 46 1'), 'nothing differs'),
 }
 
 
@@ -203,6 +202,26 @@ def test_a_bad_list_is_an_error(
     (source / name).write_text(text)
     with pytest.raises(ValueError, match=message):
         prepare(tmp_path / 'data', source)
+
+
+def test_a_box_that_shows_nothing_is_ignored_and_listed(
+    tmp_path: pathlib.Path,
+) -> None:
+    """One bad label stops no set: its pixels are ignored, and the check names it."""
+    source = write_tiny_deep_pcb(tmp_path / 'source', trainval=4, test=1)
+    good = (source / BOXES).read_text()
+    (source / BOXES).write_text(f'{good}\n20 40 30 46 1\n')
+    prepared = prepare(tmp_path / 'data', source)
+    pairs = {**read(prepared, 'train'), **read(prepared, 'val')}
+    masks = [p['mask'] for p in pairs.values() if (p['mask'] == 255).any()]
+    assert len(masks) == 1
+    assert (masks[0][40:46, 20:30] == 255).all()
+    assert np.count_nonzero(masks[0] == 255) == 60
+    line = 'open in 00041002.txt: (20, 40, 30, 46, 1): nothing differs but the contour'
+    assert line in preparation.describe(prepared)
+    findings = preparation.check_prepared(prepared).findings
+    unusable = [finding for finding in findings if finding.kind == 'unusable']
+    assert [line in finding.message for finding in unusable] == [True]
 
 
 def test_a_directory_without_the_lists_is_an_error(tmp_path: pathlib.Path) -> None:
@@ -299,8 +318,8 @@ def test_real_pairs_have_masks_of_the_size_that_the_rule_gives(
     """DeepPCB: no box is empty, labels stay in them and take 0.05 to 1 % of a pair."""
     splits = deep_pcb_dataset_builder.find_pairs(shared / 'data/deep_pcb')
     assert {name: len(pairs) for name, pairs in splits.items()} == {
-        'train': 638,
-        'val': 71,
+        'train': 900,
+        'val': 100,
         'test': 134,
     }
     for pair in splits['test'][::30]:

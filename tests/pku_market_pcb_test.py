@@ -425,6 +425,10 @@ def test_a_defect_too_faint_to_see_is_ignored_and_counted(
     assert (
         sum(map(sum, metadata['class_pixels'].values())) == len(pairs) * SIZE**2 - 120
     )
+    listed = [label for of in metadata['unusable_labels'].values() for label in of]
+    assert [label['label'] for label in listed] == [
+        'short in 04_short_01.xml: (40, 30, 50, 42, 4)'
+    ]
 
 
 def test_of_a_photo_whose_boxes_are_all_too_faint_no_crop_is_kept(

@@ -92,7 +92,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         preparation.raise_problems(
             problems, remedy='Get these files again from where the data set came from.'
         )
-        self.info.metadata.update(class_names=list(CLASS_NAMES), class_pixels={})
+        self.info.metadata.update(
+            class_names=list(CLASS_NAMES), class_pixels={}, unusable_labels={}
+        )
         return {
             split: self._generate_examples(split, pairs)
             for split, pairs in splits.items()
@@ -102,13 +104,19 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self, split: str, pairs: list[PairFiles]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         pixels = np.zeros(len(CLASS_NAMES), np.int64)
+        unusable: list[dict[str, str]] = []
         for pair in tqdm(pairs, desc=f'writing {split}', unit=' pairs'):
             image, reference = read_grey(pair.image), read_grey(pair.reference)
             boxes = read_boxes(pair.boxes, size=image.shape)
-            try:
-                mask = box_masks.mask_from_boxes(image, reference, boxes)
-            except ValueError as error:
-                raise ValueError(f'{pair.boxes}: {error}') from error
+            mask = box_masks.mask_from_boxes(image, reference, boxes)
+            unusable += preparation.unusable_labels(
+                pair.id,
+                [
+                    f'{CLASS_NAMES[box.class_id]} in {pair.boxes.name}: {tuple(box)}'
+                    for box in box_masks.ignored_boxes(mask, boxes)
+                ],
+                reason='nothing differs but the contour',
+            )
             pixels += preparation.count_pixels(mask, len(CLASS_NAMES))
             yield (
                 pair.id,
@@ -121,6 +129,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 ),
             )
         self.info.metadata['class_pixels'][split] = pixels.tolist()
+        self.info.metadata['unusable_labels'][split] = unusable
 
 
 def find_pairs(source_dir: pathlib.Path) -> dict[str, list[PairFiles]]:

@@ -151,6 +151,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self.info.metadata.update(
             class_names=list(CLASS_NAMES),
             class_pixels={},
+            unusable_labels={},
             options=self.options,
             statistics={},
         )
@@ -164,9 +165,15 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         class_pixels = np.zeros(len(CLASS_NAMES), np.int64)
         ignored = 0
+        unusable: list[dict[str, str]] = []
         bar = tqdm(crops, desc=f'writing {split}', unit=' pairs')
         for photo, of_photo in itertools.groupby(bar, key=lambda crop: crop.photo):
-            whole = read_pixels(photo, self.options['size'])
+            whole, faint = read_photo(photo, self.options['size'])
+            unusable += preparation.unusable_labels(
+                photo.id,
+                faint,
+                reason='too faint to be told from noise',
+            )
             for crop in of_photo:
                 pixels = cut(whole, crop, self.options['size'])
                 class_pixels += preparation.count_pixels(pixels.mask, len(CLASS_NAMES))
@@ -174,6 +181,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 id = f'{photo.id}/{crop.row}_{crop.column}'
                 yield id, preparation.example(*pixels, id=id, group=photo.board)
         self.info.metadata['class_pixels'][split] = class_pixels.tolist()
+        self.info.metadata['unusable_labels'][split] = unusable
         self.info.metadata['statistics'][split] = {
             'crops of board': dict(Counter(crop.photo.board for crop in crops)),
             'crops with': {'defects': len(crops), 'ignored box': ignored},
@@ -251,15 +259,17 @@ def defective_crops(photo: Photo, size: int) -> list[Crop]:
         FileNotFoundError: image or template is missing.
         ValueError: one of its files is damaged, or they do not fit together.
     """
-    mask = read_pixels(photo, size).mask
+    mask = read_photo(photo, size)[0].mask
     rows, columns = (side // size for side in mask.shape)
     squares = mask.reshape(rows, size, columns, size)
     defective = np.any((squares > 0) & (squares != preparation.IGNORED), axis=(1, 3))
     return [Crop(photo, *place) for place in np.argwhere(defective).tolist()]
 
 
-def read_pixels(photo: Photo, size: int) -> Pixels:
+def read_photo(photo: Photo, size: int) -> tuple[Pixels, list[str]]:
     """A photo, its template and its mask, resized to whole squares of `size` pixels.
+
+    With them, a line for each box in which nothing can be told from noise.
 
     Raises:
         FileNotFoundError: image or template is missing.
@@ -274,11 +284,16 @@ def read_pixels(photo: Photo, size: int) -> Pixels:
         )
     boxes = annotation.read_boxes(photo.boxes, CLASS_NAMES, size=(height, width))
     mask = box_masks.mask_from_photo_boxes(image, template, boxes)
-    return Pixels(
+    pixels = Pixels(
         _resize(image, size, cv2.INTER_LINEAR),
         _resize(template, size, cv2.INTER_LINEAR),
         _resize(mask, size, cv2.INTER_NEAREST_EXACT),
     )
+    faint = [
+        f'{CLASS_NAMES[box.class_id]} in {photo.boxes.name}: {tuple(box)}'
+        for box in box_masks.ignored_boxes(mask, boxes)
+    ]
+    return pixels, faint
 
 
 def _resize(
