@@ -26,7 +26,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from cadnet_jax import released
-from cadnet_jax.image_files import write_json
+from cadnet_jax.files.atomic import write_json
 from cadnet_jax.input_pipeline import DatasetInfo
 from cadnet_jax.train_step import TrainState
 

@@ -18,7 +18,7 @@ from cadnet_jax.curves import (
     no_histograms,
 )
 from cadnet_jax.evaluation_files import LabelledPair, write_curves, write_pictures
-from cadnet_jax.image_files import write_json
+from cadnet_jax.files.atomic import write_json
 from cadnet_jax.input_pipeline import DatasetInfo, evaluation_batches, read_info
 from cadnet_jax.metrics import (
     Counts,

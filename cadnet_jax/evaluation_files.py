@@ -17,7 +17,8 @@ import numpy as np
 
 from cadnet_jax.curves import ScoreHistograms, curves
 from cadnet_jax.figures import plot_curves
-from cadnet_jax.image_files import write_json, write_png
+from cadnet_jax.files.atomic import write_json
+from cadnet_jax.files.images import write_png
 from cadnet_jax.visualize import (
     colour_distance,
     heat_map,

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from cadnet_jax.image_files import SUFFIXES, read_image, write_json, write_png
+from cadnet_jax.files.atomic import write_json
+from cadnet_jax.files.images import SUFFIXES, read_image, write_png
 from cadnet_jax.predict import Prediction, Predictor
 from cadnet_jax.visualize import mark, panel
 

@@ -21,7 +21,7 @@ from flax import traverse_util
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
-from cadnet_jax.image_files import write_bytes
+from cadnet_jax.files.atomic import write_bytes
 
 NAME = 'released'  # what stands for these weights in place of a work directory
 FOLDER = pathlib.Path(__file__).with_name('released_weights')

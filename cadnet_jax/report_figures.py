@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cadnet_jax.figures import picture_grid, plot_curves
-from cadnet_jax.image_files import read_image
+from cadnet_jax.files.images import read_image
 from cadnet_jax.report import Row, Table, letters
 from cadnet_jax.runs import Result, group_by
 from cadnet_jax.visualize import HIT, MISS

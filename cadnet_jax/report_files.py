@@ -12,7 +12,8 @@ from typing import Any
 
 import jinja2
 
-from cadnet_jax.image_files import write_json, write_png, write_text
+from cadnet_jax.files.atomic import write_json, write_text
+from cadnet_jax.files.images import write_png
 from cadnet_jax.report import Column, Row, Table
 from cadnet_jax.report_figures import Figure
 from cadnet_jax.runs import Mean

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, TypeVar
 from cadnet_jax import config as configs
 from cadnet_jax.checkpoint import TrainingData, read_dataset_info
 from cadnet_jax.config import Config
-from cadnet_jax.image_files import write_text
+from cadnet_jax.files.atomic import write_text
 
 _SCORES = ('miou', 'macc', 'mfscore', 'defect_iou', 'defect_accuracy')
 _METRICS = ('dataset', 'split', 'step', 'classes', *_SCORES, 'parameters')

@@ -27,7 +27,7 @@ from cadnet_jax.checkpoint import (
 )
 from cadnet_jax.config import Config
 from cadnet_jax.evaluate import evaluate
-from cadnet_jax.image_files import write_json
+from cadnet_jax.files.atomic import write_json
 from cadnet_jax.initial_weights import describe, init_from, read_origin
 from cadnet_jax.input_pipeline import (
     Share,

@@ -12,7 +12,7 @@ import jinja2
 
 from cadnet_jax.datasets.checks import KINDS, Finding, Report
 from cadnet_jax.datasets.csv_files import write_rows
-from cadnet_jax.image_files import write_bytes
+from cadnet_jax.files.atomic import write_bytes
 
 CSV_FILE, PAGE = 'findings.csv', 'report.html'
 COLUMNS = ('severity', 'kind', 'split', 'id', 'file', 'message', 'remedy')

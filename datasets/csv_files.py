@@ -5,7 +5,7 @@ import io
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
-from cadnet_jax.image_files import write_bytes
+from cadnet_jax.files.atomic import write_bytes
 
 
 def read_rows(

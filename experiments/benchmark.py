@@ -42,7 +42,7 @@ config.define_flags()
 
 def main(argv: list[str]) -> None:
     from cadnet_jax import benchmark, workloads  # slow to import
-    from cadnet_jax.image_files import write_json
+    from cadnet_jax.files.atomic import write_json
 
     def settings() -> benchmark.Settings:
         return benchmark.Settings(

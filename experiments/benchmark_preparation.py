@@ -18,7 +18,7 @@ import numpy as np
 from absl import flags
 
 from cadnet_jax import cli
-from cadnet_jax.image_files import write_png
+from cadnet_jax.files.images import write_png
 
 _NUM_PAIRS = flags.DEFINE_integer('num_pairs', 300, 'The smaller number of pairs.', 3)
 _SCRIPT = str(pathlib.Path(__file__).with_name('prepare_data.py'))

@@ -47,7 +47,8 @@ flags.mark_flags_as_required(['data', 'choose'])
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax import image_files, measuring, predict  # slow to import
+    from cadnet_jax import measuring, predict  # slow to import
+    from cadnet_jax.files.atomic import write_json
 
     data_sets = [measuring.parse_data_set(text) for text in _DATA.value]
     options = measuring.Options(
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> None:
     )
     report = measuring.measure(predictor, data_sets, _CHOOSE.value, options)
     report['step'] = predictor.step
-    image_files.write_json(pathlib.Path(_OUTPUT.value), report)
+    write_json(pathlib.Path(_OUTPUT.value), report)
     print(f'{measuring.format_table(report)}\nWritten: {_OUTPUT.value}')
 
 

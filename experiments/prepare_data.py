@@ -12,7 +12,7 @@ from absl import flags
 
 from cadnet_jax import cli
 from cadnet_jax.datasets import builder_flags, catalogue
-from cadnet_jax.image_files import write_json
+from cadnet_jax.files.atomic import write_json
 
 _DATASET = flags.DEFINE_enum(
     'dataset', None, catalogue.NAMES, 'A data set.', required=True

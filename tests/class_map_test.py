@@ -7,7 +7,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from cadnet_jax.datasets.paired_folder.class_map import read_class_map, write_first_map
-from cadnet_jax.image_files import read_image
+from cadnet_jax.files.images import read_image
 from tests.tiny_pairs import write, write_classes
 
 IDS = np.array([[0, 0, 1, 1, 2], [0, 0, 1, 255, 2]], np.uint8)

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 
 from cadnet_jax.datasets import box_masks, deep_pcb, encoding, preparation
 from cadnet_jax.datasets.deep_pcb import deep_pcb_dataset_builder
-from cadnet_jax.image_files import read_image
+from cadnet_jax.files.images import read_image
 from tests.tiny_deep_pcb import SIZE, write_tiny_deep_pcb
 
 TEST = 'group00041/00041/00041002_test.jpg'

@@ -17,7 +17,7 @@ from cadnet_jax.config import ModelConfig
 from cadnet_jax.decision import Rule
 from cadnet_jax.evaluate import class_note, evaluate, format_table, output_directory
 from cadnet_jax.evaluation_files import LabelledPair, write_pictures
-from cadnet_jax.image_files import read_image
+from cadnet_jax.files.images import read_image
 from cadnet_jax.input_pipeline import evaluation_batches
 from cadnet_jax.metrics import Counts, count, no_counts, summarize
 from cadnet_jax.models.complexity import gmacs

@@ -16,7 +16,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 ORDER = (
     'config',
     'cli',
-    'image_files',
+    'files.atomic',
+    'files.images',
     'stop_signal',
     'painting',
     'registration',
@@ -72,7 +73,7 @@ ORDER = (
 )
 # What builders share with the library: how a bad image file is reported, how changes
 # are painted, and how a shift is estimated.
-OPEN_TO_BUILDERS = {'image_files', 'painting', 'registration'}
+OPEN_TO_BUILDERS = {'files.atomic', 'files.images', 'painting', 'registration'}
 MAX_SCRIPT_LINES = 71  # `import environment` is one of them
 
 

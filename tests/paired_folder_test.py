@@ -20,7 +20,7 @@ from cadnet_jax.datasets.checks import KINDS, Finding
 from cadnet_jax.datasets.paired_folder.manifest import Options, read_source
 from cadnet_jax.datasets.paired_folder.paired_folder_dataset_builder import check_source
 from cadnet_jax.evaluate import evaluate
-from cadnet_jax.image_files import read_image
+from cadnet_jax.files.images import read_image
 from cadnet_jax.predict_files import list_pairs, predict_files
 from tests.tiny_data import CLASS_NAMES, tiny_board
 from tests.tiny_pairs import (

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from cadnet_jax.image_files import read_image, write_png
+from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.predict import Predictor, ReferencePredictor
 from cadnet_jax.predict_files import check_pairs, list_pairs, predict_files
 from cadnet_jax.visualize import panel

@@ -20,7 +20,7 @@ from cadnet_jax import predict, released
 from cadnet_jax.checkpoint import load_variables
 from cadnet_jax.config import Config, DataConfig, LossConfig, TrainConfig
 from cadnet_jax.evaluate import output_directory
-from cadnet_jax.image_files import read_image
+from cadnet_jax.files.images import read_image
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
 from tests.conftest import ROOT

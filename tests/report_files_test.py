@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from cadnet_jax.image_files import read_image
+from cadnet_jax.files.images import read_image
 from cadnet_jax.report import Column, make_tables
 from cadnet_jax.report_figures import make_figures
 from cadnet_jax.report_files import show, write_report

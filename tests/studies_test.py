@@ -12,7 +12,7 @@ from cadnet_jax import studies
 from cadnet_jax.checkpoint import load_variables, save_variables
 from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
 from cadnet_jax.datasets import preparation, synlcd
-from cadnet_jax.image_files import write_json
+from cadnet_jax.files.atomic import write_json
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.runs import read_results, write_records

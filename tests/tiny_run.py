@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from cadnet_jax.checkpoint import TrainingData, save_variables, write_dataset_info
 from cadnet_jax.config import Config, DataConfig, ModelConfig
-from cadnet_jax.image_files import write_json
+from cadnet_jax.files.atomic import write_json
 from cadnet_jax.models.cadnet import Features, Outputs, build_model
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cadnet_jax.datasets import box_masks, preparation
-from cadnet_jax.image_files import read_image
+from cadnet_jax.files.images import read_image
 
 CLASS_NAMES = (
     'background',

@@ -39,7 +39,7 @@ from tqdm import tqdm
 
 from cadnet_jax.datasets import preparation
 from cadnet_jax.datasets.mvtec_ad import references
-from cadnet_jax.image_files import read_image
+from cadnet_jax.files.images import read_image
 
 OBJECTS = (
     'bottle',

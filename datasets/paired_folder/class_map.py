@@ -26,7 +26,7 @@ from PIL import Image, ImageOps
 
 from cadnet_jax.datasets.csv_files import read_rows, write_rows
 from cadnet_jax.datasets.encoding import IGNORED
-from cadnet_jax.image_files import decode, read_bytes, stored_pixels
+from cadnet_jax.files.images import decode, read_bytes, stored_pixels
 
 BACKGROUND, IGNORED_NAME = 'background', 'ignored'
 COLUMNS = ('value', 'name')

@@ -37,7 +37,7 @@ from cadnet_jax.datasets.paired_folder.pair_reading import (
     PairFiles,
 )
 from cadnet_jax.datasets.preparation import list_first, raise_problems, visible
-from cadnet_jax.image_files import SUFFIXES
+from cadnet_jax.files.images import SUFFIXES
 
 MANIFEST, CLASSES = 'manifest.csv', 'classes.csv'
 COLUMNS = ('image', 'reference', 'mask', 'split', 'group')

@@ -10,7 +10,7 @@ from cadnet_jax.datasets import checks
 from cadnet_jax.datasets.checks import Examined, Finding, LabelledPair
 from cadnet_jax.datasets.encoding import IGNORED, encode_png
 from cadnet_jax.datasets.paired_folder.class_map import ClassMap
-from cadnet_jax.image_files import read_image
+from cadnet_jax.files.images import read_image
 
 DEFECT_FREE, UNLABELLED = 'defect_free', 'unlabelled'
 

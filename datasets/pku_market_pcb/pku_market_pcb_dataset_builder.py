@@ -36,7 +36,7 @@ from tqdm import tqdm
 
 from cadnet_jax.datasets import box_masks, preparation
 from cadnet_jax.datasets.pku_market_pcb import annotation
-from cadnet_jax.image_files import read_image
+from cadnet_jax.files.images import read_image
 
 CLASS_NAMES = (
     'background',

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
-from cadnet_jax import image_files
+from cadnet_jax.files import atomic, images
 
 
 def smooth_image(height: int = 40, width: int = 56) -> np.ndarray:
@@ -35,14 +35,14 @@ def test_lossless_files_give_their_pixels_in_rgb(
 ) -> None:
     path = tmp_path / f'image{suffix}'
     path.write_bytes(encoded(suffix))
-    np.testing.assert_array_equal(image_files.read_image(path), smooth_image())
+    np.testing.assert_array_equal(images.read_image(path), smooth_image())
 
 
 @pytest.mark.parametrize('data', [JPEG, PROGRESSIVE, JPEG + b'appended by a camera'])
 def test_whole_jpegs_are_read(data: bytes, tmp_path: pathlib.Path) -> None:
     path = tmp_path / 'image.jpg'
     path.write_bytes(data)
-    error = image_files.read_image(path).astype(int) - smooth_image()
+    error = images.read_image(path).astype(int) - smooth_image()
     assert np.abs(error).mean() < 3
 
 
@@ -59,7 +59,7 @@ def test_every_kind_of_png_becomes_three_channels_of_eight_bits(
 ) -> None:
     path = tmp_path / 'image.png'
     cv2.imwrite(str(path), stored)
-    image = image_files.read_image(path)
+    image = images.read_image(path)
     assert image.shape == (3, 4, 3) and image.dtype == np.uint8
     assert np.all(image == expected)
 
@@ -94,7 +94,7 @@ def test_a_bad_file_is_named_with_the_fault(
     path = tmp_path / 'bad.img'
     path.write_bytes(data)
     with pytest.raises(ValueError, match=message) as error:
-        image_files.read_image(path)
+        images.read_image(path)
     assert str(path) in str(error.value)
     assert len(str(error.value).splitlines()) == 1
     assert capfd.readouterr() == ('', '')
@@ -109,7 +109,7 @@ def test_tiled_tiffs_give_their_pixels(
     stored = pixels.astype(kind) * (256 if kind == 'u2' else 1)
     tifffile.imwrite(path, stored.squeeze(), tile=(32, 32))
     expected = np.broadcast_to(pixels, (40, 56, 3))
-    np.testing.assert_array_equal(image_files.read_image(path), expected)
+    np.testing.assert_array_equal(images.read_image(path), expected)
 
 
 @pytest.mark.parametrize('shape', [(5, 6), (5, 6, 3)])
@@ -121,7 +121,7 @@ def test_signed_and_real_numbers_are_refused_by_their_type(
     path = tmp_path / 'image.tif'
     cv2.imwrite(str(path), np.ones(shape, kind))
     with pytest.raises(ValueError, match=f'of the type {np.dtype(kind)}; ') as error:
-        image_files.read_image(path)
+        images.read_image(path)
     assert str(error.value).startswith(f'{path}: ')
 
 
@@ -135,7 +135,7 @@ def test_a_tiff_that_pillow_does_not_know_is_not_taken_for_damaged(
     path.write_bytes(data.replace(colours, grey))
     with pytest.raises(UnidentifiedImageError):
         Image.open(path)
-    assert np.all(image_files.read_image(path) == 9)
+    assert np.all(images.read_image(path) == 9)
 
 
 def test_a_huge_header_is_refused_before_it_is_decoded(
@@ -146,9 +146,9 @@ def test_a_huge_header_is_refused_before_it_is_decoded(
     checksum = zlib.crc32(header).to_bytes(4)
     path = tmp_path / 'huge.png'
     path.write_bytes(PNG[:12] + header + checksum + PNG[33:])
-    monkeypatch.setattr(image_files, 'decode', None)
+    monkeypatch.setattr(images, 'decode', None)
     with pytest.raises(ValueError, match='more than 178,956,970 pixels') as error:
-        image_files.read_image(path)
+        images.read_image(path)
     assert str(path) in str(error.value) and 'cut it into parts' in str(error.value)
 
 
@@ -162,9 +162,9 @@ def test_an_image_cut_anywhere_is_refused(suffix: str, tmp_path: pathlib.Path) -
     for length in np.linspace(0, len(data) - 1, 23, dtype=int):
         path.write_bytes(data[:length])
         with pytest.raises(ValueError, match=r'truncated|not an image|empty'):
-            image_files.read_image(path)
+            images.read_image(path)
     path.write_bytes(data + bytes(16))  # padding after the end does no harm
-    assert image_files.read_image(path).shape == (31, 37, 3)
+    assert images.read_image(path).shape == (31, 37, 3)
 
 
 def test_a_file_that_would_fill_the_memory_is_not_read(tmp_path: pathlib.Path) -> None:
@@ -172,13 +172,13 @@ def test_a_file_that_would_fill_the_memory_is_not_read(tmp_path: pathlib.Path) -
     path.write_bytes(PNG)
     os.truncate(path, 2**31)  # takes no place on the disk
     with pytest.raises(ValueError, match=r'image\.png: a file of 2,147,483,648 bytes'):
-        image_files.read_image(path)
+        images.read_image(path)
 
 
 def test_a_missing_file_is_named(tmp_path: pathlib.Path) -> None:
     for path in (tmp_path / 'none.png', tmp_path):
         with pytest.raises(FileNotFoundError, match=f'{path}: no such image file'):
-            image_files.read_image(path)
+            images.read_image(path)
 
 
 @pytest.mark.parametrize('shape', [(5, 6), (5, 6, 3)])
@@ -187,9 +187,9 @@ def test_what_is_written_as_png_is_read_back(
 ) -> None:
     image = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
     path = tmp_path / 'folder' / 'image.png'
-    image_files.write_png(path, image)
+    images.write_png(path, image)
     expected = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
-    np.testing.assert_array_equal(image_files.read_image(path), expected)
+    np.testing.assert_array_equal(images.read_image(path), expected)
 
 
 @pytest.mark.parametrize('dtype_and_shape', [('f4', (2, 2)), ('u1', (2, 2, 4))])
@@ -198,7 +198,7 @@ def test_what_a_png_cannot_hold_is_refused(
 ) -> None:
     dtype, shape = dtype_and_shape
     with pytest.raises(ValueError, match='must be uint8'):
-        image_files.write_png(tmp_path / 'image.png', np.zeros(shape, dtype))
+        images.write_png(tmp_path / 'image.png', np.zeros(shape, dtype))
     assert not list(tmp_path.iterdir())
 
 
@@ -206,14 +206,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / 'values.json'
-    image_files.write_json(path, {'a': 1})
+    atomic.write_json(path, {'a': 1})
 
     def full(*_: object) -> None:
         raise OSError('No space left on device')
 
     monkeypatch.setattr(os, 'replace', full)
     with pytest.raises(OSError, match='No space'):
-        image_files.write_json(path, {'a': 2})
+        atomic.write_json(path, {'a': 2})
     assert json.loads(path.read_text()) == {'a': 1}
     assert list(tmp_path.iterdir()) == [path]
 
@@ -221,5 +221,5 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
 def test_json_never_holds_what_is_no_number(tmp_path: pathlib.Path) -> None:
     """NaN is not JSON; nothing is written."""
     with pytest.raises(ValueError):
-        image_files.write_json(tmp_path / 'values.json', {'iou': float('nan')})
+        atomic.write_json(tmp_path / 'values.json', {'iou': float('nan')})
     assert not list(tmp_path.iterdir())

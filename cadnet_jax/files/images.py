@@ -1,14 +1,12 @@
-"""Image, JSON and text files: whole or not at all, in both directions.
+"""Image files: whole or not at all, in both directions.
 
-Reading refuses what a decoder would quietly complete (a truncated JPEG has a grey
+Reading refuses what a decoder would quietly complete (a truncated JPEG has a gray
 lower half), and what would fill the memory. A PNG proves by checksums that nothing in
-it has changed; of other files a change that leaves them decodable goes unseen. Writing
-goes to a temporary name that is renamed once it is complete.
+it has changed; of other files a change that leaves them decodable goes unseen.
 """
 
 import contextlib
 import io
-import json
 import os
 import pathlib
 import re
@@ -16,11 +14,12 @@ import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image
+
+from cadnet_jax.files.atomic import write_bytes
 
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _JPEG_SIGNATURE = b'\xff\xd8\xff'
@@ -208,17 +207,6 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     return image
 
 
-def write_bytes(path: pathlib.Path, data: bytes) -> None:
-    """Writes a file, atomically; folders are made for it where they are missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
     """Writes uint8 [H, W] (grey, class ids) or [H, W, 3] (RGB) as a PNG, atomically.
 
@@ -232,17 +220,3 @@ def write_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
         )
     pixels = image if image.ndim == 2 else image[:, :, ::-1]
     write_bytes(pathlib.Path(path), cv2.imencode('.png', pixels)[1].tobytes())
-
-
-def write_json(path: str | os.PathLike[str], values: Any) -> None:
-    """Writes `values` as indented JSON, atomically.
-
-    Raises:
-        ValueError: a number is infinite or not a number: JSON has none of these.
-    """
-    write_text(path, json.dumps(values, indent=2, allow_nan=False) + '\n')
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes `text` in UTF-8, atomically."""
-    write_bytes(pathlib.Path(path), text.encode())

@@ -1,0 +1,1 @@
+"""Files: images, read whole or refused; and writing that is whole or not at all."""
