@@ -110,7 +110,8 @@ class Prediction(NamedTuple):
     @property
     def score(self) -> np.ndarray:
         """Score of any defect, float32 [H, W]."""
-        return self.scores.score
+        score: np.ndarray = self.scores.score
+        return score
 
     @property
     def distance(self) -> np.ndarray | None:

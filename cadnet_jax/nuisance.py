@@ -65,7 +65,7 @@ def _moved(
     height, width = mask.shape
     middle = ((width - 1) / 2, (height - 1) / 2)
     matrix = cv2.getRotationMatrix2D(middle, degrees, 1.0)
-    matrix[:, 2] += shift
+    matrix[:, 2] = matrix[:, 2] + shift
     size = (width, height)
     moved = cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REPLICATE)
     label = cv2.warpAffine(

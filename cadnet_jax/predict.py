@@ -52,7 +52,8 @@ class PixelMaps(NamedTuple):
     @property
     def score(self) -> np.ndarray:
         """Score of any defect, float32 [B, H, W]."""
-        return self.scores.score
+        score: np.ndarray = self.scores.score
+        return score
 
     @property
     def distance(self) -> np.ndarray | None:

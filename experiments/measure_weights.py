@@ -50,14 +50,14 @@ def main(argv: list[str]) -> None:
     from cadnet_jax import measuring, predict  # slow to import
     from cadnet_jax.files.atomic import write_json
 
-    data_sets = [measuring.parse_data_set(text) for text in _DATA.value]
+    data_sets = [measuring.parse_data_set(text) for text in _DATA.value or ()]
     options = measuring.Options(
         _LIMIT.value, _REFERENCE.value, _NUISANCE.value, _SEED.value
     )
     predictor = predict.load_predictor(
         _WORKDIR.value, _STEP.value, tile_size=_TILE_SIZE.value
     )
-    report = measuring.measure(predictor, data_sets, _CHOOSE.value, options)
+    report = measuring.measure(predictor, data_sets, _CHOOSE.value or (), options)
     report['step'] = predictor.step
     write_json(pathlib.Path(_OUTPUT.value), report)
     print(f'{measuring.format_table(report)}\nWritten: {_OUTPUT.value}')

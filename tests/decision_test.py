@@ -1,5 +1,7 @@
 """Rules on worked scores, and that the network takes no part in them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -124,12 +126,13 @@ def test_a_moved_threshold_neither_compiles_nor_runs_the_network(
     images, references, _ = boards(1, (48, 64))
     first = differencing_predictor(head=head, cell=8)
     prediction = first(images[0], references[0])
-    compiled = pixel_maps._forward._cache_size()
+    forward: Any = pixel_maps._forward
+    compiled = forward._cache_size()
     moved = Rule(0.9, min_area=3)
     expected = differencing_predictor(head=head, cell=8, rule=moved)(
         images[0], references[0]
     )
-    assert pixel_maps._forward._cache_size() == compiled
+    assert forward._cache_size() == compiled
     monkeypatch.setattr(pixel_maps, '_forward', None)
     actual = prediction.with_rule(threshold=0.9, min_area=3)
     np.testing.assert_array_equal(actual.mask, expected.mask)
