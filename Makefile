@@ -6,10 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: help env test lint types quickstart
+.PHONY: help env test check lint types quickstart
 
 help:
 	@echo 'make test   installs the environment where needed and runs all tests'
+	@echo 'make check  runs the fast tests alone (two minutes)'
 	@echo 'make lint   checks style (ruff) and types (mypy)'
 	@echo 'make quickstart  generates screens, trains, evaluates, writes a report (minutes)'
 	@echo 'make env    creates .venv and installs the project in it, editable'
@@ -28,6 +29,9 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+check: $(INSTALLED)
+	$(BIN)/python -m pytest -q -m 'not slow'
 
 # Data and training that are there are not made again; evaluation and report are.
 quickstart: $(INSTALLED)

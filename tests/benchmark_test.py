@@ -18,6 +18,8 @@ from cadnet_jax.models.mix_transformer import VARIANTS, Variant
 from tests.conftest import ROOT
 from tests.tiny_data import prepare_tiny
 
+pytestmark = pytest.mark.slow
+
 MEGABYTES = 1_000_000
 TINY = Config(data=DataConfig(crop_size=32, batch_size=2))
 SETTINGS = Settings(TINY, image_size=48)

@@ -74,6 +74,7 @@ def prepare_data(*flags: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_public_sets_are_prepared_by_command(tmp_path: pathlib.Path) -> None:
     write_tiny_pku_market_pcb(tmp_path)
     write_tiny_mvtec_ad(tmp_path)
@@ -99,6 +100,7 @@ def test_the_public_sets_are_prepared_by_command(tmp_path: pathlib.Path) -> None
     assert '--size is for synlcd, pku_market_pcb, not for mvtec_ad' in wrong.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', FLAGFILES, ids=lambda path: path.stem)
 def test_a_flagfile_begins_with_its_command_and_sets_what_exists(
     path: pathlib.Path,
@@ -119,11 +121,13 @@ def test_a_flagfile_begins_with_its_command_and_sets_what_exists(
     )
 
 
+@pytest.mark.slow
 def test_help_lists_the_flags_of_the_builders() -> None:
     listed = prepare_data('--help').stdout
     assert '--dataset' in listed and '--count' in listed and '--group_by' in listed
 
 
+@pytest.mark.slow
 def test_a_flag_that_is_missing_is_named() -> None:
     missing = prepare_data('--count=3').stderr
     assert missing == 'error: --dataset is missing. (--help lists the flags.)\n'

@@ -13,6 +13,8 @@ import pytest
 
 from tests.tiny_pairs import tiny_pair, write, write_tiny_pairs
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = pathlib.Path(__file__).parents[1] / 'experiments'
 
 

@@ -156,6 +156,7 @@ def test_weights_are_loaded_without_the_optimiser(
     assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(variables))
 
 
+@pytest.mark.slow
 def test_weights_are_loaded_on_another_number_of_devices(
     workdir: pathlib.Path, run_with_devices: Any
 ) -> None:
@@ -214,6 +215,7 @@ def _save_until_killed(workdir: pathlib.Path, seconds: float) -> None:
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_kill_in_a_save_leaves_what_goes_on(tmp_path: pathlib.Path) -> None:
     """Killed at several moments; each time the latest complete step is read, and more
     is saved."""

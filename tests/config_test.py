@@ -184,6 +184,7 @@ def test_differences_name_what_changed_and_nothing_else() -> None:
     assert changed['steps'] == (126_000, 126_001)
 
 
+@pytest.mark.slow
 def test_flags_say_every_field() -> None:
     arguments = [
         f'--{field.name}={json.dumps(_another(field)).strip(chr(34))}'
@@ -193,6 +194,7 @@ def test_flags_say_every_field() -> None:
     assert json.loads(done.stdout) == dataclasses.asdict(_all_changed()), done.stderr
 
 
+@pytest.mark.slow
 def test_a_later_flag_overrides_the_flagfile(tmp_path: pathlib.Path) -> None:
     flagfile = tmp_path / 'experiment.cfg'
     flagfile.write_text('# The command.\n--steps=10\n--head=plain\n--noflip\n')
@@ -205,6 +207,7 @@ def test_a_later_flag_overrides_the_flagfile(tmp_path: pathlib.Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_choice_is_enforced_on_the_command_line() -> None:
     done = _flags('--head=resnet')
     assert done.returncode != 0
@@ -213,11 +216,13 @@ def test_a_choice_is_enforced_on_the_command_line() -> None:
     assert all(head in done.stderr for head in config.HEADS)
 
 
+@pytest.mark.slow
 def test_only_the_named_sections_get_flags() -> None:
     assert _flags('--crop_size=64', sections="'data'").returncode == 0
     assert 'steps' in _flags('--steps=1', sections="'data'").stderr
 
 
+@pytest.mark.slow
 def test_help_lists_every_flag_of_the_script() -> None:
     """With --help, not only with --helpfull, which lists other packages' flags too."""
     shown = _flags('--help').stdout

@@ -14,6 +14,8 @@ from cadnet_jax.checkpoint import kept_steps, load_variables
 from tests.conftest import ROOT
 from tests.tiny_data import prepare_tiny
 
+pytestmark = pytest.mark.slow
+
 # Process 1 alone is asked to stop, at the time its second batch is drawn.
 PROCESS = """
 import os, signal, sys

@@ -364,6 +364,7 @@ def run_script(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_script_evaluates_a_run_on_its_own_data(tmp_path: pathlib.Path) -> None:
     """A table on the terminal, and metrics.json in the work directory."""
     data_dir = prepare_tiny(tmp_path / 'data', num={'train': 1, 'test': 2})
@@ -381,6 +382,7 @@ def test_the_script_evaluates_a_run_on_its_own_data(tmp_path: pathlib.Path) -> N
     assert len(list((output / 'overlays').iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_the_script_ends_an_unknown_split_with_one_line(tmp_path: pathlib.Path) -> None:
     data_dir = prepare_tiny(tmp_path / 'data', num={'train': 1, 'test': 1})
     workdir = write_run(tmp_path / 'run', data_dir=data_dir)

@@ -20,6 +20,8 @@ from cadnet_jax.models.cadnet import CADNet, build_model
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = pathlib.Path(__file__).parent / 'golden'
 TINY = Variant((8, 16, 20, 32), (1, 1, 1, 1))
 CLASS_PIXELS = (9000, 300, 70)

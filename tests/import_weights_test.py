@@ -61,6 +61,7 @@ def _fresh_state() -> TrainState:
     return initial_state(model, optimizer, seed=0)
 
 
+@pytest.mark.slow
 def test_training_starts_from_the_imported_encoder_and_a_fresh_decoder(
     encoder: dict[str, Any], tmp_path: pathlib.Path
 ) -> None:
@@ -84,6 +85,7 @@ def test_training_starts_from_the_imported_encoder_and_a_fresh_decoder(
     assert (kernels[0] != kernels[1]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('more', 'flags', 'message'),
     [

@@ -23,6 +23,8 @@ from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.models.mix_transformer import VARIANTS, MixTransformer, Variant
 from tests.plain_decoder import PlainDecoder
 
+pytestmark = pytest.mark.slow
+
 TINY = Variant((8, 16, 20, 32), (1, 1, 1, 1))
 SIZE = (37, 53)  # Primes: no stride divides them.
 

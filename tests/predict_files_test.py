@@ -291,6 +291,7 @@ def run_script(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_script_predicts_with_a_trained_run(tmp_path: pathlib.Path) -> None:
     workdir = write_run(tmp_path / 'run')
     write_board(tmp_path, 'a.png', (64, 64))
@@ -308,6 +309,7 @@ def test_the_script_predicts_with_a_trained_run(tmp_path: pathlib.Path) -> None:
     assert read_image(tmp_path / 'out' / 'a_mask.png').shape == (64, 64, 3)
 
 
+@pytest.mark.slow
 def test_the_script_passes_the_size_of_tiles_on(tmp_path: pathlib.Path) -> None:
     workdir = write_run(tmp_path / 'run')
     write_board(tmp_path, 'a.png', (64, 64))
@@ -329,6 +331,7 @@ def test_the_script_passes_the_size_of_tiles_on(tmp_path: pathlib.Path) -> None:
     assert not (tmp_path / '10').exists()
 
 
+@pytest.mark.slow
 def test_the_script_passes_threshold_and_smallest_area_on(
     tmp_path: pathlib.Path,
 ) -> None:
@@ -350,6 +353,7 @@ def test_the_script_passes_threshold_and_smallest_area_on(
     assert marked[0].all() and not marked[1].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('flag', 'message'),
     [
@@ -373,6 +377,7 @@ def test_a_rule_out_of_its_range_is_refused(
     assert done.stderr.splitlines()[-1].startswith(f'error: {message}')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('run', [True, False])
 def test_the_script_ends_bad_input_with_one_line(
     tmp_path: pathlib.Path, run: bool

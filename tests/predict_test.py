@@ -392,6 +392,7 @@ def test_another_configuration_than_the_checkpoints_is_refused(
         load_predictor(other)
 
 
+@pytest.mark.slow
 def test_importing_the_package_starts_no_jax() -> None:
     """`--help` and complaints about flags come at once."""
     code = (

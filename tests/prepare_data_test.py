@@ -11,6 +11,8 @@ import pytest
 from cadnet_jax import input_pipeline
 from tests.tiny_deep_pcb import write_tiny_deep_pcb
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = pathlib.Path(__file__).parents[1] / 'experiments/prepare_data.py'
 
 

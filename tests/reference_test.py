@@ -20,6 +20,8 @@ from cadnet_jax.models.operations import resize_bilinear
 from cadnet_jax.pretrained import convert, read_weights
 from tests import foreign_names
 
+pytestmark = pytest.mark.slow
+
 TRAINED = (
     'case_a_intra_128x128_b2',
     'case_b_intra_96x160_b1',

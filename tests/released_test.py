@@ -299,6 +299,7 @@ def run_script(
     )
 
 
+@pytest.mark.slow
 def test_the_scripts_release_predict_and_evaluate(
     package: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -200,6 +200,7 @@ def run_script(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_script_reports_a_run_that_evaluate_py_evaluated(
     tmp_path: pathlib.Path,
 ) -> None:
@@ -225,6 +226,7 @@ def test_the_script_reports_a_run_that_evaluate_py_evaluated(
     assert row['values']['mIoU']['mean'] == metrics['miou']
 
 
+@pytest.mark.slow
 def test_help_names_what_is_given_without_a_flag() -> None:
     done = run_script('experiments/report.py', '--help')
     assert 'report.py WORKDIR... --output_dir=REPORT' in done.stdout

@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 # The script as it is; what it would prepare, train and evaluate is printed instead.
 RUN = """
 import runpy, sys

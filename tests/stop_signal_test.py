@@ -12,6 +12,8 @@ from jax.experimental import multihost_utils
 
 from cadnet_jax.stop_signal import StopRequested, StopSignal
 
+pytestmark = pytest.mark.slow
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 

@@ -18,6 +18,8 @@ from cadnet_jax.models.initialize import initialize
 from cadnet_jax.runs import read_results, write_records
 from cadnet_jax.studies import Run
 
+pytestmark = pytest.mark.slow
+
 BASE = Config(
     data=DataConfig(
         batch_size=2, eval_batch_size=2, crop_size=32, eval_split='train[:2]'

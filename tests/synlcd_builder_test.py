@@ -124,6 +124,7 @@ def test_the_number_of_workers_does_not_change_a_byte(
     assert files(prepare(tmp_path, 'mixed', workers=2)) == files(mixed)
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes(
     mixed: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_killed_worker_is_an_error_and_no_endless_wait() -> None:
         list(worker_pool.map_in_order(os._exit, [1, 2, 3], workers=2))
 
 
+@pytest.mark.slow
 def test_worker_processes_import_neither_jax_nor_tfds() -> None:
     """Each would take seconds to start; the script is imported by them as well."""
     code = (
@@ -197,6 +199,7 @@ def run(*flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*flags), capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_the_command_prepares_once_and_refuses_other_options(
     tmp_path: pathlib.Path,
 ) -> None:
@@ -215,6 +218,7 @@ def test_the_command_prepares_once_and_refuses_other_options(
     assert 'prepare_data.py --overwrite' in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('flags', 'message'),
     [
@@ -237,6 +241,7 @@ def test_flags_that_do_not_fit_end_in_one_line(
     assert not (tmp_path / 'data').exists()
 
 
+@pytest.mark.slow
 def test_control_c_ends_all_processes_and_leaves_nothing(
     tmp_path: pathlib.Path,
 ) -> None:

@@ -43,6 +43,8 @@ from cadnet_jax.training_log import read_metrics
 from tests.conftest import ROOT
 from tests.tiny_data import CLASS_NAMES, prepare_tiny
 
+pytestmark = pytest.mark.slow
+
 STEPS = 12
 
 

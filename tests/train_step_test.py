@@ -14,6 +14,8 @@ from cadnet_jax.config import LossConfig, ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from tests.tiny_run import Differencing
 
+pytestmark = pytest.mark.slow
+
 CLASS_PIXELS = (100, 2, 1)
 # Run on several devices: SGD, since Adam hides a gradient of a wrong scale; no random
 # draws; ignored pixels on one device only; batch shares of the classes.
