@@ -1,18 +1,4 @@
-"""What all builders share: one schema, and the writing itself.
-
-A prepared directory is a TFDS directory of array_record files, e.g.
-`OUTPUT_DIR/deep_pcb/1.0.0/`, that `tfds.builder_from_directory` reads without
-TensorFlow. Its `metadata.json` holds
-
-    class_names   ["background", ...], a pixel's class id is its index here
-    class_pixels  {split: [pixels of class 0, of class 1, ...]}
-    options       {name: value},
-    statistics    {split: {what: {value: how many}}} and
-    unusable_labels  {split: [{id, label, reason}]}, where the builder has them: the
-                  pixels of such a label are ignored
-
-Ids in a mask: 0 background, 1..K defects, 255 ignored (counted nowhere).
-"""
+"""What all builders share: checks of what they are given, and the writing itself."""
 
 import contextlib
 import errno
@@ -22,82 +8,19 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import tensorflow_datasets as tfds
-from numpy.typing import NDArray
-from tensorflow_datasets.core.example_serializer import ExampleSerializer
 from tqdm import tqdm
 
-from cadnet_jax.datasets import checks, disk_shuffling
-from cadnet_jax.datasets.encoding import IGNORED, encode_png
+from cadnet_jax.datasets import checks, tfds_patches
 
 _LISTED = 20
 _Item = TypeVar('_Item')
 
 
-def features() -> tfds.features.FeaturesDict:
-    """The schema of every prepared directory; images are given as PNG bytes."""
-
-    def image(channels: int) -> tfds.features.Image:
-        return tfds.features.Image(
-            shape=(None, None, channels), dtype=np.uint8, encoding_format='png'
-        )
-
-    return tfds.features.FeaturesDict(
-        {
-            'image': image(3),
-            'reference': image(3),
-            'mask': image(1),
-            'id': tfds.features.Text(),
-            'group': tfds.features.Text(),
-        }
-    )
-
-
-def example(
-    image: np.ndarray,
-    reference: np.ndarray,
-    mask: np.ndarray,
-    *,
-    id: str,
-    group: str,
-) -> dict[str, Any]:
-    """What a builder yields for a pair, all uint8: RGB [H, W, 3] twice, ids [H, W]."""
-    return {
-        'image': encode_png(image),
-        'reference': encode_png(reference),
-        'mask': encode_png(mask),
-        'id': id,
-        'group': group,
-    }
-
-
-def count_pixels(mask: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
-    """Pixels of each class in `mask` [H, W], int64 [num_classes].
-
-    Raises:
-        ValueError: a value is neither a class id nor 255.
-    """
-    counts = np.bincount(mask.ravel(), minlength=IGNORED + 1)
-    unknown = np.flatnonzero(counts[num_classes:IGNORED]) + num_classes
-    if unknown.size:
-        raise ValueError(
-            f'mask value {unknown[0]} is outside the class map: 0 to '
-            f'{num_classes - 1}, or {IGNORED} for pixels to ignore'
-        )
-    return counts[:num_classes].astype(np.int64)
-
-
-def unusable_labels(
-    id: str, labels: Sequence[str], *, reason: str
-) -> list[dict[str, str]]:
-    """What `metadata.json` keeps of the labels of a pair that became ignored pixels."""
-    return [{'id': id, 'label': label, 'reason': reason} for label in labels]
-
-
-def visible(directory: pathlib.Path) -> list[pathlib.Path]:
+def list_visible(directory: pathlib.Path) -> list[pathlib.Path]:
     """What is in `directory`, by name, but for what a desktop hides there."""
     return sorted(path for path in directory.iterdir() if path.name[0] != '.')
 
@@ -333,30 +256,11 @@ def _download_and_prepare(
     with (
         tempfile.TemporaryDirectory() as downloads,
         contextlib.redirect_stdout(io.StringIO()),
-        disk_shuffling.shuffling_on_disk(),
-        _same_bytes_in_each_process(),
+        tfds_patches.shuffling_on_disk(),
+        tfds_patches.same_bytes_in_each_process(),
     ):
         builder.download_and_prepare(
             file_format='array_record',
             download_dir=downloads,
             download_config=tfds.download.DownloadConfig(manual_dir=source_dir),
         )
-
-
-@contextlib.contextmanager
-def _same_bytes_in_each_process() -> Iterator[None]:
-    """Lets TFDS write the features of a record in one order.
-
-    Of itself it leaves that to Protocol Buffers, where each process has its own.
-    """
-
-    def serialize_example(self: ExampleSerializer, example: Any) -> bytes:
-        record = self.get_tf_example(example)
-        return bytes(record.SerializeToString(deterministic=True))
-
-    before = ExampleSerializer.serialize_example
-    ExampleSerializer.serialize_example = serialize_example
-    try:
-        yield
-    finally:
-        ExampleSerializer.serialize_example = before

@@ -12,7 +12,7 @@ import pytest
 import skimage.io
 import tensorflow_datasets as tfds
 
-from cadnet_jax.datasets import box_masks, deep_pcb, encoding, preparation
+from cadnet_jax.datasets import box_masks, deep_pcb, encoding, preparation, schema
 from cadnet_jax.datasets.deep_pcb import deep_pcb_dataset_builder
 from cadnet_jax.files.images import read_image
 from tests.tiny_deep_pcb import SIZE, write_tiny_deep_pcb
@@ -299,17 +299,17 @@ def test_colour_images_keep_their_channel_order(tmp_path: pathlib.Path) -> None:
     stored = encoding.encode_png(pixels)
     (tmp_path / 'b.png').write_bytes(stored)
     np.testing.assert_array_equal(skimage.io.imread(tmp_path / 'b.png'), pixels)
-    decoded = preparation.features()['image'].decode_example_np(stored)
+    decoded = schema.features()['image'].decode_example_np(stored)
     np.testing.assert_array_equal(decoded, pixels)
 
 
 def test_pixel_counts_leave_out_what_is_ignored() -> None:
     mask = np.array([[0, 0, 2, 255], [1, 2, 2, 255]], np.uint8)
-    assert preparation.count_pixels(mask, 4).tolist() == [2, 1, 3, 0]
+    assert schema.count_pixels(mask, 4).tolist() == [2, 1, 3, 0]
     with pytest.raises(
         ValueError, match='mask value 2 is outside the class map: 0 to 1'
     ):
-        preparation.count_pixels(mask, 2)
+        schema.count_pixels(mask, 2)
 
 
 def test_real_pairs_have_masks_of_the_size_that_the_rule_gives(

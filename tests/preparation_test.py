@@ -14,7 +14,7 @@ from etils import epath
 from tensorflow_datasets.core import shuffle
 from tensorflow_datasets.core.example_serializer import ExampleSerializer
 
-from cadnet_jax.datasets import disk_shuffling, preparation
+from cadnet_jax.datasets import preparation, schema, tfds_patches
 
 PAIRS = 30
 
@@ -32,7 +32,7 @@ class Numbered(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
-            features=preparation.features(),
+            features=schema.features(),
             metadata=tfds.core.MetadataDict(),
         )
 
@@ -50,7 +50,7 @@ class Numbered(tfds.core.GeneratorBasedBuilder):
             image = np.full((8, 8, 3), number + self.options['shade'], np.uint8)
             mask = np.zeros((8, 8), np.uint8)
             id = f'pair_{number}'
-            yield id, preparation.example(image, image, mask, id=id, group='all')
+            yield id, schema.example(image, image, mask, id=id, group='all')
 
 
 def values(prepared: pathlib.Path) -> dict[str, int]:
@@ -65,14 +65,14 @@ def test_a_split_that_does_not_fit_in_memory_is_shuffled_through_files(
     """The records come out as without files, in the same order."""
     in_memory = preparation.prepare(Numbered, tmp_path / 'a')
     buckets: list[str] = []
-    write = disk_shuffling._Bucket.write
+    write = tfds_patches._Bucket.write
 
     def counted(self: Any, data: bytes) -> None:
         buckets.append(str(self._path))
         write(self, data)
 
-    monkeypatch.setattr(disk_shuffling._Bucket, 'write', counted)
-    monkeypatch.setattr(disk_shuffling, 'IN_MEMORY', 2000)
+    monkeypatch.setattr(tfds_patches._Bucket, 'write', counted)
+    monkeypatch.setattr(tfds_patches, 'IN_MEMORY', 2000)
     through_files = preparation.prepare(Numbered, tmp_path / 'b')
     assert len(set(buckets)) > 10
     assert values(through_files) == {f'pair_{i}': i for i in range(PAIRS)}
@@ -87,7 +87,7 @@ def test_shuffling_through_files_opens_one_at_a_time(
 ) -> None:
     """A process may often open no more than 1,024, and TFDS wants 1,000."""
     most = 0
-    write = disk_shuffling._Bucket.write
+    write = tfds_patches._Bucket.write
 
     def counted(self: Any, data: bytes) -> None:
         nonlocal most
@@ -95,8 +95,8 @@ def test_shuffling_through_files_opens_one_at_a_time(
         most = max(most, sum('bucket_' in name for name in names))
         write(self, data)
 
-    monkeypatch.setattr(disk_shuffling._Bucket, 'write', counted)
-    monkeypatch.setattr(disk_shuffling, 'IN_MEMORY', 2000)
+    monkeypatch.setattr(tfds_patches._Bucket, 'write', counted)
+    monkeypatch.setattr(tfds_patches, 'IN_MEMORY', 2000)
     preparation.prepare(Numbered, tmp_path)
     assert most <= 1
 
@@ -168,8 +168,8 @@ def test_a_full_disk_ends_in_one_line_and_leaves_what_was_there(
     if overwrite:
         preparation.prepare(Numbered, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(disk_shuffling._Bucket, 'write', full)
-        patch.setattr(disk_shuffling, 'IN_MEMORY', 2000)
+        patch.setattr(tfds_patches._Bucket, 'write', full)
+        patch.setattr(tfds_patches, 'IN_MEMORY', 2000)
         with pytest.raises(OSError, match='no space left on the disk') as caught:
             preparation.prepare(Numbered, tmp_path, overwrite=overwrite)
     assert caught.value.filename == str(tmp_path)
@@ -185,8 +185,8 @@ def test_other_errors_are_not_taken_for_a_full_disk(
     def denied(self: Any, data: bytes) -> None:
         raise PermissionError(errno.EACCES, 'Permission denied', 'bucket_1.tmp')
 
-    monkeypatch.setattr(disk_shuffling._Bucket, 'write', denied)
-    monkeypatch.setattr(disk_shuffling, 'IN_MEMORY', 2000)
+    monkeypatch.setattr(tfds_patches._Bucket, 'write', denied)
+    monkeypatch.setattr(tfds_patches, 'IN_MEMORY', 2000)
     with pytest.raises(PermissionError, match='Permission denied'):
         preparation.prepare(Numbered, tmp_path)
 

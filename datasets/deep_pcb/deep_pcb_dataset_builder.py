@@ -25,7 +25,7 @@ from etils import epath
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cadnet_jax.datasets import box_masks, preparation
+from cadnet_jax.datasets import box_masks, preparation, schema
 from cadnet_jax.files.images import read_image
 
 CLASS_NAMES = (
@@ -73,7 +73,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description='Pairs of a tested printed circuit board and its template.',
-            features=preparation.features(),
+            features=schema.features(),
             homepage='https://github.com/tangsanli5201/DeepPCB',
             citation=_CITATION,
             metadata=tfds.core.MetadataDict(),
@@ -109,7 +109,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             image, reference = read_grey(pair.image), read_grey(pair.reference)
             boxes = read_boxes(pair.boxes, size=image.shape)
             mask = box_masks.mask_from_boxes(image, reference, boxes)
-            unusable += preparation.unusable_labels(
+            unusable += schema.unusable_labels(
                 pair.id,
                 [
                     f'{CLASS_NAMES[box.class_id]} in {pair.boxes.name}: {tuple(box)}'
@@ -117,10 +117,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 ],
                 reason='nothing differs but the contour',
             )
-            pixels += preparation.count_pixels(mask, len(CLASS_NAMES))
+            pixels += schema.count_pixels(mask, len(CLASS_NAMES))
             yield (
                 pair.id,
-                preparation.example(
+                schema.example(
                     cv2.cvtColor(image, cv2.COLOR_GRAY2RGB),
                     cv2.cvtColor(reference, cv2.COLOR_GRAY2RGB),
                     mask,

@@ -37,7 +37,7 @@ from etils import epath
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cadnet_jax.datasets import preparation
+from cadnet_jax.datasets import preparation, schema
 from cadnet_jax.datasets.mvtec_ad import references
 from cadnet_jax.files.images import read_image
 
@@ -125,7 +125,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description='Photographs of fifteen kinds of objects with their defects.',
-            features=preparation.features(),
+            features=schema.features(),
             homepage='https://www.mvtec.com/company/research/datasets/mvtec-ad',
             citation=_CITATION,
             metadata=tfds.core.MetadataDict(),
@@ -193,13 +193,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         for photo in tqdm(photos, desc=f'writing {split}', unit=' pairs'):
             image, defect = read_pixels(photo)
             mask = np.where(defect, self._class_id(photo), 0).astype(np.uint8)
-            class_pixels += preparation.count_pixels(mask, len(self._class_names))
+            class_pixels += schema.count_pixels(mask, len(self._class_names))
             reference = read_reference(reference_of[photo.id])
             yield (
                 photo.id,
-                preparation.example(
-                    image, reference, mask, id=photo.id, group=photo.object
-                ),
+                schema.example(image, reference, mask, id=photo.id, group=photo.object),
             )
         self.info.metadata['class_pixels'][split] = class_pixels.tolist()
 
@@ -215,7 +213,7 @@ def find_photos(source_dir: pathlib.Path) -> tuple[list[Photo], list[str]]:
     """
     inner = source_dir / _INNER
     root = inner if inner.is_dir() else source_dir
-    folders = [path for path in preparation.visible(root) if path.is_dir()]
+    folders = [path for path in preparation.list_visible(root) if path.is_dir()]
     if not any(folder.name in OBJECTS for folder in folders):
         raise FileNotFoundError(
             f'{root}: no folder of an object in it; '
@@ -267,8 +265,8 @@ def _files(folder: pathlib.Path, problems: list[str]) -> list[pathlib.Path]:
         problems.append(f'{folder}: no such directory')
         return []
     files = []
-    for kind in preparation.visible(folder):
-        for path in preparation.visible(kind) if kind.is_dir() else [kind]:
+    for kind in preparation.list_visible(folder):
+        for path in preparation.list_visible(kind) if kind.is_dir() else [kind]:
             names = path.relative_to(folder).parts
             if (
                 len(names) == 2

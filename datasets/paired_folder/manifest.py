@@ -36,7 +36,7 @@ from cadnet_jax.datasets.paired_folder.pair_reading import (
     UNLABELLED,
     PairFiles,
 )
-from cadnet_jax.datasets.preparation import list_first, raise_problems, visible
+from cadnet_jax.datasets.preparation import list_first, list_visible, raise_problems
 from cadnet_jax.files.images import SUFFIXES
 
 MANIFEST, CLASSES = 'manifest.csv', 'classes.csv'
@@ -321,7 +321,7 @@ def _unused_beside(pairs: Sequence[PairFiles]) -> list[pathlib.Path]:
         path
         for folder in folders.values()
         if folder.is_dir()
-        for path in visible(folder)
+        for path in list_visible(folder)
         if path.suffix.lower() in SUFFIXES and path.is_file()
         if os.path.realpath(path) not in used
     ]

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 from tqdm import tqdm
 
-from cadnet_jax.datasets import check_report, checks, preparation, worker_pool
+from cadnet_jax.datasets import check_report, checks, preparation, schema, worker_pool
 from cadnet_jax.datasets.paired_folder.manifest import Source
 from cadnet_jax.datasets.paired_folder.pair_reading import (
     encode_files,
@@ -52,7 +52,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description="A user's own pairs of an image and its reference.",
-            features=preparation.features(),
+            features=schema.features(),
             metadata=tfds.core.MetadataDict(),
         )
 

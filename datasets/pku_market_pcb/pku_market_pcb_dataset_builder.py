@@ -34,7 +34,8 @@ from etils import epath
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cadnet_jax.datasets import box_masks, preparation
+from cadnet_jax.datasets import box_masks, preparation, schema
+from cadnet_jax.datasets.encoding import IGNORED
 from cadnet_jax.datasets.pku_market_pcb import annotation
 from cadnet_jax.files.images import read_image
 
@@ -124,7 +125,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description='Crops of photographed circuit boards and their templates.',
-            features=preparation.features(),
+            features=schema.features(),
             homepage='https://robotics.pkusz.edu.cn/resources/dataset/',
             citation=_CITATION,
             metadata=tfds.core.MetadataDict(),
@@ -169,17 +170,17 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         bar = tqdm(crops, desc=f'writing {split}', unit=' pairs')
         for photo, of_photo in itertools.groupby(bar, key=lambda crop: crop.photo):
             whole, faint = read_photo(photo, self.options['size'])
-            unusable += preparation.unusable_labels(
+            unusable += schema.unusable_labels(
                 photo.id,
                 faint,
                 reason='too faint to be told from noise',
             )
             for crop in of_photo:
                 pixels = cut(whole, crop, self.options['size'])
-                class_pixels += preparation.count_pixels(pixels.mask, len(CLASS_NAMES))
-                ignored += bool(np.any(pixels.mask == preparation.IGNORED))
+                class_pixels += schema.count_pixels(pixels.mask, len(CLASS_NAMES))
+                ignored += bool(np.any(pixels.mask == IGNORED))
                 id = f'{photo.id}/{crop.row}_{crop.column}'
-                yield id, preparation.example(*pixels, id=id, group=photo.board)
+                yield id, schema.example(*pixels, id=id, group=photo.board)
         self.info.metadata['class_pixels'][split] = class_pixels.tolist()
         self.info.metadata['unusable_labels'][split] = unusable
         self.info.metadata['statistics'][split] = {
@@ -204,7 +205,7 @@ def find_photos(source_dir: pathlib.Path) -> tuple[list[Photo], list[str]]:
             raise FileNotFoundError(
                 f'{folder}: no such directory; {Builder.MANUAL_DOWNLOAD_INSTRUCTIONS}.'
             )
-    images, annotations, templates = map(preparation.visible, folders)
+    images, annotations, templates = map(preparation.list_visible, folders)
     template_of = {path.stem: path for path in templates}
     photos: list[Photo] = []
     problems: list[str] = []
@@ -243,7 +244,7 @@ def _files(folders: Sequence[pathlib.Path], problems: list[str]) -> list[pathlib
     files = []
     for folder in folders:
         if folder.name.lower() in CLASS_NAMES[1:] and folder.is_dir():
-            files += preparation.visible(folder)
+            files += preparation.list_visible(folder)
         else:
             problems.append(
                 f'{str(folder)!r}: not one of the folders '
@@ -262,7 +263,7 @@ def defective_crops(photo: Photo, size: int) -> list[Crop]:
     mask = read_photo(photo, size)[0].mask
     rows, columns = (side // size for side in mask.shape)
     squares = mask.reshape(rows, size, columns, size)
-    defective = np.any((squares > 0) & (squares != preparation.IGNORED), axis=(1, 3))
+    defective = np.any((squares > 0) & (squares != IGNORED), axis=(1, 3))
     return [Crop(photo, *place) for place in np.argwhere(defective).tolist()]
 
 

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 from tqdm import tqdm
 
-from cadnet_jax.datasets import preparation, worker_pool
+from cadnet_jax.datasets import preparation, schema, worker_pool
 from cadnet_jax.datasets.encoding import encode_png
 from cadnet_jax.datasets.synlcd import composition, patterns
 from cadnet_jax.datasets.synlcd.composition import CLASS_NAMES, Recipe, Tally
@@ -82,7 +82,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description='Synthetic line defects and abnormal points on LCD screens.',
-            features=preparation.features(),
+            features=schema.features(),
             homepage='https://github.com/qaz670756/CADNet',
             citation=_CITATION,
             metadata=tfds.core.MetadataDict(),

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 from tqdm import tqdm
 
-from cadnet_jax.datasets import preparation, worker_pool
+from cadnet_jax.datasets import preparation, schema, worker_pool
 from cadnet_jax.datasets.synthetic_pairs import composition
 from cadnet_jax.datasets.synthetic_pairs.composition import (
     CLASS_NAMES,
@@ -83,7 +83,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description='Drawn pairs of products of every kind, with changes.',
-            features=preparation.features(),
+            features=schema.features(),
             metadata=tfds.core.MetadataDict(),
         )
 

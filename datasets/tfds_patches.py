@@ -1,12 +1,17 @@
-"""TFDS's shuffling of records, in little memory and without TensorFlow."""
+"""What is changed in TFDS while it prepares data; written for TFDS 4.9.10.
+
+Records are shuffled in little memory and without TensorFlow, and written as the same
+bytes in each process.
+"""
 
 import contextlib
 import os
 import types
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 from tensorflow_datasets.core import shuffle
+from tensorflow_datasets.core.example_serializer import ExampleSerializer
 
 IN_MEMORY = 128 << 20  # bytes of a split; when there are more, all go through files
 
@@ -34,6 +39,25 @@ def shuffling_on_disk() -> Iterator[None]:
         yield
     finally:
         shuffle.tf, shuffle.MAX_MEM_BUFFER_SIZE = before
+
+
+@contextlib.contextmanager
+def same_bytes_in_each_process() -> Iterator[None]:
+    """Lets TFDS write the features of a record in one order.
+
+    Of itself it leaves that to Protocol Buffers, where each process has its own.
+    """
+
+    def serialize_example(self: ExampleSerializer, example: Any) -> bytes:
+        record = self.get_tf_example(example)
+        return bytes(record.SerializeToString(deterministic=True))
+
+    before = ExampleSerializer.serialize_example
+    ExampleSerializer.serialize_example = serialize_example
+    try:
+        yield
+    finally:
+        ExampleSerializer.serialize_example = before
 
 
 def _open_bucket(path: os.PathLike[str], mode: str) -> '_Bucket | IO[bytes]':

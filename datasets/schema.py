@@ -1,0 +1,84 @@
+"""What every prepared directory holds.
+
+A prepared directory is a TFDS directory of array_record files, e.g.
+`OUTPUT_DIR/deep_pcb/1.0.0/`, that `tfds.builder_from_directory` reads without
+TensorFlow. Its `metadata.json` holds
+
+    class_names   ["background", ...], a pixel's class id is its index here
+    class_pixels  {split: [pixels of class 0, of class 1, ...]}
+    options       {name: value},
+    statistics    {split: {what: {value: how many}}} and
+    unusable_labels  {split: [{id, label, reason}]}, where the builder has them: the
+                  pixels of such a label are ignored
+
+Ids in a mask: 0 background, 1..K defects, 255 ignored (counted nowhere).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from numpy.typing import NDArray
+
+from cadnet_jax.datasets.encoding import IGNORED, encode_png
+
+
+def features() -> tfds.features.FeaturesDict:
+    """The schema of every prepared directory; images are given as PNG bytes."""
+
+    def image(channels: int) -> tfds.features.Image:
+        return tfds.features.Image(
+            shape=(None, None, channels), dtype=np.uint8, encoding_format='png'
+        )
+
+    return tfds.features.FeaturesDict(
+        {
+            'image': image(3),
+            'reference': image(3),
+            'mask': image(1),
+            'id': tfds.features.Text(),
+            'group': tfds.features.Text(),
+        }
+    )
+
+
+def example(
+    image: np.ndarray,
+    reference: np.ndarray,
+    mask: np.ndarray,
+    *,
+    id: str,
+    group: str,
+) -> dict[str, Any]:
+    """What a builder yields for a pair, all uint8: RGB [H, W, 3] twice, ids [H, W]."""
+    return {
+        'image': encode_png(image),
+        'reference': encode_png(reference),
+        'mask': encode_png(mask),
+        'id': id,
+        'group': group,
+    }
+
+
+def count_pixels(mask: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
+    """Pixels of each class in `mask` [H, W], int64 [num_classes].
+
+    Raises:
+        ValueError: a value is neither a class id nor 255.
+    """
+    counts = np.bincount(mask.ravel(), minlength=IGNORED + 1)
+    unknown = np.flatnonzero(counts[num_classes:IGNORED]) + num_classes
+    if unknown.size:
+        raise ValueError(
+            f'mask value {unknown[0]} is outside the class map: 0 to '
+            f'{num_classes - 1}, or {IGNORED} for pixels to ignore'
+        )
+    return counts[:num_classes].astype(np.int64)
+
+
+def unusable_labels(
+    id: str, labels: Sequence[str], *, reason: str
+) -> list[dict[str, str]]:
+    """What `metadata.json` keeps of the labels of a pair that became ignored pixels."""
+    return [{'id': id, 'label': label, 'reason': reason} for label in labels]
