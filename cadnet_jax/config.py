@@ -8,18 +8,24 @@ all sections, so that a flag is simply the field's name.
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
 from absl import flags
 
-HEADS = ('cad', 'plain', 'ooc', 'segformer')
+from cadnet_jax.models.heads import HEADS
+
+_LOSS_WEIGHTS: Mapping[str, str] = {
+    'cross_entropy': 'ce_weight',
+    'contrastive': 'contrastive_weight',
+    'contrastive_score': 'contrastive_weight',
+}
 VARIANTS = ('b0', 'b1', 'b2', 'b3', 'b4', 'b5')
 _RATES = ('drop_path', 'dropout', 'ema_decay')
 _SHARES = ('defect_crop_fraction', 'photometric_probability')
 
 
-def _field(default: Any, help: str, choices: tuple[str, ...] | None = None) -> Any:
+def _field(default: Any, help: str, choices: Collection[str] | None = None) -> Any:
     return dataclasses.field(
         default=default, metadata={'help': help, 'choices': choices}
     )
@@ -294,10 +300,12 @@ class Config:
                 raise ValueError(
                     f'{name} is {getattr(self.loss, name)}; it must be positive.'
                 )
-        loss = 'contrastive_weight' if self.model.head == 'ooc' else 'ce_weight'
-        if self.model.head in ('ooc', 'segformer') and not getattr(self.loss, loss):
+        losses = HEADS[self.model.head].losses
+        weights = sorted({_LOSS_WEIGHTS[loss] for loss in losses})
+        if not any(getattr(self.loss, weight) for weight in weights):
             raise ValueError(
-                f'{loss} is 0: head {self.model.head!r} has no other loss.'
+                f'{", ".join(f"{weight} is 0" for weight in weights)}: head '
+                f'{self.model.head!r} has no other loss.'
             )
 
 

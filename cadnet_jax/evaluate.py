@@ -83,7 +83,7 @@ def evaluate(
     info = read_info(data_dir)
     _check_classes(predictor, info, data_dir)
     counts = no_counts(len(predictor.class_names))
-    has_classes = default_rule(predictor.config).threshold is None
+    has_classes = predictor.head.answer == 'classes'
     curves = curve_names(predictor.class_names, has_classes=has_classes)
     histograms = no_histograms(len(curves))
     size: tuple[int, ...] | None = None

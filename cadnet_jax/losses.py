@@ -14,6 +14,7 @@ from jax import lax
 
 from cadnet_jax.config import LossConfig
 from cadnet_jax.models.cadnet import Outputs
+from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.operations import resize_bilinear
 from cadnet_jax.transforms import IGNORED
 
@@ -111,28 +112,32 @@ def total_loss(
         outputs: what the network said.
         mask: integers `[B, H, W]`.
         config: weights and thresholds.
-        head: 'cad', 'plain', 'ooc' or 'segformer'. The contrastive loss needs
-            distances (not 'segformer'), the cross entropy class logits (not 'ooc').
+        head: a name in `HEADS`, whose row says which losses it has: the cross entropy
+            of the logits, the contrastive loss of the distances ('contrastive') and of
+            the change score ('contrastive_score').
         class_pixels: pixels of each class in the training split, `[K]`.
         axis_name: the device axis, None on a single device.
     """
     mask = mask.astype(jnp.int32)
     size = mask.shape[1:3]
     logits = resize_bilinear(outputs.logits, size)
+    losses = HEADS[head].losses
     terms = {}
-    if head != 'ooc':
+    if 'cross_entropy' in losses:
         terms['cross_entropy'] = config.ce_weight * cross_entropy(
             logits, mask, defect_weight=config.defect_weight
         )
-    if outputs.distance is not None and config.contrastive_weight:
+    maps = {}
+    if 'contrastive' in losses and config.contrastive_weight:
+        assert outputs.distance is not None
+        maps['contrastive'] = resize_bilinear(outputs.distance[..., None], size)
+    if 'contrastive_score' in losses and config.contrastive_weight:
+        maps['contrastive_score'] = logits
+    if maps:
         weights = _class_weights(mask, config, class_pixels, axis_name)
-        if head == 'ooc':
-            # There is no cross entropy that could count defects more.
+        if 'cross_entropy' not in losses:  # It could count defects more.
             equal = jnp.ones(len(class_pixels))
             weights = config.defect_weight * (equal if weights is None else weights)
-        maps = {'contrastive': resize_bilinear(outputs.distance[..., None], size)}
-        if head == 'ooc':
-            maps['contrastive_score'] = logits
         for name, values in maps.items():
             terms[name] = config.contrastive_weight * contrastive(
                 values[..., 0],

@@ -24,6 +24,7 @@ from cadnet_jax.checkpoint import Step, load_variables, read_dataset_info
 from cadnet_jax.config import Config
 from cadnet_jax.decision import PixelScores, Prediction, Rule, decide, predict_pair
 from cadnet_jax.models.cadnet import Features, build_model
+from cadnet_jax.models.heads import HEADS, Head
 from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.pixel_maps import (
     empty_scores,
@@ -100,7 +101,7 @@ class Predictor:
                 f'tile_size is {self.tile_size} and tile_margin {self.tile_margin}: '
                 'a tile must be larger than its two margins.'
             )
-        if self._has_classes and (self.rule.threshold or 0) >= 1:
+        if self.head.answer == 'classes' and (self.rule.threshold or 0) >= 1:
             raise ValueError(
                 f'threshold is {self.rule.threshold}; it must be in [0, 1): no '
                 'probability is higher.'
@@ -190,13 +191,14 @@ class Predictor:
         """`references` are those of each tile in turn, as images or encoded."""
         places = self._tiles(images)
         limits = None
-        if self.config.model.head == 'ooc' and len(places) > 1:
+        if self.head.scales_distance and len(places) > 1:
             limits = self._distance_limits(images, references)
-        num_probabilities = len(self.class_names) if self._has_classes else 1
+        has_classes = self.head.answer == 'classes'
+        num_probabilities = len(self.class_names) if has_classes else 1
         scores = empty_scores(
             images.shape[:3],
-            has_classes=self._has_classes,
-            with_distance=self.config.model.head != 'segformer',
+            has_classes=has_classes,
+            with_distance=self.head.sees_reference,
             num_probabilities=num_probabilities if with_probabilities else 0,
         )
         for tile, reference in zip(places, references, strict=True):
@@ -218,8 +220,9 @@ class Predictor:
         return self.rule.threshold
 
     @property
-    def _has_classes(self) -> bool:
-        return default_rule(self.config).threshold is None
+    def head(self) -> Head:
+        """What kind of network it is."""
+        return HEADS[self.config.model.head]
 
     @functools.cached_property
     def _placed_variables(self) -> Mapping[str, Any]:
@@ -243,7 +246,7 @@ class Predictor:
             images,
             references,
             limits=limits,
-            has_classes=self._has_classes,
+            has_classes=self.head.answer == 'classes',
             defect_weight=self.config.loss.defect_weight / self.config.loss.defect_odds,
             with_probabilities=with_probabilities,
         )
@@ -326,7 +329,7 @@ def default_tile_size(config: Config) -> int:
 
 def default_rule(config: Config) -> Rule:
     """The most probable class; of change scores, those above the middle of the taus."""
-    if config.model.head != 'ooc':
+    if HEADS[config.model.head].answer == 'classes':
         return Rule()
     return Rule(threshold=(config.loss.tau_ok + config.loss.tau_ng) / 2)
 
@@ -346,14 +349,14 @@ def make_predictor(
 
     See `load_predictor` for `tile_size`, `threshold` and `min_area`.
     """
-    out_of_class = config.model.head == 'ooc'
+    has_classes = HEADS[config.model.head].answer == 'classes'
     if tile_size is None:
         tile_size = default_tile_size(config)
     return Predictor(
         config=config,
         model=build_model(config.model, len(class_names)),
         variables=variables,
-        class_names=OUT_OF_CLASS_NAMES if out_of_class else class_names,
+        class_names=class_names if has_classes else OUT_OF_CLASS_NAMES,
         workdir=str(workdir),
         step=step,
         tile_size=tile_size,

@@ -12,15 +12,10 @@ from typing import Any, NamedTuple
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
 from cadnet_jax.models.complexity import gmacs, multiply_adds
+from cadnet_jax.models.heads import HEADS
 from cadnet_jax.runs import Mean, Result, group_by, last_evaluations, mean
 
 LINE, ABPT, MIXED = 'synlcd/line', 'synlcd/abpt', 'synlcd/mixed'
-HEADS = {
-    'cad': 'CADNet',
-    'ooc': 'CADNet, out of class',
-    'plain': 'CADNet without CAD',
-    'segformer': 'SegFormer',
-}
 _LETTERS = {LINE: 'L', ABPT: 'A'}
 _PAIRINGS = ('LL', 'AA', 'LA', 'AL')
 _FRACTIONS = (0.0, 0.05, 0.1, 0.15)
@@ -304,7 +299,7 @@ def _any_fraction(result: Result) -> Config:
 
 def _by_head(*heads: str) -> list[Method]:
     return [
-        Method(HEADS[head], lambda result, head=head: _head(result) == head)  # type: ignore[misc]
+        Method(HEADS[head].title, lambda result, head=head: _head(result) == head)  # type: ignore[misc]
         for head in heads
     ]
 

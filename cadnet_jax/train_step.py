@@ -21,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from cadnet_jax.config import LossConfig
 from cadnet_jax.losses import total_loss
 from cadnet_jax.models.cadnet import CADNet
+from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.transforms import IGNORED, normalize
 
@@ -109,7 +110,12 @@ def train_step(
     if hard_candidates > 1:
         variables = {'params': state.params, 'batch_stats': state.batch_stats}
         batch = _keep_hardest(
-            batch, model, variables, num_unchanged, num_unchanged * hard_candidates
+            batch,
+            model,
+            variables,
+            num_unchanged,
+            num_unchanged * hard_candidates,
+            has_classes=HEADS[model.config.head].answer == 'classes',
         )
 
     def loss_function(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
@@ -148,7 +154,13 @@ def train_step(
 
 
 def _keep_hardest(
-    batch: Batch, model: nn.Module, variables: Any, count: int, num_candidates: int
+    batch: Batch,
+    model: nn.Module,
+    variables: Any,
+    count: int,
+    num_candidates: int,
+    *,
+    has_classes: bool,
 ) -> dict[str, jax.Array]:
     """`batch` with the `count` hardest of the last `num_candidates` crops."""
     candidates = {name: values[-num_candidates:] for name, values in batch.items()}
@@ -158,10 +170,7 @@ def _keep_hardest(
         normalize(candidates['reference']),
     )
     logits = outputs.logits
-    if logits.shape[-1] == 1:  # head 'ooc': a change score
-        defect = logits[..., 0]
-    else:
-        defect = 1 - jax.nn.softmax(logits)[..., 0]
+    defect = 1 - jax.nn.softmax(logits)[..., 0] if has_classes else logits[..., 0]
     hardest = lax.top_k(_hardness(defect, candidates['mask']), count)[1]
     return {
         name: jnp.concatenate([values[:-num_candidates], candidates[name][hardest]])

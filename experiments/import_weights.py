@@ -13,6 +13,7 @@ import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli, config
+from cadnet_jax.models.heads import HEADS
 
 _WEIGHTS = flags.DEFINE_string(
     'weights',
@@ -27,7 +28,7 @@ _VARIANT = flags.DEFINE_enum(
     'variant', 'b0', config.VARIANTS, 'Mix Transformer that the weights are of.'
 )
 _HEAD = flags.DEFINE_enum(
-    'head', 'cad', config.HEADS, 'Decoder that the weights are of.'
+    'head', 'cad', list(HEADS), 'Decoder that the weights are of.'
 )
 _NUM_CLASSES = flags.DEFINE_integer(
     'num_classes',
@@ -40,7 +41,6 @@ _NUM_CLASSES = flags.DEFINE_integer(
 
 def main(argv: list[str]) -> None:
     del argv
-    # Imported here, so that --help needs no JAX.
     from cadnet_jax.checkpoint import save_variables
     from cadnet_jax.models.cadnet import build_model
     from cadnet_jax.models.complexity import count_parameters

@@ -15,10 +15,11 @@ import pytest
 from flax import linen as nn
 from flax import traverse_util
 
-from cadnet_jax.config import HEADS, ModelConfig
+from cadnet_jax.config import ModelConfig
 from cadnet_jax.models import decoder
 from cadnet_jax.models.cadnet import CADNet, Outputs, build_model, outside_encoder
 from cadnet_jax.models.decoder import Decoder
+from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.models.mix_transformer import VARIANTS, MixTransformer, Variant
 from tests.plain_decoder import PlainDecoder
@@ -226,7 +227,7 @@ def decoder_inputs(
 @pytest.mark.parametrize('head', ['cad', 'plain', 'ooc'])
 def test_the_decoder_computes_its_plain_form(head: str, train: bool) -> None:
     """With the products at each stage's own resolution, it is the same function."""
-    decoder = Decoder(head, 3, dropout=0.0)
+    decoder = Decoder(HEADS[head].attention, 3, dropout=0.0)
     variables, features, distance = decoder_inputs(decoder)
     apply: Any = functools.partial(decoder.apply, train=train, mutable=['batch_stats'])
     actual, _ = jax.jit(apply)(variables, features, distance)
@@ -239,7 +240,7 @@ def test_the_decoder_has_the_gradients_of_its_plain_form(head: str) -> None:
     """For the parameters and the features."""
 
     def gradients(kind: type[Decoder]) -> Any:
-        decoder = kind(head, 3, dropout=0.0)
+        decoder = kind(HEADS[head].attention, 3, dropout=0.0)
         variables, features, distance = decoder_inputs(decoder)
 
         def loss(params: Any, features: Any) -> jax.Array:

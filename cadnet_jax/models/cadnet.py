@@ -10,6 +10,7 @@ from flax import linen as nn
 from cadnet_jax.config import ModelConfig
 from cadnet_jax.models.change import distance_map
 from cadnet_jax.models.decoder import Decoder
+from cadnet_jax.models.heads import HEADS, Head
 from cadnet_jax.models.mix_transformer import MixTransformer
 
 _ENCODER = 'encoder'  # the attribute of CADNet, and so the name of its parameters
@@ -22,10 +23,11 @@ class Outputs(NamedTuple):
     """What the network says of a batch of pairs.
 
     Attributes:
-        logits: float32 `[B, H/4, W/4, K]`, K classes, or 1 change score for 'ooc'.
-        distance: DistMap, float32 `[B, H/4, W/4]`; None for 'segformer'.
+        logits: float32 `[B, H/4, W/4, K]`, K classes, or 1 change score.
+        distance: DistMap, float32 `[B, H/4, W/4]`; None if the
+            head sees no reference.
         differences: image minus reference after each stage, `[B, H_i, W_i, C_i]`;
-            empty for 'segformer'.
+            empty if the head sees no reference.
     """
 
     logits: jax.Array
@@ -47,23 +49,26 @@ class CADNet(nn.Module):
     axis_name: str | None = None
 
     def setup(self) -> None:
-        config = self.config
+        config, head = self.config, self.head
         dtype = jnp.dtype(config.dtype)
         self.encoder = MixTransformer(
             config.variant,
             config.drop_path,
-            shared_draws=2
-            if config.share_drop_path and config.head != 'segformer'
-            else 1,
+            shared_draws=2 if config.share_drop_path and head.sees_reference else 1,
             dtype=dtype,
         )
         self.decoder = Decoder(
-            'plain' if config.head == 'segformer' else config.head,
-            1 if config.head == 'ooc' else self.num_classes,
+            head.attention,
+            head.outputs(self.num_classes),
             config.dropout,
             self.axis_name,
             dtype,
         )
+
+    @property
+    def head(self) -> Head:
+        """Its row of the table of heads."""
+        return HEADS[self.config.head]
 
     def __call__(
         self,
@@ -83,7 +88,7 @@ class CADNet(nn.Module):
             distance_limits: `[B, 2]`, smallest and largest DistMap of the whole image
                 where `image` is a tile of it; used by 'ooc' alone.
         """
-        if self.config.head == 'segformer':
+        if not self.head.sees_reference:
             return self.compare(self.encode(image, train=train), (), train=train)
         stacked = self.encode(jnp.concatenate([image, reference]), train=train)
         inspected, clean = zip(*(jnp.split(x, 2) for x in stacked), strict=True)
@@ -112,7 +117,7 @@ class CADNet(nn.Module):
             train: see `__call__`.
             distance_limits: see `__call__`.
         """
-        if self.config.head == 'segformer':
+        if not self.head.sees_reference:
             return Outputs(self.decoder(image, None, train=train), None, ())
         differences = tuple(x - y for x, y in zip(image, reference, strict=True))
         distance = distance_map(differences)
@@ -146,4 +151,5 @@ def build_model(
             f'num_classes is {num_classes}: the background and one defect class are '
             'the least.'
         )
-    return CADNet(config, num_classes, axis_name)
+    model: CADNet = HEADS[config.head].build(config, num_classes, axis_name)
+    return model

@@ -12,6 +12,7 @@ import jax
 
 from cadnet_jax.config import ModelConfig
 from cadnet_jax.models.decoder import CHANNELS
+from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.mix_transformer import (
     MLP_RATIO,
     PATCHES,
@@ -49,7 +50,8 @@ def multiply_adds(
     as_computed: bool = False,
     cached_reference: bool = False,
 ) -> MultiplyAdds:
-    """Counts one pair of `height` x `width` pixels (one image for 'segformer').
+    """Counts one pair of `height` x `width` pixels (one image, if the head
+    sees no reference).
 
     Args:
         config: of the network.
@@ -60,7 +62,8 @@ def multiply_adds(
         cached_reference: the reference is encoded already.
     """
     encoder = _encoder(config.variant, height, width)
-    images = 1 if cached_reference or config.head == 'segformer' else 2
+    both = HEADS[config.head].sees_reference and not cached_reference
+    images = 2 if both else 1
     sums = [images * sum(values) for values in zip(*encoder, strict=True)]
     sums[0] += _decoder(config, num_classes, height, width, as_computed)
     return MultiplyAdds(*(value / 1e9 for value in sums))
@@ -79,7 +82,7 @@ def gmacs(config: ModelConfig, num_classes: int, height: int, width: int) -> flo
         height: of the image, in pixels.
         width: of the image, in pixels.
     """
-    images = 1 if config.head == 'segformer' else 2
+    images = 2 if HEADS[config.head].sees_reference else 1
     elementwise = images * _encoder_elementwise(config.variant, height, width)
     elementwise += _decoder_elementwise(config, num_classes, height, width)
     products = multiply_adds(config, num_classes, height, width).convolutions
@@ -131,39 +134,39 @@ def _encoder_elementwise(variant: str, height: int, width: int) -> int:
 def _decoder_elementwise(
     config: ModelConfig, num_classes: int, height: int, width: int
 ) -> int:
-    sizes = _stage_pixels(height, width)
+    head, sizes = HEADS[config.head], _stage_pixels(height, width)
     h, w = sizes[0]
     relus = CHANNELS * (h * w + sum(rows * columns for rows, columns in sizes))
-    total = relus + h * w * _outputs(config, num_classes)
-    if config.head in ('cad', 'ooc'):  # mean and maximum of each fused channel
+    total = relus + h * w * head.outputs(num_classes)
+    if head.attention:  # mean and maximum of each fused channel
         total += 2 * h * w * len(sizes) * CHANNELS
-    if config.head == 'cad':  # means along rows and columns; biases of its gates
+    if (
+        head.attention == 'intra_class'
+    ):  # means along rows and columns; biases of its gates
         total += 2 * h * w * CHANNELS + (h + w) * (CHANNELS // 4 + CHANNELS)
     return total
-
-
-def _outputs(config: ModelConfig, num_classes: int) -> int:
-    return 1 if config.head == 'ooc' else num_classes
 
 
 def _decoder(
     config: ModelConfig, num_classes: int, height: int, width: int, as_computed: bool
 ) -> int:
-    sizes = _stage_pixels(height, width)
+    head, sizes = HEADS[config.head], _stage_pixels(height, width)
     stages = VARIANTS[config.variant].channels
     h, w = sizes[0]
     fused = len(stages) * CHANNELS
-    total = h * w * CHANNELS * _outputs(config, num_classes)
+    total = h * w * CHANNELS * head.outputs(num_classes)
     for (rows, columns), c in zip(sizes, stages, strict=True):
         total += rows * columns * c * CHANNELS
     if as_computed:
         total += sum(rows * columns for rows, columns in sizes) * CHANNELS**2
-        if config.head == 'cad':  # coordinate attention's output, at stride 4
+        if (
+            head.attention == 'intra_class'
+        ):  # coordinate attention's output, at stride 4
             total += h * w * CHANNELS**2
     else:
         total += h * w * fused * CHANNELS
-    if config.head in ('cad', 'ooc'):  # two pooled vectors through fused -> 1/16
+    if head.attention:  # two pooled vectors through fused -> 1/16
         total += 2 * 2 * fused * (fused // 16)
-    if config.head == 'cad':  # h + w lines through 256 -> 64 -> 256
+    if head.attention == 'intra_class':  # h + w lines through 256 -> 64 -> 256
         total += 2 * (h + w) * CHANNELS * (CHANNELS // 4)
     return total

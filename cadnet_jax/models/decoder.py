@@ -28,6 +28,7 @@ from cadnet_jax.models.change import (
     CoordinateAttention,
     min_max_normalize,
 )
+from cadnet_jax.models.heads import Attention
 from cadnet_jax.models.initializers import FAN_IN, Initializer
 from cadnet_jax.models.layers import BatchNorm, Dense, Projection
 from cadnet_jax.models.operations import maximum, multiply, resize_bilinear
@@ -46,11 +47,11 @@ def _pool(maps: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
 class Decoder(nn.Module):
     """Four feature maps and DistMap to logits at stride 4.
 
-    `head` is 'cad' (eqs. 11 and 12), 'ooc' (eqs. 13 and 14) or 'plain' (no change
-    attention: SegFormer's head).
+    `attention` is 'intra_class' (eqs. 11 and 12), 'out_of_class' (eqs. 13 and 14) or
+    None (SegFormer's head).
     """
 
-    head: str
+    attention: Attention | None
     outputs: int
     dropout: float = 0.1
     axis_name: str | None = None
@@ -69,9 +70,10 @@ class Decoder(nn.Module):
 
         Args:
             features: `[B, H_i, W_i, C_i]`, strides 4 to 32.
-            distance: DistMap, `[B, H_1, W_1, 1]`; None only for the plain head.
+            distance: DistMap, `[B, H_1, W_1, 1]`; None only without attention.
             train: batch statistics and dropout.
-            distance_limits: `[B, 2]`; see `min_max_normalize`. For 'ooc' alone.
+            distance_limits: `[B, 2]`; see `min_max_normalize`. For
+                'out_of_class' alone.
 
         Returns:
             float32 `[B, H_1, W_1, outputs]`.
@@ -82,12 +84,12 @@ class Decoder(nn.Module):
         ]
         shape = len(projected) * CHANNELS, CHANNELS
         kernel = self.param('fusion', FAN_IN, shape)
-        if self.head == 'plain':
+        if self.attention is None:
             x = self._fuse(projected, self._by_stage(kernel[None]))
         else:
             assert distance is not None
             d = nn.sigmoid(jax.lax.stop_gradient(distance))
-            if self.head == 'cad':
+            if self.attention == 'intra_class':
                 x = self._intra_class(projected, d.astype(self.dtype), kernel, train)
             else:
                 limits = distance_limits
