@@ -1,15 +1,16 @@
 """Settings of a run: frozen dataclasses, the flags made from them, and their JSON.
 
-A field stands once, with its default, its unit and its source; flags, `--help` and
-the `config.json` beside the checkpoints are made from it. Field names are unique over
-all sections, so that a flag is simply the field's name.
+A field stands once, with its default, its range, its unit and its source; flags,
+`--help` and the `config.json` beside the checkpoints are made from it. Field names are
+unique over all sections, so that a flag is simply the field's name.
 """
 
 import dataclasses
 import json
+import math
 import pathlib
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from absl import flags
 
@@ -21,14 +22,82 @@ _LOSS_WEIGHTS: Mapping[str, str] = {
     'contrastive_score': 'contrastive_weight',
 }
 VARIANTS = ('b0', 'b1', 'b2', 'b3', 'b4', 'b5')
-_RATES = ('drop_path', 'dropout', 'ema_decay')
-_SHARES = ('defect_crop_fraction', 'photometric_probability')
 
 
-def _field(default: Any, help: str, choices: Collection[str] | None = None) -> Any:
-    return dataclasses.field(
-        default=default, metadata={'help': help, 'choices': choices}
-    )
+class Range(NamedTuple):
+    """The values that a numeric setting can have.
+
+    Attributes:
+        low: the smallest.
+        high: the largest.
+        above: what they are above of, in place of `low`.
+        below: what they are below of, in place of `high`.
+        off: one more, which turns the setting off.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    off: float | None = None
+
+    def __contains__(self, value: object) -> bool:
+        return value == self.off or (
+            isinstance(value, int | float)
+            and math.isfinite(value)
+            and (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        """As it ends the sentence 'it must be'."""
+        left = f'[{self.low:g}' if self.above is None else f'({self.above:g}'
+        if self.high is not None:
+            text = f'in {left}, {self.high:g}]'
+        elif self.below is not None:
+            text = f'in {left}, {self.below:g})'
+        elif self.above is None:
+            text = f'at least {self.low:g}'
+        else:
+            text = 'positive' if self.above == 0 else f'above {self.above:g}'
+        return text if self.off is None else f'{text}, or {self.off:g}'
+
+
+NOT_NEGATIVE = Range(low=0)
+POSITIVE = Range(above=0)
+AT_LEAST_ONE = Range(low=1)
+FRACTION = Range(low=0, high=1)
+RATE = Range(low=0, below=1)
+
+
+def _field(
+    default: Any,
+    help: str,
+    choices: Collection[str] | None = None,
+    *,
+    range: Range | None = None,
+) -> Any:
+    metadata = {'help': help, 'choices': choices, 'range': range}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _check_fields(section: Any) -> None:
+    """Refuses a value that is not among the choices, or not in the range, of a field.
+
+    Raises:
+        ValueError: names the flag, the value and what it can be.
+    """
+    for field in dataclasses.fields(section):
+        value, metadata = getattr(section, field.name), field.metadata
+        if metadata['choices'] and value not in metadata['choices']:
+            choices = ', '.join(metadata['choices'])
+            raise ValueError(f'--{field.name} is {value!r}; it can be: {choices}.')
+        if metadata['range'] and value not in metadata['range']:
+            raise ValueError(
+                f'--{field.name} is {value!r}; it must be {metadata["range"]}.'
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +118,7 @@ class ModelConfig:
         0.1,
         'Largest probability of dropping a residual branch; it rises linearly from 0 '
         'over the blocks (SegFormer: 0.1).',
+        range=RATE,
     )
     share_drop_path: bool = _field(
         False,
@@ -58,6 +128,7 @@ class ModelConfig:
     dropout: float = _field(
         0.1,
         'Probability of dropping a channel ahead of the classifier (SegFormer: 0.1).',
+        range=RATE,
     )
     dtype: str = _field(
         'float32',
@@ -65,6 +136,9 @@ class ModelConfig:
         'float32 always.',
         ('float32', 'bfloat16'),
     )
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,21 +155,39 @@ class DataConfig:
         1.0,
         'Share of the pairs of train_split that are learnt from, above 0; which ones '
         'is drawn by the seed, and a smaller share is part of a larger one.',
+        range=Range(above=0, high=1),
     )
     eval_split: str = _field('val', 'Split that is evaluated during training.')
-    batch_size: int = _field(4, 'Pairs in a training step, over all devices.')
-    eval_batch_size: int = _field(4, 'Pairs that are evaluated together.')
-    crop_size: int = _field(512, 'Side of the square training crop, in pixels.')
+    batch_size: int = _field(
+        4,
+        'Pairs in a training step, over all devices.',
+        range=AT_LEAST_ONE,
+    )
+    eval_batch_size: int = _field(
+        4,
+        'Pairs that are evaluated together.',
+        range=AT_LEAST_ONE,
+    )
+    crop_size: int = _field(
+        512,
+        'Side of the square training crop, in pixels.',
+        range=AT_LEAST_ONE,
+    )
     scale_min: float = _field(
-        0.5, 'Smallest factor of the random resize ahead of the crop (SegFormer: 0.5).'
+        0.5,
+        'Smallest factor of the random resize ahead of the crop (SegFormer: 0.5).',
+        range=POSITIVE,
     )
     scale_max: float = _field(
-        2.0, 'Largest factor of the random resize ahead of the crop (SegFormer: 2.0).'
+        2.0,
+        'Largest factor of the random resize ahead of the crop (SegFormer: 2.0).',
+        range=POSITIVE,
     )
     defect_crop_fraction: float = _field(
         0.8,
         'Share of the training crops that are placed around a random labelled defect, '
         'where the pair has one; the others are placed uniformly.',
+        range=FRACTION,
     )
     unchanged_fraction: float = _field(
         -1.0,
@@ -103,12 +195,14 @@ class DataConfig:
         'rounded to whole crops; the others come from pairs with one. '
         'defect_crop_fraction says how many of these are placed around a defect. '
         '-1: pairs as they come.',
+        range=Range(low=0, high=1, off=-1),
     )
     hard_candidates: int = _field(
         1,
         'For each unchanged crop that a step learns from, this many are drawn, and the '
         'hardest of them are taken: those with the most probable defects, by the mean '
         'over the highest 1 % of their pixels. Needs unchanged_fraction. 1: all.',
+        range=AT_LEAST_ONE,
     )
     paint_defects: bool = _field(
         False,
@@ -124,6 +218,7 @@ class DataConfig:
         'Largest shift of the reference against the image along each axis, in pixels '
         'of the source; drawn for half of the training pairs, so that a misalignment '
         'is not learned as a defect.',
+        range=NOT_NEGATIVE,
     )
     flip: bool = _field(True, 'Flip left-right and up-down, each with probability 1/2.')
     rotate: bool = _field(True, 'Turn by a random multiple of 90 degrees.')
@@ -131,28 +226,39 @@ class DataConfig:
         0.125,
         'Largest change of brightness, as a share of the full range; drawn '
         'separately for image and reference.',
+        range=FRACTION,
     )
     contrast: float = _field(
         0.5,
         'Largest relative change of contrast (0.5: factors 0.5 to 1.5); drawn '
         'separately for image and reference.',
+        range=FRACTION,
     )
     saturation: float = _field(
         0.5,
         'Largest relative change of saturation; drawn separately for image and '
         'reference.',
+        range=FRACTION,
     )
     photometric_probability: float = _field(
-        0.5, 'Probability of each photometric change (mmsegmentation: 0.5).'
+        0.5,
+        'Probability of each photometric change (mmsegmentation: 0.5).',
+        range=FRACTION,
     )
     reader_threads: int = _field(
-        4, 'Threads that decode and augment pairs ahead of the training step.'
+        4,
+        'Threads that decode and augment pairs ahead of the training step.',
+        range=AT_LEAST_ONE,
     )
     cache_gb: float = _field(
         2.0,
         'Memory for decoded training pairs, in GB of 1e9 bytes: those that fit in are '
         'decoded once only. 0: none.',
+        range=NOT_NEGATIVE,
     )
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,28 +266,38 @@ class LossConfig:
     """Eqs. 8 to 10, 15 and 16 of the paper."""
 
     ce_weight: float = _field(
-        1.0, 'lambda_1, the weight of the cross entropy (paper: 1). Not used by ooc.'
+        1.0,
+        'lambda_1, the weight of the cross entropy (paper: 1). Not used by ooc.',
+        range=NOT_NEGATIVE,
     )
     defect_weight: float = _field(
         1.0,
         'Weight of a defect pixel in the cross entropy, over that of a background '
         'pixel (paper: 1). Prediction divides the odds of a defect by it again. For '
         'ooc, in the contrastive loss; there it stays.',
+        range=POSITIVE,
     )
     defect_odds: float = _field(
         1.0,
         'Factor on the odds of a defect in prediction, after defect_weight is taken '
         'back. Above 1 marks more: a network that is seldom sure, after a short '
         'training, then has a higher IoU. Not used by ooc.',
+        range=POSITIVE,
     )
     contrastive_weight: float = _field(
-        1.0, 'lambda_2, the weight of the contrastive loss (paper: 1).'
+        1.0,
+        'lambda_2, the weight of the contrastive loss (paper: 1).',
+        range=NOT_NEGATIVE,
     )
     tau_ok: float = _field(
-        0.3, 'Feature distance below which background costs nothing (paper: 0.3).'
+        0.3,
+        'Feature distance below which background costs nothing (paper: 0.3).',
+        range=NOT_NEGATIVE,
     )
     tau_ng: float = _field(
-        2.2, 'Feature distance above which a defect costs nothing (paper: 2.2).'
+        2.2,
+        'Feature distance above which a defect costs nothing (paper: 2.2).',
+        range=POSITIVE,
     )
     balance: str = _field(
         'train',
@@ -189,6 +305,9 @@ class LossConfig:
         '(train), of the global batch (batch), or none (the plain contrastive loss).',
         ('train', 'batch', 'none'),
     )
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,16 +321,24 @@ class OptimConfig:
         ('adamw', 'muon'),
     )
     learning_rate: float = _field(
-        6e-5, 'Peak learning rate of the encoder (SegFormer: 6e-5).'
+        6e-5,
+        'Peak learning rate of the encoder (SegFormer: 6e-5).',
+        range=POSITIVE,
     )
     decoder_rate_factor: float = _field(
-        10.0, 'Learning rate of the decoder over that of the encoder (SegFormer: 10).'
+        10.0,
+        'Learning rate of the decoder over that of the encoder (SegFormer: 10).',
+        range=NOT_NEGATIVE,
     )
     weight_decay: float = _field(
-        0.01, 'Decoupled weight decay; none on norms and biases (SegFormer: 0.01).'
+        0.01,
+        'Decoupled weight decay; none on norms and biases (SegFormer: 0.01).',
+        range=NOT_NEGATIVE,
     )
     warmup_steps: int = _field(
-        1500, 'Steps of linear warm-up from 1e-6 of the peak (SegFormer: 1500).'
+        1500,
+        'Steps of linear warm-up from 1e-6 of the peak (SegFormer: 1500).',
+        range=NOT_NEGATIVE,
     )
     schedule: str = _field(
         'linear',
@@ -224,9 +351,12 @@ class OptimConfig:
         0,
         'Steps of linear decay to 0 at the end of a run with schedule=constant. '
         '0: none.',
+        range=NOT_NEGATIVE,
     )
     clip_norm: float = _field(
-        0.0, 'Global gradient norm above which gradients are scaled down; 0: never.'
+        0.0,
+        'Global gradient norm above which gradients are scaled down; 0: never.',
+        range=NOT_NEGATIVE,
     )
     ema_decay: float = _field(
         0.0,
@@ -234,28 +364,53 @@ class OptimConfig:
         'of the weights, such as 0.999; less in the first steps. Evaluation, the best '
         'and the latest weights, prediction and --init_from then use the average; a '
         'run resumes with both. 0: no average.',
+        range=RATE,
     )
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """The schedule of a run."""
 
-    steps: int = _field(126_000, 'Training steps (paper: 126,000).')
-    seed: int = _field(
-        0, 'Seed of the initial weights, the data order and all random draws.'
+    steps: int = _field(
+        126_000,
+        'Training steps (paper: 126,000).',
+        range=AT_LEAST_ONE,
     )
-    log_every: int = _field(50, 'Steps between two lines of metrics.jsonl.')
-    eval_every: int = _field(2000, 'Steps between two evaluations.')
-    checkpoint_every: int = _field(1000, 'Steps between two checkpoints.')
+    seed: int = _field(
+        0,
+        'Seed of the initial weights, the data order and all random draws.',
+        range=NOT_NEGATIVE,
+    )
+    log_every: int = _field(
+        50,
+        'Steps between two lines of metrics.jsonl.',
+        range=AT_LEAST_ONE,
+    )
+    eval_every: int = _field(
+        2000,
+        'Steps between two evaluations.',
+        range=AT_LEAST_ONE,
+    )
+    checkpoint_every: int = _field(
+        1000,
+        'Steps between two checkpoints.',
+        range=AT_LEAST_ONE,
+    )
     keep_checkpoints: int = _field(
-        2, 'How many of the latest checkpoints are kept, beside the best one.'
+        2,
+        'How many of the latest checkpoints are kept, beside the best one.',
+        range=AT_LEAST_ONE,
     )
     norm_batches: int = _field(
         0,
         'Training batches over which the BatchNorm statistics are computed again, with '
         'the weights that are evaluated, ahead of each evaluation. The statistics that '
         'the steps keep lag behind averaged weights. 0: keep them.',
+        range=NOT_NEGATIVE,
     )
     init_from: str = _field(
         '',
@@ -264,6 +419,9 @@ class TrainConfig:
         'best weights); or WORKDIR/checkpoints/latest/STEP. Every array of equal name '
         'and shape is taken, for any classes and any head. Empty: random weights.',
     )
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,36 +435,59 @@ class Config:
     train: TrainConfig = TrainConfig()
 
     def __post_init__(self) -> None:
-        for section in dataclasses.fields(self):
-            values = getattr(self, section.name)
-            for field in dataclasses.fields(values):
-                choices = field.metadata['choices']
-                value = getattr(values, field.name)
-                if choices and value not in choices:
-                    raise ValueError(
-                        f'{field.name} is {value!r}; it can be: {", ".join(choices)}.'
-                    )
-                if field.name in _RATES and not 0 <= value < 1:
-                    raise ValueError(f'{field.name} is {value}; it must be in [0, 1).')
-                if field.name in _SHARES and not 0 <= value <= 1:
-                    raise ValueError(f'{field.name} is {value}; it must be in [0, 1].')
-        if not 0 < self.data.label_fraction <= 1:
-            raise ValueError(
-                f'label_fraction is {self.data.label_fraction}; it must be above 0 and '
-                'at most 1.'
-            )
-        for name in ('defect_weight', 'defect_odds'):
-            if getattr(self.loss, name) <= 0:
-                raise ValueError(
-                    f'{name} is {getattr(self.loss, name)}; it must be positive.'
-                )
-        losses = HEADS[self.model.head].losses
-        weights = sorted({_LOSS_WEIGHTS[loss] for loss in losses})
-        if not any(getattr(self.loss, weight) for weight in weights):
-            raise ValueError(
-                f'{", ".join(f"{weight} is 0" for weight in weights)}: head '
-                f'{self.model.head!r} has no other loss.'
-            )
+        check_together(self)
+
+
+def check_together(config: Config) -> None:
+    """Refuses settings that are each in their range, but do not go together.
+
+    `check_schedule` has those of the schedule.
+
+    Raises:
+        ValueError: names the flags, their values and the remedy.
+    """
+    data, loss, head = config.data, config.loss, config.model.head
+    if data.scale_min > data.scale_max:
+        raise ValueError(
+            f'--scale_min is {data.scale_min} and --scale_max is {data.scale_max}: '
+            '--scale_min must not be larger.'
+        )
+    if loss.tau_ok >= loss.tau_ng:
+        raise ValueError(
+            f'--tau_ok is {loss.tau_ok} and --tau_ng is {loss.tau_ng}: --tau_ok must '
+            'be smaller.'
+        )
+    weights = sorted({_LOSS_WEIGHTS[name] for name in HEADS[head].losses})
+    if not any(getattr(loss, weight) for weight in weights):
+        raise ValueError(
+            f'{", ".join(f"--{weight} is 0" for weight in weights)}: head {head!r} has '
+            'no other loss.'
+        )
+
+
+def check_schedule(optim: OptimConfig, steps: int) -> None:
+    """Refuses a warm-up or a cool-down that a run of `steps` has no place for.
+
+    Raises:
+        ValueError: names the flags, their values and the remedy.
+    """
+    if steps not in AT_LEAST_ONE:
+        raise ValueError(f'--steps is {steps}; it must be {AT_LEAST_ONE}.')
+    if optim.warmup_steps >= steps:
+        raise ValueError(
+            f'--warmup_steps is {optim.warmup_steps} and --steps is {steps}: the '
+            'warm-up must end before the last step. Lower --warmup_steps.'
+        )
+    if optim.cooldown_steps and optim.schedule != 'constant':
+        raise ValueError(
+            f'--cooldown_steps is {optim.cooldown_steps} and --schedule is '
+            f'{optim.schedule}: only --schedule=constant has a cool-down.'
+        )
+    if optim.cooldown_steps > steps - optim.warmup_steps:
+        raise ValueError(
+            f'--cooldown_steps is {optim.cooldown_steps}; it must be from 0 to the '
+            f'{steps - optim.warmup_steps} steps after the warm-up.'
+        )
 
 
 _DEFINE: Mapping[Any, Callable[..., Any]] = {
@@ -345,6 +526,8 @@ def define_flags(*sections: str) -> None:
             continue
         for field in fields_of(section):
             name, text = field.name, field.metadata['help']
+            if values := field.metadata['range']:
+                text = f'{text} It must be {values}.'
             default: Any = field.default
             choices: Any = field.metadata['choices']
             if choices:
@@ -371,7 +554,8 @@ def from_dict(values: Mapping[str, Any], *, source: str) -> Config:
     """The inverse of `dataclasses.asdict`; `source` names the origin in errors.
 
     Raises:
-        ValueError: a section or field is unknown. Missing ones keep their defaults.
+        ValueError: a section or field is unknown, or a value is out of its range.
+            Missing ones keep their defaults.
     """
     sections = {}
     known = {section.name for section in dataclasses.fields(Config)}
@@ -387,8 +571,14 @@ def from_dict(values: Mapping[str, Any], *, source: str) -> Config:
                 f'{source}: section {name!r} has unknown fields {unknown}: it was '
                 'written by another version of cadnet_jax.'
             )
-        sections[name] = dataclasses.replace(default, **fields)
-    return Config(**sections)
+        try:
+            sections[name] = dataclasses.replace(default, **fields)
+        except ValueError as error:
+            raise ValueError(f'{source}: {error}') from None
+    try:
+        return Config(**sections)
+    except ValueError as error:
+        raise ValueError(f'{source}: {error}') from None
 
 
 def load(path: str | pathlib.Path) -> Config:

@@ -462,31 +462,14 @@ class _PairSource:
 
 
 def _check_training_config(config: DataConfig, process_count: int) -> None:
-    if config.batch_size < 1 or config.batch_size % process_count:
+    if config.batch_size % process_count:
         raise ValueError(
-            f'batch_size is {config.batch_size}; it must be a positive multiple of the '
-            f'number of processes, {process_count}.'
+            f'batch_size is {config.batch_size}; it must be a multiple of the number '
+            f'of processes, {process_count}.'
         )
     if config.paint_defects and config.unchanged_fraction >= 0:
         raise ValueError(
             '--paint_defects: a fixed share of the crops stays unchanged. Leave out '
             '--unchanged_fraction.'
         )
-    if config.crop_size < 1:
-        raise ValueError(f'crop_size is {config.crop_size}; it must be at least 1.')
-    if not 0 < config.scale_min <= config.scale_max:
-        raise ValueError(
-            f'scale_min is {config.scale_min} and scale_max {config.scale_max}; it '
-            'must be 0 < scale_min <= scale_max.'
-        )
-    if config.reference_shift < 0:
-        raise ValueError(
-            f'reference_shift is {config.reference_shift}; it must be 0 or more pixels.'
-        )
-    if config.reader_threads < 1:
-        raise ValueError(
-            f'reader_threads is {config.reader_threads}; it must be at least 1.'
-        )
     check_sampling(config, process_count)
-    if config.cache_gb < 0:
-        raise ValueError(f'cache_gb is {config.cache_gb}; it must be 0 or more.')

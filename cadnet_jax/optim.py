@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from cadnet_jax.config import OptimConfig
+from cadnet_jax.config import OptimConfig, check_schedule
 from cadnet_jax.models.cadnet import outside_encoder
 
 _MUON_RMS = 0.2  # of an update: that of AdamW (Liu et al.)
@@ -29,15 +29,8 @@ def learning_rate_schedule(config: OptimConfig, steps: int) -> optax.Schedule:
         ValueError: there is no step, the warm-up does not end before `steps`, or the
             cool-down does not fit.
     """
-    if steps < 1:
-        raise ValueError(f'--steps is {steps}; it must be at least 1.')
-    if not 0 <= config.warmup_steps < steps:
-        raise ValueError(
-            f'--warmup_steps is {config.warmup_steps} and --steps is {steps}: the '
-            'warm-up has to end before the last step. Lower --warmup_steps.'
-        )
+    check_schedule(config, steps)
     peak, decay_steps = config.learning_rate, steps - config.warmup_steps
-    _check_cooldown(config, decay_steps)
     if config.schedule == 'cosine':
         decay = optax.cosine_decay_schedule(peak, decay_steps)
     elif config.schedule == 'constant':
@@ -48,19 +41,6 @@ def learning_rate_schedule(config: OptimConfig, steps: int) -> optax.Schedule:
         return decay
     warmup = optax.linear_schedule(_WARMUP_START * peak, peak, config.warmup_steps)
     return optax.join_schedules([warmup, decay], [config.warmup_steps])
-
-
-def _check_cooldown(config: OptimConfig, decay_steps: int) -> None:
-    if config.cooldown_steps and config.schedule != 'constant':
-        raise ValueError(
-            f'--cooldown_steps is {config.cooldown_steps} and --schedule is '
-            f'{config.schedule}: only --schedule=constant has a cool-down.'
-        )
-    if not 0 <= config.cooldown_steps <= decay_steps:
-        raise ValueError(
-            f'--cooldown_steps is {config.cooldown_steps}; it must be from 0 to the '
-            f'{decay_steps} steps after the warm-up.'
-        )
 
 
 def _constant_schedule(peak: float, steps: int, cooldown_steps: int) -> optax.Schedule:

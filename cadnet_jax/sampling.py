@@ -71,13 +71,6 @@ def check_sampling(config: DataConfig, process_count: int) -> None:
         ValueError: names the setting.
     """
     fraction, candidates = config.unchanged_fraction, config.hard_candidates
-    if fraction != -1 and not 0 <= fraction <= 1:
-        raise ValueError(
-            f'unchanged_fraction is {fraction}; it must be in [0, 1], or -1 for pairs '
-            'as they come.'
-        )
-    if candidates < 1:
-        raise ValueError(f'hard_candidates is {candidates}; it must be at least 1.')
     count = num_unchanged(config)
     if candidates > 1 and not count:
         raise ValueError(

@@ -195,23 +195,14 @@ def _check_inputs(
 
     The training split has been found by then.
     """
-    for name in ('log_every', 'eval_every', 'checkpoint_every', 'keep_checkpoints'):
-        if getattr(config.train, name) < 1:
-            raise ValueError(
-                f'--{name} is {getattr(config.train, name)}; it has to be at least 1.'
-            )
-    if config.train.norm_batches < 0:
-        raise ValueError(
-            f'--norm_batches is {config.train.norm_batches}; it must be 0 or more.'
-        )
     if config.data.crop_size < SMALLEST_SIDE:
         raise ValueError(
-            f'--crop_size is {config.data.crop_size}; it has to be at least '
+            f'--crop_size is {config.data.crop_size}; it must be at least '
             f'{SMALLEST_SIDE}.'
         )
     if config.data.batch_size % jax.device_count():
         raise ValueError(
-            f'--batch_size is {config.data.batch_size}; it has to be a multiple of the '
+            f'--batch_size is {config.data.batch_size}; it must be a multiple of the '
             f'number of devices, {jax.device_count()}.'
         )
     unchanged = num_unchanged(config.data)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import pathlib
 import subprocess
 import sys
@@ -50,6 +51,8 @@ def _another(field: dataclasses.Field[Any]) -> Any:
         return default + 1
     if field.name == 'label_fraction':
         return default / 2
+    if field.name == 'unchanged_fraction':
+        return 0.25
     return (default + 0.9) / 2 if default < 0.9 else default + 1
 
 
@@ -143,6 +146,119 @@ def test_a_probability_outside_its_range_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=rf'{name} is {value}; it must be in \[0, 1'):
         config.from_dict({section: {name: value}}, source='here')
+
+
+# Of each numeric setting: a value below its range, one above it (None: there is no
+# upper end), and how the range is named.
+OUT_OF_RANGE: list[tuple[str, float, float | None, str]] = [
+    ('drop_path', -0.1, 1.0, 'in [0, 1)'),
+    ('dropout', -0.1, 1.0, 'in [0, 1)'),
+    ('label_fraction', 0.0, 1.1, 'in (0, 1]'),
+    ('batch_size', 0, None, 'at least 1'),
+    ('eval_batch_size', 0, None, 'at least 1'),
+    ('crop_size', 0, None, 'at least 1'),
+    ('scale_min', 0.0, None, 'positive'),
+    ('scale_max', 0.0, None, 'positive'),
+    ('defect_crop_fraction', -0.1, 1.5, 'in [0, 1]'),
+    ('unchanged_fraction', -0.5, 1.5, 'in [0, 1], or -1'),
+    ('hard_candidates', 0, None, 'at least 1'),
+    ('reference_shift', -1, None, 'at least 0'),
+    ('brightness', -0.1, 1.5, 'in [0, 1]'),
+    ('contrast', -3.0, 1.5, 'in [0, 1]'),
+    ('saturation', -0.1, 1.5, 'in [0, 1]'),
+    ('photometric_probability', -1.0, 1.5, 'in [0, 1]'),
+    ('reader_threads', 0, None, 'at least 1'),
+    ('cache_gb', -1.0, None, 'at least 0'),
+    ('ce_weight', -1.0, None, 'at least 0'),
+    ('defect_weight', 0.0, None, 'positive'),
+    ('defect_odds', 0.0, None, 'positive'),
+    ('contrastive_weight', -1.0, None, 'at least 0'),
+    ('tau_ok', -0.1, None, 'at least 0'),
+    ('tau_ng', -1.0, None, 'positive'),
+    ('learning_rate', -1.0, None, 'positive'),
+    ('decoder_rate_factor', -1.0, None, 'at least 0'),
+    ('weight_decay', -1.0, None, 'at least 0'),
+    ('warmup_steps', -1, None, 'at least 0'),
+    ('cooldown_steps', -1, None, 'at least 0'),
+    ('clip_norm', -1.0, None, 'at least 0'),
+    ('ema_decay', -0.1, 1.0, 'in [0, 1)'),
+    ('steps', 0, None, 'at least 1'),
+    ('seed', -1, None, 'at least 0'),
+    ('log_every', 0, None, 'at least 1'),
+    ('eval_every', 0, None, 'at least 1'),
+    ('checkpoint_every', 0, None, 'at least 1'),
+    ('keep_checkpoints', 0, None, 'at least 1'),
+    ('norm_batches', -1, None, 'at least 0'),
+]
+
+
+def test_every_numeric_setting_has_a_range() -> None:
+    """And stands in the table above."""
+    numeric = {field.name for _, field in FIELDS if type(field.default) in (int, float)}
+    assert {field.name for _, field in FIELDS if field.metadata['range']} == numeric
+    assert [name for name, *_ in OUT_OF_RANGE] == [
+        field.name for _, field in FIELDS if field.name in numeric
+    ]
+
+
+@pytest.mark.parametrize('case', OUT_OF_RANGE, ids=lambda case: case[0])
+def test_a_setting_out_of_its_range_is_one_line(
+    case: tuple[str, float, float | None, str],
+) -> None:
+    """It names the flag, the value and the range; infinity and NaN are in none."""
+    name, below, above, expected = case
+    highest = math.inf if above is None else above
+    for value in (below, highest, math.nan):
+        with pytest.raises(ValueError) as error:
+            config.replace(Config(), **{name: value})
+        assert str(error.value) == f'--{name} is {value}; it must be {expected}.'
+
+
+@pytest.mark.parametrize(
+    'flags',
+    [
+        ('--learning_rate=-1', '--learning_rate is -1.0; it must be positive.'),
+        ('--contrast=-3', '--contrast is -3.0; it must be in [0, 1].'),
+        ('--tau_ng=-1', '--tau_ok=5', '--tau_ng is -1.0; it must be positive.'),
+        (
+            '--tau_ok=5',
+            '--tau_ok is 5.0 and --tau_ng is 2.2: --tau_ok must be smaller.',
+        ),
+    ],
+    ids=lambda flags: flags[0],
+)
+def test_the_command_line_refuses_it_in_one_line(flags: tuple[str, ...]) -> None:
+    *arguments, expected = flags
+    done = _flags(*arguments)
+    assert done.returncode == 1
+    assert done.stderr == f'error: {expected}\n'
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'scale_min': 2.0, 'scale_max': 1.0}, '--scale_min is 2.0 and --scale_max is'),
+        ({'tau_ok': 2.2}, '--tau_ok is 2.2 and --tau_ng is 2.2'),
+        ({'ce_weight': 0.0, 'contrastive_weight': 0.0}, "head 'cad' has no other loss"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(
+    values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        config.replace(Config(), **values)
+
+
+def test_a_file_with_a_value_out_of_its_range_is_named() -> None:
+    for values in ({'loss': {'tau_ok': -1.0}}, {'loss': {'tau_ok': 3.0}}):
+        with pytest.raises(ValueError, match=r'^config\.json: --tau_ok is'):
+            config.from_dict(values, source='config.json')
+
+
+def test_help_says_the_range_of_each_numeric_setting() -> None:
+    shown = ' '.join(_flags('--help').stdout.split())
+    for name, *_, expected in OUT_OF_RANGE:
+        assert f'It must be {expected}.' in shown.partition(f'--{name}:')[2][:900]
 
 
 @pytest.mark.parametrize('name', ['defect_weight', 'defect_odds'])
