@@ -73,11 +73,11 @@ def predict_pixels(
     """
     _, height, width, _ = images.shape
     if not isinstance(references, tuple):
-        references = _enlarge(references)
+        references = pad_to_smallest_side(references)
     scores = _forward(
         model,
         variables,
-        _enlarge(images),
+        pad_to_smallest_side(images),
         references,
         limits,
         np.float32(math.log(defect_weight)),
@@ -99,8 +99,8 @@ def predict_distance(
     """DistMap alone, float32 [B, H/4, W/4], not decoded; see `predict_pixels`."""
     _, height, width, _ = images.shape
     if not isinstance(references, tuple):
-        references = _enlarge(references)
-    distance = _distance(model, variables, _enlarge(images), references)
+        references = pad_to_smallest_side(references)
+    distance = _distance(model, variables, pad_to_smallest_side(images), references)
     return np.asarray(distance)[:, : -(-height // 4), : -(-width // 4)]
 
 
@@ -108,7 +108,7 @@ def encode_reference(
     model: nn.Module, variables: Mapping[str, Any], reference: np.ndarray
 ) -> Features:
     """What the network sees in one reference, uint8 [1, H, W, 3], on the device."""
-    features: Features = _encode(model, variables, _enlarge(reference))
+    features: Features = _encode(model, variables, pad_to_smallest_side(reference))
     return features
 
 
@@ -190,7 +190,7 @@ def _encode(
     return model.apply(variables, normalize(images), method='encode')  # type: ignore[return-value]
 
 
-def _enlarge(images: np.ndarray) -> np.ndarray:
+def pad_to_smallest_side(images: np.ndarray) -> np.ndarray:
     """Repeats the last row and column up to the smallest side the network takes."""
     _, height, width, _ = images.shape
     missing = max(SMALLEST_SIDE - height, 0), max(SMALLEST_SIDE - width, 0)

@@ -47,7 +47,7 @@ class StopSignal:
         """Whether this process was asked to stop, also when the block has ended."""
         return self._requested
 
-    def agreed(self, step: int, interval: int) -> bool:
+    def should_stop(self, step: int, interval: int) -> bool:
         """Whether to stop now, the same on all processes.
 
         A process alone knows after each step; several ask each other when `step` is a

@@ -165,7 +165,7 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
                 speed = (step - timer[1]) / (time.monotonic() - timer[0])
                 log.training(step, values, speed=speed * config.data.batch_size)
                 timer = time.monotonic(), step
-            stopping = stop.agreed(step, config.train.log_every)
+            stopping = stop.should_stop(step, config.train.log_every)
             if (
                 stopping
                 or every(step, config.train.checkpoint_every)

@@ -1,6 +1,6 @@
 """Checks of labelled pairs before anything is learnt from them.
 
-`examine` looks at one pair, `summarise` at what was found in all of them. An error
+`examine` looks at one pair, `summarize` at what was found in all of them. An error
 stops the preparation, a warning is counted and listed. Differences are the largest of
 the three channels', in grey levels.
 """
@@ -172,7 +172,7 @@ def examine(pair: LabelledPair) -> Examined:
     return seen._replace(findings=findings, thumbnail=thumbnail)
 
 
-def summarise(pairs: Iterable[Examined]) -> Report:
+def summarize(pairs: Iterable[Examined]) -> Report:
     """Adds the faults that a set has as a whole; memory grows by its findings alone."""
     num_pairs: Counter[str] = Counter()
     images: dict[bytes, Examined] = {}

@@ -170,7 +170,7 @@ def check_prepared(data_dir: pathlib.Path) -> checks.Report:
     builder = tfds.builder_from_directory(data_dir)
     total = sum(split.num_examples for split in builder.info.splits.values())
     pairs = tqdm(_read_pairs(builder), desc='checking', total=total, unit=' pairs')
-    report = checks.summarise(map(checks.examine, pairs))
+    report = checks.summarize(map(checks.examine, pairs))
     unusable = (builder.info.metadata or {}).get('unusable_labels', {})
     report.findings.extend(
         checks.unusable_label(split, **label)

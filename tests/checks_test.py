@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from cadnet_jax.datasets import checks
-from cadnet_jax.datasets.checks import KINDS, Examined, LabelledPair, examine, summarise
+from cadnet_jax.datasets.checks import KINDS, Examined, LabelledPair, examine, summarize
 from tests.tiny_pairs import SIZE, SQUARE, tiny_pair, tiny_reference
 
 
@@ -97,7 +97,7 @@ def test_equal_pixels_and_groups_across_splits_are_found() -> None:
         labelled(2, split='test', files=['d.png']),
         labelled(0, files=['e.png']),  # in the split of its twin
     ]
-    report = summarise(map(examine, pairs))
+    report = summarize(map(examine, pairs))
     assert report.num_pairs == {'train': 2, 'test': 3}
     assert [(f.kind, f.file) for f in report.errors] == [
         ('repeated', 'c.png'),
@@ -115,7 +115,7 @@ def test_the_worst_are_kept_as_pictures_and_no_more() -> None:
         finding = checks.Finding('unlabelled', 'train', str(number), '', '', severity)
         return Examined(str(number), 'train', '', '', b'', [finding], bytes([number]))
 
-    report = summarise(map(examined, range(50)))
+    report = summarize(map(examined, range(50)))
     assert len(report.findings) == 50
     kept = [finding.severity for finding, _ in report.pictures['unlabelled']]
     assert kept == [49, 48, 47, 46, 45, 44]

@@ -34,7 +34,7 @@ def test_a_convolution_by_patches_is_the_convolution(
         )
 
     def ours(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return convolutions._convolution_by_patches(x, kernel, stride, pad)
+        return convolutions.convolution_by_patches(x, kernel, stride, pad)
 
     assert_same_with_gradients(ours, plain, x, kernel)
 
@@ -57,7 +57,7 @@ def test_a_depthwise_convolution_by_shifts_is_the_convolution(
             feature_group_count=5,
         )
 
-    ours = convolutions._depthwise_convolution_by_shifts
+    ours = convolutions.depthwise_convolution_by_shifts
     assert_same_with_gradients(ours, plain, x, kernel)
 
 

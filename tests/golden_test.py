@@ -142,8 +142,9 @@ def test_the_numbers_are_those_that_were_stored(
         )
 
 
-def test_the_stored_numbers_are_small() -> None:
-    assert sum(path.stat().st_size for path in GOLDEN.glob('*.npz')) < 1_000_000
+def test_the_stored_numbers_are_small_and_of_every_head() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == set(HEADS)
+    assert all(path.stat().st_size < 20_000 for path in GOLDEN.iterdir())
 
 
 def write() -> None:

@@ -67,10 +67,10 @@ def test_the_gradient_of_an_enlargement_is_that_of_its_shifts(
     """With fewer channels than positions, and with more."""
 
     def ours(x: jax.Array) -> jax.Array:
-        return operations._enlarge_on_cpu(x, axis, 4)
+        return operations.enlarge_on_cpu(x, axis, 4)
 
     def plain(x: jax.Array) -> jax.Array:
-        return operations._enlarge(x, axis, 4)
+        return operations.plain_enlarge(x, axis, 4)
 
     assert_same_with_gradients(ours, plain, normal(2, 5, 7, channels))
 
@@ -136,14 +136,14 @@ def test_a_gate_is_a_product() -> None:
 @pytest.mark.parametrize('axis', [1, 2])
 def test_a_mean_by_a_product_is_the_mean(axis: int) -> None:
     def ours(x: jax.Array) -> jax.Array:
-        return operations._mean_by_product(x, axis)
+        return operations.mean_by_product(x, axis)
 
     def plain(x: jax.Array) -> jax.Array:
         return jnp.mean(x, axis=axis)
 
     assert_same_with_gradients(ours, plain, normal(2, 5, 3, 4))
     half = jnp.asarray(normal(2, 5, 3, 4), jnp.bfloat16)
-    assert operations._mean_by_product(half, axis).dtype == jnp.bfloat16
+    assert operations.mean_by_product(half, axis).dtype == jnp.bfloat16
 
 
 def test_the_gradient_of_gelu_is_its_derivative() -> None:

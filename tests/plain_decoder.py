@@ -22,7 +22,7 @@ from cadnet_jax.models import (
     operations,
 )
 from cadnet_jax.models.change import ChannelAttention, CoordinateAttention
-from cadnet_jax.models.decoder import Decoder, _pool
+from cadnet_jax.models.decoder import Decoder, pool
 from cadnet_jax.models.operations import resize_bilinear
 
 
@@ -59,7 +59,7 @@ class PlainDecoder(Decoder):
 
     def _channel_attention(self, fused: jax.Array) -> jax.Array:
         attention = ChannelAttention(dtype=self.dtype, name='channel_attention')
-        return attention(*_pool([fused]))[:, None, None]
+        return attention(*pool([fused]))[:, None, None]
 
 
 def _concatenated(projected: Sequence[jax.Array]) -> jax.Array:
@@ -73,10 +73,10 @@ def plain_training_step(settings: benchmark.Settings) -> benchmark.Job:
     `PlainDecoder`, XLA's convolutions, and automatic gradients everywhere.
     """
     cadnet.Decoder = PlainDecoder  # type: ignore[misc]
-    operations.enlarge = operations._enlarge
-    change.mean = operations._mean
-    layers.convolution = convolutions._convolution
-    layers.depthwise_convolution = convolutions._depthwise_convolution
+    operations.enlarge = operations.plain_enlarge
+    change.mean = operations.plain_mean
+    layers.convolution = convolutions.plain_convolution
+    layers.depthwise_convolution = convolutions.plain_depthwise_convolution
     for module in (change, decoder, layers, mix_transformer):
         for name, value in list(vars(module).items()):
             if isinstance(value, jax.custom_vjp):

@@ -24,7 +24,7 @@ def run(*flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*flags), capture_output=True, text=True)
 
 
-def test_a_set_is_prepared_once_and_summarised(tmp_path: pathlib.Path) -> None:
+def test_a_set_is_prepared_once_and_summarized(tmp_path: pathlib.Path) -> None:
     source = write_tiny_deep_pcb(tmp_path)
     flags = (
         '--dataset=deep_pcb',

@@ -40,16 +40,16 @@ def send(number: int) -> None:
 @pytest.mark.parametrize('number', SIGNALS)
 def test_a_request_is_noted_and_the_block_goes_on(number: int) -> None:
     with StopSignal() as stop:
-        assert not stop.agreed(1, 10)
+        assert not stop.should_stop(1, 10)
         send(number)
-        assert stop.agreed(1, 10)
+        assert stop.should_stop(1, 10)
 
 
 def test_sigterm_can_come_again() -> None:
     with StopSignal() as stop:
         send(signal.SIGTERM)
         send(signal.SIGTERM)
-        assert stop.agreed(1, 10)
+        assert stop.should_stop(1, 10)
 
 
 @pytest.mark.parametrize('number', SIGNALS)
@@ -97,7 +97,7 @@ def test_after_the_work_a_request_is_noted_again() -> None:
         with stop.interrupting():
             pass
         send(signal.SIGTERM)
-        assert stop.agreed(1, 10)
+        assert stop.should_stop(1, 10)
 
 
 def test_other_errors_pass_through() -> None:
@@ -110,9 +110,9 @@ def test_a_second_block_knows_nothing_of_the_first() -> None:
     with StopSignal():
         send(signal.SIGINT)
     with StopSignal() as stop:
-        assert not stop.agreed(1, 10)
+        assert not stop.should_stop(1, 10)
         send(signal.SIGINT)
-        assert stop.agreed(1, 10)
+        assert stop.should_stop(1, 10)
 
 
 @pytest.mark.parametrize('others', [False, True])
@@ -133,7 +133,7 @@ def test_several_processes_stop_together(
         with stop.interrupting():
             if own:
                 send(signal.SIGTERM)
-        assert [stop.agreed(step, 3) for step in (1, 2)] == [False, False]
+        assert [stop.should_stop(step, 3) for step in (1, 2)] == [False, False]
         assert not asked
-        assert stop.agreed(3, 3) is (own or others)
+        assert stop.should_stop(3, 3) is (own or others)
         assert asked == [own]

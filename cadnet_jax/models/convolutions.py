@@ -11,10 +11,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from cadnet_jax.models.backend import by_backend
-from cadnet_jax.models.operations import anew
+from cadnet_jax.models.operations import rematerialize_from
 
 
-def _convolution(x: jax.Array, kernel: jax.Array, stride: int, pad: int) -> jax.Array:
+def plain_convolution(
+    x: jax.Array, kernel: jax.Array, stride: int, pad: int
+) -> jax.Array:
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -56,10 +58,10 @@ def _patches(x: jax.Array, taps: int, stride: int, pad: int) -> jax.Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolution_by_patches(
+def convolution_by_patches(
     x: jax.Array, kernel: jax.Array, stride: int, pad: int
 ) -> jax.Array:
-    """The same values as `_convolution`: patches are gathered, then multiplied once.
+    """The values of `plain_convolution`: patches are gathered, then multiplied once.
 
     For the gradient `x` is kept, and not the patches, which overlap.
     """
@@ -70,7 +72,7 @@ def _convolution_by_patches(
 def _by_patches_forward(
     x: jax.Array, kernel: jax.Array, stride: int, pad: int
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _convolution_by_patches(x, kernel, stride, pad), (x, kernel)
+    return convolution_by_patches(x, kernel, stride, pad), (x, kernel)
 
 
 def _by_patches_backward(
@@ -81,7 +83,8 @@ def _by_patches_backward(
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = residuals
     patches, transpose = jax.vjp(
-        lambda x: _patches(x, kernel.shape[0], stride, pad), anew(x, gradient)
+        lambda x: _patches(x, kernel.shape[0], stride, pad),
+        rematerialize_from(x, gradient),
     )
     matrix = kernel.reshape(-1, kernel.shape[-1])
     flat = gradient.reshape(-1, gradient.shape[-1])
@@ -90,10 +93,10 @@ def _by_patches_backward(
     return x_gradient, kernel_gradient.reshape(kernel.shape)
 
 
-_convolution_by_patches.defvjp(_by_patches_forward, _by_patches_backward)
+convolution_by_patches.defvjp(_by_patches_forward, _by_patches_backward)
 
 
-def _depthwise_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def plain_depthwise_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -122,8 +125,8 @@ def _weighted_shifts(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 @jax.custom_vjp
-def _depthwise_convolution_by_shifts(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The same values as `_depthwise_convolution`, as nine multiply-adds.
+def depthwise_convolution_by_shifts(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The same values as `plain_depthwise_convolution`, as nine multiply-adds.
 
     The gradient for `x` is the same sum with the kernel turned by 180 degrees; the
     gradient for the kernel is nine inner products, gathered row by row: XLA's
@@ -163,10 +166,10 @@ def _depthwise_backward(
     )
 
 
-_depthwise_convolution_by_shifts.defvjp(_depthwise_forward, _depthwise_backward)
+depthwise_convolution_by_shifts.defvjp(_depthwise_forward, _depthwise_backward)
 
 
-convolution = by_backend(cpu=_convolution_by_patches, default=_convolution)
+convolution = by_backend(cpu=convolution_by_patches, default=plain_convolution)
 depthwise_convolution = by_backend(
-    cpu=_depthwise_convolution_by_shifts, default=_depthwise_convolution
+    cpu=depthwise_convolution_by_shifts, default=plain_depthwise_convolution
 )

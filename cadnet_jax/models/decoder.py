@@ -37,7 +37,7 @@ CHANNELS = 256
 _CLASSIFIER = Initializer('normal', 0.01)  # as published
 
 
-def _pool(maps: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
+def pool(maps: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
     """Average and maximum over space of each `[B, H, W, C]`, joined to `[B, sum C]`."""
     averages = [jnp.mean(x, axis=(1, 2)) for x in maps]
     maxima = [maximum(x) for x in maps]
@@ -135,7 +135,7 @@ class Decoder(nn.Module):
         self, kernel: jax.Array, maps: Sequence[jax.Array]
     ) -> list[jax.Array]:
         """W_i diag(ca_i), with CA on the `maps` at stride 4: `[B, 256, 256]` each."""
-        ca = ChannelAttention(dtype=self.dtype, name='channel_attention')(*_pool(maps))
+        ca = ChannelAttention(dtype=self.dtype, name='channel_attention')(*pool(maps))
         return self._by_stage(kernel[None] * ca[:, :, None])
 
     def _intra_class(

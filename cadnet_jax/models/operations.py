@@ -15,7 +15,7 @@ from jax import lax
 from cadnet_jax.models.backend import by_backend
 
 
-def anew(x: jax.Array, gradient: jax.Array) -> jax.Array:
+def rematerialize_from(x: jax.Array, gradient: jax.Array) -> jax.Array:
     """`x`, to compute from it again in a backward pass what the forward pass computed.
 
     From `x` itself XLA would not: it keeps the forward pass' result, or computes it
@@ -41,7 +41,7 @@ def resize_bilinear(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
     return resized
 
 
-def _enlarge(x: jax.Array, axis: int, factor: int) -> jax.Array:
+def plain_enlarge(x: jax.Array, axis: int, factor: int) -> jax.Array:
     """Linear interpolation to an integer multiple of one axis' length.
 
     Every position in a cell has the same two weights in all cells: a few shifted
@@ -64,13 +64,13 @@ def _enlarge(x: jax.Array, axis: int, factor: int) -> jax.Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def _enlarge_on_cpu(x: jax.Array, axis: int, factor: int) -> jax.Array:
-    """`_enlarge`, whose gradient is a matrix product instead of a dozen paddings."""
-    return _enlarge(x, axis, factor)
+def enlarge_on_cpu(x: jax.Array, axis: int, factor: int) -> jax.Array:
+    """`plain_enlarge`; its gradient is a matrix product instead of a dozen paddings."""
+    return plain_enlarge(x, axis, factor)
 
 
 def _enlarge_forward(x: jax.Array, axis: int, factor: int) -> tuple[jax.Array, None]:
-    return _enlarge(x, axis, factor), None
+    return plain_enlarge(x, axis, factor), None
 
 
 def _enlarge_backward(
@@ -79,7 +79,7 @@ def _enlarge_backward(
     del residuals
     batch, height, width, channels = gradient.shape
     length = gradient.shape[axis] // factor
-    weights = _enlarge(jnp.eye(length, dtype=gradient.dtype)[None], 2, factor)[0]
+    weights = plain_enlarge(jnp.eye(length, dtype=gradient.dtype)[None], 2, factor)[0]
     if axis == 1:
         flat = gradient.reshape(batch, height, width * channels)
         shape = batch, length, width, channels
@@ -92,10 +92,10 @@ def _enlarge_backward(
     return (jnp.matmul(weights, flat).reshape(shape),)
 
 
-_enlarge_on_cpu.defvjp(_enlarge_forward, _enlarge_backward)
+enlarge_on_cpu.defvjp(_enlarge_forward, _enlarge_backward)
 
 
-enlarge = by_backend(cpu=_enlarge_on_cpu, default=_enlarge)
+enlarge = by_backend(cpu=enlarge_on_cpu, default=plain_enlarge)
 
 
 @jax.custom_vjp
@@ -148,7 +148,7 @@ def _resized_square_forward(
 def _resized_square_backward(
     size: tuple[int, ...], offset: float, x: jax.Array, gradient: jax.Array
 ) -> tuple[jax.Array]:
-    x = anew(x, gradient)
+    x = rematerialize_from(x, gradient)
     larger, transpose = jax.vjp(lambda x: resize_bilinear(x, size), x)
     (result,) = transpose(2 * gradient * (larger + offset))
     return (result,)
@@ -257,16 +257,16 @@ def _sum_over_queries(x: jax.Array, weights: jax.Array) -> jax.Array:
 attention.defvjp(_attention_forward, _attention_backward)
 
 
-def _mean(x: jax.Array, axis: int) -> jax.Array:
+def plain_mean(x: jax.Array, axis: int) -> jax.Array:
     """Mean over the rows (1) or the columns (2) of `[B, H, W, C]`."""
     return jnp.mean(x, axis=axis)
 
 
-def _mean_by_product(x: jax.Array, axis: int) -> jax.Array:
+def mean_by_product(x: jax.Array, axis: int) -> jax.Array:
     return (_sum(x, axis) / x.shape[axis]).astype(x.dtype)
 
 
-mean = by_backend(cpu=_mean_by_product, default=_mean)
+mean = by_backend(cpu=mean_by_product, default=plain_mean)
 
 
 def _sum(x: jax.Array, axis: int) -> jax.Array:
@@ -312,7 +312,7 @@ def _layer_norm_backward(
     del epsilon
     x, scale, average, factor = residuals
     gradient = gradient.astype(jnp.float32)
-    x, factor = anew(x, gradient), anew(factor, gradient)
+    x, factor = rematerialize_from(x, gradient), rematerialize_from(factor, gradient)
     normal = (x.astype(jnp.float32) - average) * factor
     scaled = gradient * scale
     change = (
@@ -380,7 +380,7 @@ def _gelu_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _gelu_backward(x: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
-    x = anew(x, gradient)
+    x = rematerialize_from(x, gradient)
     density = jnp.exp(-0.5 * jnp.square(x)) * (1 / math.sqrt(2 * math.pi))
     return (gradient * (_normal_distribution(x) + x * density),)
 

@@ -43,7 +43,7 @@ MANIFEST, CLASSES = 'manifest.csv', 'classes.csv'
 COLUMNS = ('image', 'reference', 'mask', 'split', 'group')
 
 # Instead of a file of a mask: in small letters, without '-', '_' and spaces.
-_SAID = {
+_DECLARED = {
     'defectfree': DEFECT_FREE,
     'unlabelled': UNLABELLED,
     'unlabeled': UNLABELLED,
@@ -290,7 +290,7 @@ def _from_manifest(
                 problems.append(f'{where}: {fault}')
             splits.append(split)
         mask = row.get('mask', '')
-        said = _SAID.get(re.sub('[-_ ]', '', mask.lower()), '')
+        said = _DECLARED.get(re.sub('[-_ ]', '', mask.lower()), '')
         id = _id(directory / row['image'], directory)
         pairs.append(
             PairFiles(

@@ -111,7 +111,7 @@ def check_source(source: Source, *, workers: int | None = None) -> checks.Report
         source.pairs,
         workers=workers,
     )
-    report = checks.summarise(
+    report = checks.summarize(
         tqdm(examined, desc='checking', total=len(source.pairs), unit=' pairs')
     )
     report.findings.extend(
