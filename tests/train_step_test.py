@@ -188,7 +188,7 @@ def test_the_hardest_candidates_are_kept() -> None:
         batch['reference'][crop] = batch['image'][crop] // 2
         batch['image'][crop] = batch['reference'][crop]
         batch['image'][crop, :8, :width] += 100
-    network = Differencing(cell=4), {'params': {}}
+    network: Any = Differencing(cell=4), {'params': {}}
     kept = ts._keep_hardest(batch, *network, 2, 5, has_classes=True)
     for name, values in kept.items():
         chosen = [0, 1, 5, 3]
