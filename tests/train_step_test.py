@@ -188,8 +188,8 @@ def test_the_hardest_candidates_are_kept() -> None:
         batch['reference'][crop] = batch['image'][crop] // 2
         batch['image'][crop] = batch['reference'][crop]
         batch['image'][crop, :8, :width] += 100
-    network: Any = Differencing(cell=4), {'params': {}}
-    kept = ts._keep_hardest(batch, *network, 2, 5, has_classes=True)
+    network = Differencing(cell=4)
+    kept = ts._keep_hardest(batch, network, {'params': {}}, 2, 5, has_classes=True)
     for name, values in kept.items():
         chosen = [0, 1, 5, 3]
         np.testing.assert_array_equal(values, batch[name][chosen])
