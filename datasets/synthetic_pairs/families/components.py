@@ -1,19 +1,16 @@
 """Components on an assembled board: chips, resistors, capacitors, connectors, lamps."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cadnet_jax.datasets.synthetic_pairs.drawing import Pixels
 from cadnet_jax.datasets.synthetic_pairs.families import materials, shapes
+from cadnet_jax.datasets.synthetic_pairs.families.board_layers import Element, Layers
 from cadnet_jax.datasets.synthetic_pairs.families.shapes import Color, Points
 
 _BODIES = ((28, 28, 30), (40, 36, 34), (150, 120, 90), (170, 150, 120), (60, 60, 70))
-
-# See `boards.Element`.
-Element = Callable[[Pixels, Any, NDArray[np.float64], bool], None]
 
 
 def place(
@@ -50,7 +47,7 @@ def _component(
     height = length * 0.35
 
     def element(
-        canvas: Pixels, layers: Any, own: NDArray[np.float64], altered: bool
+        canvas: Pixels, layers: Layers, own: NDArray[np.float64], altered: bool
     ) -> None:
         at = center + 1.2 * own[:2] + layers.copper
         turn = quarter + 0.03 * own[2]

@@ -8,16 +8,14 @@ from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from cadnet_jax.datasets.synlcd import patterns
 from cadnet_jax.datasets.synthetic_pairs.drawing import Drawing, Pixels
-from cadnet_jax.datasets.synthetic_pairs.families import materials, shapes
+from cadnet_jax.datasets.synthetic_pairs.families import materials, shapes, widgets
 from cadnet_jax.datasets.synthetic_pairs.families.shapes import Color
+from cadnet_jax.datasets.synthetic_pairs.families.widgets import Element
 
 _MOST_OFFERED = 12
-# Draws on the canvas: (canvas, whether it is defective).
-Element = Callable[[Pixels, bool], None]
 
 
 def draw(rng: np.random.Generator, size: int) -> Drawing:
@@ -94,7 +92,7 @@ def _dashboard(rng: np.random.Generator, size: int) -> tuple[Pixels, list[Elemen
             shapes.polygons(canvas, [tile], shapes.scaled(ground, level))
             accent = materials.random_color(rng)
             elements.append(
-                _text(
+                widgets.text(
                     rng,
                     corner + 10,
                     min(14.0, tall / 6),
@@ -102,154 +100,11 @@ def _dashboard(rng: np.random.Generator, size: int) -> tuple[Pixels, list[Elemen
                     int(rng.integers(3, 9)),
                 )
             )
-            content = _CONTENTS[int(rng.integers(len(_CONTENTS)))]
+            content = widgets.CONTENTS[int(rng.integers(len(widgets.CONTENTS)))]
             elements += content(
                 rng, corner + np.array([10, 30]), wide - 24, tall - 44, accent
             )
     return canvas, elements
-
-
-def _text(
-    rng: np.random.Generator,
-    place: NDArray[np.float64],
-    height: float,
-    ink: Color,
-    length: int,
-) -> Element:
-    text = materials.random_text(rng, length)
-    lost, font = int(rng.integers(length)), int(rng.integers(3))
-
-    def element(canvas: Pixels, altered: bool) -> None:
-        shown = text[:lost] + ' ' + text[lost + 1 :] if altered else text
-        materials.write(canvas, shown, place, height, ink, font)
-
-    return element
-
-
-def _bars(
-    rng: np.random.Generator,
-    place: NDArray[np.float64],
-    wide: float,
-    tall: float,
-    color: Color,
-) -> list[Element]:
-    count = int(rng.integers(3, 9))
-    elements: list[Element] = []
-    for k in range(count):
-        share, other = rng.uniform(0.15, 1, 2)
-
-        def element(
-            canvas: Pixels,
-            altered: bool,
-            k: int = k,
-            share: float = share,
-            other: float = other,
-        ) -> None:
-            height = tall * (other if altered else share)
-            left, bottom = place + np.array([k * wide / count, tall])
-            cv2.rectangle(
-                canvas,
-                (round(left), round(bottom - height)),
-                (round(left + wide / count * 0.6), round(bottom)),
-                color,
-                -1,
-            )
-
-        elements.append(element)
-    return elements
-
-
-def _curve(
-    rng: np.random.Generator,
-    place: NDArray[np.float64],
-    wide: float,
-    tall: float,
-    color: Color,
-) -> list[Element]:
-    levels = np.clip(np.cumsum(rng.normal(0, 0.15, 16)) + 0.5, 0, 1)
-    xs = np.linspace(0, wide, 16)
-    points = place + np.stack([xs, tall * (1 - levels)], -1)
-    end = int(rng.integers(8, 14))
-
-    def element(canvas: Pixels, altered: bool) -> None:
-        shapes.stroke(canvas, points[:end] if altered else points, color, 2)
-
-    return [element]
-
-
-def _number(
-    rng: np.random.Generator,
-    place: NDArray[np.float64],
-    wide: float,
-    tall: float,
-    color: Color,
-) -> list[Element]:
-    """Digits of seven segments; the defect: a segment is dark."""
-    count = int(rng.integers(1, 5))
-    cell = min(wide / count, tall * 0.6)
-    elements: list[Element] = []
-    for k in range(count):
-        lit = rng.random(7) < 0.75
-        lost = int(rng.choice(np.flatnonzero(lit))) if lit.any() else 0
-        origin = place + np.array([k * cell, 0])
-
-        def element(
-            canvas: Pixels,
-            altered: bool,
-            lit: NDArray[np.bool_] = lit,
-            lost: int = lost,
-            origin: NDArray[np.float64] = origin,
-        ) -> None:
-            for number, (start, end) in enumerate(_SEGMENTS):
-                if lit[number] and not (altered and number == lost):
-                    ends = origin + np.array([start, end]) * [cell * 0.6, cell * 0.6]
-                    shapes.stroke(canvas, ends, color, max(2, cell * 0.1))
-
-        elements.append(element)
-    return elements
-
-
-_SEGMENTS = (
-    ((0, 0), (1, 0)),
-    ((1, 0), (1, 1)),
-    ((1, 1), (1, 2)),
-    ((0, 2), (1, 2)),
-    ((0, 1), (0, 2)),
-    ((0, 0), (0, 1)),
-    ((0, 1), (1, 1)),
-)
-
-
-def _icons(
-    rng: np.random.Generator,
-    place: NDArray[np.float64],
-    wide: float,
-    tall: float,
-    color: Color,
-) -> list[Element]:
-    side = min(wide, tall, 40.0) * 0.5
-    elements: list[Element] = []
-    for k in range(int(rng.integers(1, 5))):
-        middle = place + side * np.array([0.6 + 1.4 * k, 0.6])
-        corners = int(rng.integers(3, 9))
-        outline = shapes.circle(middle, side / 2, corners)
-
-        def element(
-            canvas: Pixels,
-            altered: bool,
-            outline: NDArray[np.float64] = outline,
-            middle: NDArray[np.float64] = middle,
-        ) -> None:
-            if altered:
-                return
-            shapes.polygons(canvas, [outline], color)
-            shapes.disc(canvas, middle, side * 0.15, (250, 250, 250))
-
-        elements.append(element)
-    return elements
-
-
-_CONTENTS = (_bars, _curve, _number, _icons)
 
 
 def _page(rng: np.random.Generator, size: int) -> tuple[Pixels, list[Element]]:
@@ -263,7 +118,7 @@ def _page(rng: np.random.Generator, size: int) -> tuple[Pixels, list[Element]]:
     while top < size:
         length = int(rng.uniform(0.4, 1) * size / height) + 1
         place = np.array([rng.uniform(2, 10), top])
-        elements.append(_text(rng, place, height, ink, length))
+        elements.append(widgets.text(rng, place, height, ink, length))
         top += height * rng.uniform(1.5, 2.2)
     return canvas, elements
 
@@ -297,7 +152,9 @@ def _test_picture(rng: np.random.Generator, size: int) -> tuple[Pixels, list[Ele
         for radius in range(10, size, int(rng.integers(12, 40))):
             middle = (size // 2, size // 2)
             cv2.circle(canvas, middle, radius, second.tolist(), 2, cv2.LINE_AA)
-    return canvas, _icons(rng, np.array([20.0, 20.0]), size, size, (200, 200, 40))
+    return canvas, widgets.icons(
+        rng, np.array([20.0, 20.0]), size, size, (200, 200, 40)
+    )
 
 
 _LAYOUTS: tuple[
