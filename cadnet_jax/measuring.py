@@ -23,9 +23,9 @@ FALSE_RATES = (0.1, 0.3, 1.0)  # false regions a megapixel
 REFERENCES = ('as_is', 'other', 'self', 'gray')
 OPENINGS = (1, 3, 5)  # pixels, of differencing; 1: none
 
-_ODDS = np.linspace(-5, 9, 71)
+_ODDS = np.linspace(-5, 9, 43)
 PROBABILITIES = tuple((1 / (1 + np.exp(-_ODDS))).tolist())
-GRAY_LEVELS = tuple(float(level) for level in range(3, 250, 4))
+GRAY_LEVELS = tuple(float(level) for level in range(4, 250, 7))
 
 Image = NDArray[np.uint8]
 
