@@ -204,6 +204,25 @@ def test_training_batches_are_cropped_uint8_pairs(config: DataConfig) -> None:
     }
 
 
+@pytest.mark.parametrize('batch_size', range(1, 9))
+@pytest.mark.parametrize('unchanged_fraction', [-1.0, 0.5])
+def test_batches_have_any_size(
+    partly_unchanged: pathlib.Path, batch_size: int, unchanged_fraction: float
+) -> None:
+    """Also one pair, far into an endless stream."""
+    config = DataConfig(
+        data_dir=str(partly_unchanged),
+        batch_size=batch_size,
+        crop_size=32,
+        unchanged_fraction=unchanged_fraction if batch_size > 1 else -1.0,
+    )
+    batches = training_batches(config, seed=0)
+    assert next(batches)['mask'].shape == (batch_size, 32, 32)
+    state = batches.get_state()
+    batches.set_state(state | {'next_index': 10**9})
+    assert next(batches)['image'].shape == (batch_size, 32, 32, 3)
+
+
 def test_same_seed_gives_same_batches_for_any_number_of_threads(
     config: DataConfig,
 ) -> None:
