@@ -1,12 +1,59 @@
 """How a script starts and ends: quiet, with one clear line when something is wrong."""
 
+import errno
 import functools
 import os
 import re
 import sys
 from collections.abc import Callable
+from typing import Any, TextIO, cast
 
 from absl import app, flags, logging
+
+from cadnet_jax.flagfiles import expand_flagfiles
+
+# What absl says of a flag: what is said instead.
+_SHORTER = {
+    r'flag (--\w+)=None: Flag \1 must have .*': r'\1 is missing.',
+    r'flag (--\w+)=: it is empty;': r'\1 is empty;',
+}
+_MEMORY_FLAGS = ('batch_size', 'crop_size', 'tile_size')
+_LONGEST_REASON = 200  # characters of what XLA says
+
+
+class Unbroken:
+    """A text stream; once nobody reads it, what is written goes nowhere.
+
+    A training run outlives the pipe or the terminal that its progress bar is for.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes `text`, if somebody reads it."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._give_up(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Writes what is buffered, if somebody reads it."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise error
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())  # for writers in C++ as well
+        os.close(nowhere)
 
 
 def run(main: Callable[[list[str]], None], *, arguments: str = '') -> None:
@@ -16,8 +63,10 @@ def run(main: Callable[[list[str]], None], *, arguments: str = '') -> None:
     and so --help names it: 'WORKDIR...'. By default it takes flags alone.
 
     The exit status is 0 where `main` returns, 130 where it is interrupted from the
-    keyboard, and 1 after a ValueError, an OSError or a flag that cannot be: then
-    the message is one line on stderr. With --verbosity=1 the traceback comes too.
+    keyboard, and 1 after a ValueError, an OSError, a lack of memory or a flag that
+    cannot be: then the message is one line on stderr. With --verbosity=1 the traceback
+    comes too. A reader of stdout or stderr that goes away (`| head`, a terminal that
+    is closed) ends nothing.
 
     Compiled programs are kept between runs in the user's cache folder, or where
     JAX_COMPILATION_CACHE_DIR says.
@@ -33,6 +82,10 @@ def run(main: Callable[[list[str]], None], *, arguments: str = '') -> None:
             if logging.level_debug():
                 raise
             status, line = 1, f'error: {_describe(error)}'
+        except (MemoryError, RuntimeError) as error:
+            if logging.level_debug() or not _is_out_of_memory(error):
+                raise
+            status, line = 1, f'error: {_describe_memory(error)}'
         # Not before the error is forgotten: what it held, such as a progress bar, is
         # closed then and may print.
         if line:
@@ -40,6 +93,8 @@ def run(main: Callable[[list[str]], None], *, arguments: str = '') -> None:
         return status
 
     _keep_compiled_programs()
+    sys.stdout = cast(TextIO, Unbroken(sys.stdout))
+    sys.stderr = cast(TextIO, Unbroken(sys.stderr))
     parser = functools.partial(parse_flags, arguments=arguments)
     app.run(guarded, flags_parser=parser)
 
@@ -53,13 +108,13 @@ def parse_flags(argv: list[str], *, arguments: str = '') -> list[str]:
     """
     flags.FLAGS.set_gnu_getopt(bool(arguments))
     try:
-        rest = flags.FLAGS(argv)
+        rest = flags.FLAGS([*argv[:1], *expand_flagfiles(argv[1:])])
+    except (OSError, ValueError) as error:
+        sys.exit(_fail(_describe(error)))
     except flags.Error as error:
-        message = re.sub(
-            r'flag (--\w+)=None: Flag \1 must have a value other than None\.',
-            r'\1 is missing.',
-            _describe(error),
-        )
+        message = _describe(error)
+        for pattern, words in _SHORTER.items():
+            message = re.sub(pattern, words, message)
         sys.exit(_fail(f'{message} (--help lists the flags.)'))
     if arguments and len(rest) == 1:
         sys.exit(_fail(f'{arguments} is missing. (--help shows how it is given.)'))
@@ -74,6 +129,19 @@ def parse_flags(argv: list[str], *, arguments: str = '') -> list[str]:
     if flags.FLAGS['verbosity'].using_default_value:
         logging.set_verbosity(logging.WARNING)
     return rest
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Also XLA's error, a RuntimeError."""
+    return isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(error)
+
+
+def _describe_memory(error: Exception) -> str:
+    names = [f'--{name}' for name in _MEMORY_FLAGS if name in flags.FLAGS]
+    remedy = f'lower {" or ".join(names)}' if names else 'take smaller images'
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    said = f' ({lines[0][:_LONGEST_REASON]})' if lines else ''
+    return f'out of memory: {remedy}{said}.'
 
 
 def _describe(error: Exception) -> str:
@@ -99,5 +167,6 @@ def _keep_compiled_programs() -> None:
         value = os.environ.setdefault(variable, default)
         if jax := sys.modules.get('jax'):  # It read the environment when imported.
             jax.config.update(variable.lower(), kind(value))
-    # XLA's warnings concern its authors; its errors still show.
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    # XLA's messages concern its authors, "very slow compile", an error, too; what goes
+    # wrong is raised.
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 from absl import flags
 
 from cadnet_jax.models.heads import HEADS
+from cadnet_jax.path_flags import define_path
 
 _LOSS_WEIGHTS: Mapping[str, str] = {
     'cross_entropy': 'ce_weight',
@@ -78,8 +79,9 @@ def _field(
     choices: Collection[str] | None = None,
     *,
     range: Range | None = None,
+    is_path: bool = False,
 ) -> Any:
-    metadata = {'help': help, 'choices': choices, 'range': range}
+    metadata = {'help': help, 'choices': choices, 'range': range, 'is_path': is_path}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -146,7 +148,7 @@ class DataConfig:
     """What is read, and how the training pairs are augmented."""
 
     data_dir: str = _field(
-        '', 'Prepared data set, as experiments/prepare_data.py wrote it.'
+        '', 'Prepared data set, as experiments/prepare_data.py wrote it.', is_path=True
     )
     train_split: str = _field(
         'train', "Split to learn from; slices such as 'train[:10%]' work."
@@ -418,6 +420,7 @@ class TrainConfig:
         'that experiments/import_weights.py wrote; the work directory of a run (its '
         'best weights); or WORKDIR/checkpoints/latest/STEP. Every array of equal name '
         'and shape is taken, for any classes and any head. Empty: random weights.',
+        is_path=True,
     )
 
     def __post_init__(self) -> None:
@@ -530,7 +533,9 @@ def define_flags(*sections: str) -> None:
                 text = f'{text} It must be {values}.'
             default: Any = field.default
             choices: Any = field.metadata['choices']
-            if choices:
+            if field.metadata['is_path']:
+                define_path(name, default, text)
+            elif choices:
                 flags.DEFINE_enum(name, default, choices, text)
             else:
                 _DEFINE[field.type](name, default, text)

@@ -6,6 +6,7 @@ false regions on good parts.
 """
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -77,7 +78,7 @@ def parse_data_set(text: str) -> DataSet:
             f'--data={text}: invalid; give NAME=DIR:SPLIT, such as '
             'boards=prepared/deep_pcb/1.0.0:test.'
         )
-    return DataSet(name, directory, split)
+    return DataSet(name, os.path.expanduser(directory), split)
 
 
 def measure(

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from cadnet_jax.path_flags import define_path
+
 if TYPE_CHECKING:
     from cadnet_jax.predict import Predictor
 
@@ -13,7 +15,7 @@ flags.disclaim_key_flags()
 
 def define_predictor_flags() -> None:
     """Defines --workdir, --step, --tile_size, --threshold and --min_area."""
-    flags.DEFINE_string(
+    define_path(
         'workdir',
         'released',
         'Work directory of a run; released: the released weights.',

@@ -11,6 +11,7 @@ from absl import flags
 
 from cadnet_jax.datasets import catalogue
 from cadnet_jax.datasets.catalogue import OPTIONS
+from cadnet_jax.path_flags import define_path
 
 if TYPE_CHECKING:
     from cadnet_jax.datasets.paired_folder.manifest import Options, Source
@@ -45,7 +46,7 @@ def define_paired_folder_flags() -> None:
         f'{", ".join(workers.datasets)}: {workers.help}',
         lower_bound=1,
     )
-    flags.DEFINE_string(
+    define_path(
         'classes',
         None,
         'paired_folder: CSV file with the columns value,name: which grey value or '

@@ -15,6 +15,7 @@ import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli, config
+from cadnet_jax.path_flags import define_path
 
 _NETWORK = ['forward', 'cached_forward', 'training_step']
 _TORCH = ['torch_forward', 'torch_training_step']
@@ -36,7 +37,7 @@ _DEVICES = flags.DEFINE_integer(
 )
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Turns of each workload.', lower_bound=1)
 _RUNS = flags.DEFINE_integer('runs', 4, 'Runs in each turn.', lower_bound=1)
-_OUTPUT = flags.DEFINE_string('output', None, 'JSON file for all figures.')
+_OUTPUT = define_path('output', None, 'JSON file for all figures.')
 config.define_flags()
 
 

@@ -18,17 +18,18 @@ from absl import flags
 
 from cadnet_jax import cli
 from cadnet_jax.datasets import builder_flags
+from cadnet_jax.path_flags import define_path
 
-_SOURCE_DIR = flags.DEFINE_string(
+_SOURCE_DIR = define_path(
     'source_dir',
     '',
     'Directory with manifest.csv, or with the folders of images, references and masks.',
 )
-_DATA_DIR = flags.DEFINE_string('data_dir', '', 'Instead: any prepared directory.')
-_INIT_MANIFEST = flags.DEFINE_string(
+_DATA_DIR = define_path('data_dir', '', 'Instead: any prepared directory.')
+_INIT_MANIFEST = define_path(
     'init_manifest', '', 'Instead: directory for a first manifest.csv and classes.csv.'
 )
-_OUTPUT_DIR = flags.DEFINE_string(
+_OUTPUT_DIR = define_path(
     'output_dir', 'check', 'Folder for findings.csv and report.html.'
 )
 builder_flags.define_paired_folder_flags()

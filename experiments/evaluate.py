@@ -7,8 +7,9 @@ import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli, predictor_flags
+from cadnet_jax.path_flags import define_path
 
-_DATA_DIR = flags.DEFINE_string(
+_DATA_DIR = define_path(
     'data_dir', '', 'Prepared data set. Default: the one that the run learnt from.'
 )
 _SPLIT = flags.DEFINE_string(
@@ -24,7 +25,7 @@ _NUM_PICTURES = flags.DEFINE_integer(
     'green, false alarms red); probability of a defect; DistMap.',
     0,
 )
-_OUTPUT_DIR = flags.DEFINE_string(
+_OUTPUT_DIR = define_path(
     'output_dir',
     '',
     'Folder for what is written. Default: evaluation/DATASET-SPLIT-STEP in WORKDIR; of '

@@ -12,16 +12,16 @@ import pathlib
 import environment  # noqa: F401
 from absl import flags
 
-from cadnet_jax import cli, config
+from cadnet_jax import cli, config, path_flags
 from cadnet_jax.models.heads import HEADS
 
-_WEIGHTS = flags.DEFINE_string(
+_WEIGHTS = path_flags.define_path(
     'weights',
     None,
     'File to read; or the work directory of a run, whose encoder is taken.',
     required=True,
 )
-_OUTPUT_DIR = flags.DEFINE_string(
+_OUTPUT_DIR = path_flags.define_path(
     'output_dir', None, 'Folder for the checkpoint.', required=True
 )
 _VARIANT = flags.DEFINE_enum(

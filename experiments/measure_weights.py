@@ -11,8 +11,9 @@ import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli
+from cadnet_jax.path_flags import define_path
 
-_WORKDIR = flags.DEFINE_string(
+_WORKDIR = define_path(
     'workdir', 'released', 'Work directory of a run; released: the released weights.'
 )
 _STEP = flags.DEFINE_string(
@@ -41,7 +42,7 @@ _TILE_SIZE = flags.DEFINE_integer(
     'tile_size', None, 'Side of the tiles, in pixels.', lower_bound=32
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of what is drawn in the nuisance.')
-_OUTPUT = flags.DEFINE_string('output', 'weights.json', 'JSON file with all scores.')
+_OUTPUT = define_path('output', 'weights.json', 'JSON file with all scores.')
 flags.mark_flags_as_required(['data', 'choose'])
 
 

@@ -11,21 +11,22 @@ import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli, predictor_flags
+from cadnet_jax.path_flags import define_path
 
-_IMAGE = flags.DEFINE_string('image', '', 'Inspected image, or a folder of such.')
-_REFERENCE = flags.DEFINE_string(
+_IMAGE = define_path('image', '', 'Inspected image, or a folder of such.')
+_REFERENCE = define_path(
     'reference',
     '',
     'Its aligned defect-free reference: a file, also for a folder of images, or a '
     'folder with a file of equal name for each.',
 )
-_PAIRS = flags.DEFINE_string(
+_PAIRS = define_path(
     'pairs',
     '',
     'Instead of --image and --reference: a CSV file with the columns image and '
     'reference. Relative paths start at its folder.',
 )
-_OUTPUT_DIR = flags.DEFINE_string(
+_OUTPUT_DIR = define_path(
     'output_dir',
     None,
     'Folder for NAME_mask.png (class ids), NAME_overlay.png and NAME.json (class, '

@@ -13,18 +13,19 @@ from absl import flags
 from cadnet_jax import cli
 from cadnet_jax.datasets import builder_flags, catalogue
 from cadnet_jax.files.atomic import write_json
+from cadnet_jax.path_flags import define_path
 
 _DATASET = flags.DEFINE_enum(
     'dataset', None, catalogue.NAMES, 'A data set.', required=True
 )
-_SOURCE_DIR = flags.DEFINE_string(
+_SOURCE_DIR = define_path(
     'source_dir',
     None,
     'Directory with the files as their authors publish them (deep_pcb: PCBData; '
     'pku_market_pcb: PCB_DATASET; mvtec_ad: the folders of the objects), or the '
     'directory that holds it; or with your own. synlcd is generated and has none.',
 )
-_OUTPUT_DIR = flags.DEFINE_string(
+_OUTPUT_DIR = define_path(
     'output_dir',
     'prepared',
     'Directory to write in; the prepared data stand in OUTPUT_DIR/DATASET/VERSION.',
@@ -43,8 +44,6 @@ def main(argv: list[str]) -> None:
     from cadnet_jax import input_pipeline
     from cadnet_jax.datasets import preparation
 
-    if _SOURCE_DIR.value == '':
-        raise ValueError('--source_dir is empty; name the directory, or leave it out.')
     source_dir = pathlib.Path(_SOURCE_DIR.value) if _SOURCE_DIR.value else None
     make_builder = builder_flags.make_builder(_DATASET.value, source_dir)
     output_dir = pathlib.Path(_OUTPUT_DIR.value)

@@ -12,14 +12,15 @@ import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli
+from cadnet_jax.path_flags import define_path
 
-_WORKDIR = flags.DEFINE_string(
+_WORKDIR = define_path(
     'workdir', None, 'Work directory of a training run.', required=True
 )
 _STEP = flags.DEFINE_string(
     'step', 'best', "Checkpoint: 'best', 'latest', or a number of training steps."
 )
-_CARD = flags.DEFINE_string(
+_CARD = define_path(
     'card', None, 'Model card; with the row "| SHA-256 | `` |".', required=True
 )
 _THRESHOLD = flags.DEFINE_float(

@@ -12,11 +12,11 @@ are one row.
 import pathlib
 
 import environment  # noqa: F401
-from absl import flags
 
 from cadnet_jax import cli
+from cadnet_jax.path_flags import define_path
 
-_OUTPUT_DIR = flags.DEFINE_string(
+_OUTPUT_DIR = define_path(
     'output_dir', None, 'Folder for what is written.', required=True
 )
 

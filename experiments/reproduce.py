@@ -15,7 +15,7 @@ import pathlib
 import environment  # noqa: F401
 from absl import flags
 
-from cadnet_jax import cli, config
+from cadnet_jax import cli, config, path_flags
 
 STUDIES = flags.DEFINE_multi_enum(
     'study',
@@ -24,11 +24,11 @@ STUDIES = flags.DEFINE_multi_enum(
     'Table 3, figure 6, table 6 (last row), table 7 of the paper; may be given several '
     'times.',
 )
-_ROOT = flags.DEFINE_string(
+_ROOT = path_flags.define_path(
     'root', None, 'Folder for the runs, each in a folder of its own.', required=True
 )
 _SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each kind.', lower_bound=1)
-_PREPARED_DIR = flags.DEFINE_string(
+_PREPARED_DIR = path_flags.define_path(
     'prepared_dir', 'prepared', 'Where SynLCD is prepared; it is, where it is missing.'
 )
 _COUNT = flags.DEFINE_integer('count', 300, 'Of SynLCD; see prepare_data.py.')

@@ -13,8 +13,9 @@ import jax
 from absl import flags
 
 from cadnet_jax import cli, config
+from cadnet_jax.path_flags import define_path
 
-_WORKDIR = flags.DEFINE_string(
+_WORKDIR = define_path(
     'workdir',
     None,
     'Directory of the run: settings, checkpoints, metrics.jsonl, TensorBoard events.',

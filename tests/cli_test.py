@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from cadnet_jax.flagfiles import expand_flagfiles
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -126,6 +127,88 @@ def test_a_wrong_argument_is_one_line_and_main_does_not_run(
     assert done.stderr.count('\n') == 1
     for part in parts:
         assert part in done.stderr
+
+
+@pytest.mark.parametrize('mark', [b'', b'\xef\xbb\xbf'], ids=['plain', 'marked'])
+@pytest.mark.parametrize('first', [b'', b'# A comment.\n', b'\n// Another.\n'])
+@pytest.mark.parametrize('end', [b'\n', b'\r\n'], ids=['LF', 'CRLF'])
+def test_flagfiles_of_any_editor_are_read(
+    tmp_path: pathlib.Path, mark: bytes, first: bytes, end: bytes
+) -> None:
+    """With a byte order mark, and Windows' ends of lines; also one inside another."""
+    inner, outer = tmp_path / 'inner.cfg', tmp_path / 'outer.cfg'
+    inner.write_bytes(mark + (first + b'--steps=3\n').replace(b'\n', end))
+    outer.write_bytes(mark + first.replace(b'\n', end) + f'--flagfile={inner}'.encode())
+    assert expand_flagfiles([f'--flagfile={outer}', 'a', '--', '--flagfile=x']) == [
+        *('--steps=3', 'a', '--', '--flagfile=x')
+    ]
+
+
+@pytest.mark.parametrize(
+    ('data', 'message'),
+    [
+        ('--steps=3'.encode('utf-16'), 'not a text in UTF-8'),
+        (b'--flagfile=%s', 'names itself'),
+        (None, 'No such file'),
+    ],
+)
+def test_a_flagfile_that_cannot_be_read_is_named(
+    tmp_path: pathlib.Path, data: bytes | None, message: str
+) -> None:
+    path = tmp_path / 'flags.cfg'
+    if data:
+        path.write_bytes(data.replace(b'%s', str(path).encode()))
+    done = _run(f'--flagfile={path}')
+    assert (done.returncode, done.stdout) == (1, '')
+    assert done.stderr.startswith(f'error: {path}: ') and done.stderr.count('\n') == 1
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('raised', 'line'),
+    [
+        ('RuntimeError("RESOURCE_EXHAUSTED: Out of memory\\nx")', '--crop_size (RESO'),
+        ('MemoryError()', 'lower --batch_size or --crop_size.'),
+    ],
+)
+def test_a_lack_of_memory_is_one_line_with_the_flags_to_lower(
+    raised: str, line: str
+) -> None:
+    script = SCRIPT.replace(
+        "'steps', 1, 'Steps.')",
+        "'batch_size', 1, '')\nflags.DEFINE_integer('crop_size', 1, '')",
+    ).replace('flags.FLAGS.steps', '0')
+    done = _run(f'--raises={raised}', script=script)
+    assert (done.returncode, done.stderr.count('\n')) == (1, 1)
+    assert done.stderr.startswith('error: out of memory: lower --batch_size or ')
+    assert line in done.stderr
+
+
+WRITES_MUCH = """
+import sys
+from tqdm import tqdm
+from cadnet_jax import cli
+
+def main(argv):
+    for _ in tqdm(range(300), mininterval=0):
+        print('x' * 1000, flush=True)
+    open(sys.argv[1], 'w').write('done')
+
+cli.run(main, arguments='FILE')
+"""
+
+
+@pytest.mark.parametrize('command', ['| true', '2>&1 >/dev/null | true'])
+def test_a_reader_that_goes_away_ends_nothing(
+    tmp_path: pathlib.Path, command: str
+) -> None:
+    """What is written to a pipe that nobody reads is lost, and nothing else is."""
+    script, file = tmp_path / 'script.py', tmp_path / 'file'
+    script.write_text(WRITES_MUCH)
+    line = f'{sys.executable} {script} {file} {command}; exit ${{PIPESTATUS[0]}}'
+    done = subprocess.run(['bash', '-c', line], capture_output=True, text=True)
+    assert (done.returncode, file.read_text()) == (0, 'done')
+    assert 'BrokenPipe' not in done.stderr
 
 
 TAKES_FILES = SCRIPT.replace('cli.run(main)', "cli.run(main, arguments='FILE...')")

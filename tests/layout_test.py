@@ -14,8 +14,11 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A module imports only modules that stand before it.
 ORDER = (
+    'path_flags',
     'models.heads',
     'config',
+    'files.text',
+    'flagfiles',
     'cli',
     'files.atomic',
     'files.images',
@@ -76,7 +79,14 @@ ORDER = (
 IMPORTED_TO_BUILD = {'config', 'models.cadnet'}
 # What builders share with the library: how a bad image file is reported, how changes
 # are painted, and how a shift is estimated.
-OPEN_TO_BUILDERS = {'files.atomic', 'files.images', 'painting', 'registration'}
+OPEN_TO_BUILDERS = {
+    'files.atomic',
+    'files.images',
+    'files.text',
+    'painting',
+    'path_flags',
+    'registration',
+}
 MAX_SCRIPT_LINES = 71  # `import environment` is one of them
 
 

@@ -1,0 +1,50 @@
+"""Flags that name a file or a folder: `~` is the user's home, and empty is no path."""
+
+import os
+from typing import Any
+
+from absl import flags
+
+# --help lists a flag under the script that asks for it, not under this module.
+flags.disclaim_key_flags()
+
+
+class _PathParser(flags.ArgumentParser[str]):
+    """Expands `~`, which no shell does behind '='."""
+
+    def __init__(self, *, may_be_empty: bool) -> None:
+        super().__init__()
+        self._may_be_empty = may_be_empty
+
+    def parse(self, argument: str) -> str:
+        if not (argument or self._may_be_empty):
+            # An unset variable of a shell: its path would be the current folder.
+            raise ValueError(
+                'it is empty; name the directory or file, or leave it out.'
+            )
+        return os.path.expanduser(argument)
+
+    def flag_type(self) -> str:
+        return 'path'
+
+
+def define_path(
+    name: str, default: str | None, help: str, **options: Any
+) -> flags.FlagHolder[str]:
+    """Defines a flag whose value is a path; see `absl.flags.DEFINE`.
+
+    Args:
+        name: of the flag.
+        default: None: there is no path; '': there may be none, and empty is allowed.
+        help: as --help shows it.
+        **options: of absl, such as `required`.
+
+    Returns:
+        What holds the parsed value, a string in which `~` is expanded.
+    """
+    parser = _PathParser(may_be_empty=default == '')
+    serializer = flags.ArgumentSerializer[str]()
+    holder: flags.FlagHolder[str] = flags.DEFINE(
+        parser, name, default, help, serializer=serializer, **options
+    )
+    return holder

@@ -1,0 +1,78 @@
+"""Claims about flags that name files and folders."""
+
+import ast
+import dataclasses
+import pathlib
+
+import pytest
+from absl import flags
+
+from cadnet_jax import config
+from cadnet_jax.path_flags import define_path
+from tests.conftest import ROOT
+
+# Strings that name no file. Any other flag of a script is a path.
+NO_PATHS = {
+    *('choose', 'compare', 'data', 'group_by', 'nuisance', 'split', 'step'),
+    'test_split',
+    *('folders', 'splits'),  # names within the source
+}
+
+
+def parse(argument: str, default: str | None) -> str:
+    values = flags.FlagValues()
+    holder = define_path('path', default, 'A path.', flag_values=values)
+    values(['command', f'--path={argument}'])
+    return holder.value
+
+
+def test_a_tilde_is_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No shell expands it behind '='; elsewhere in a name it stands for itself."""
+    monkeypatch.setenv('HOME', '/home/me')
+    assert parse('~/runs', None) == '/home/me/runs'
+    assert parse('~', '') == '/home/me'
+    assert parse('a/~/b~', None) == 'a/~/b~'
+    assert parse('released', 'released') == 'released'
+
+
+@pytest.mark.parametrize('default', [None, 'prepared'])
+def test_an_empty_path_is_refused(default: str | None) -> None:
+    """An unset variable of a shell does not mean the current folder."""
+    with pytest.raises(flags.Error, match='--path=: it is empty; name the directory'):
+        parse('', default)
+
+
+def test_a_path_that_need_not_be_given_may_be_empty() -> None:
+    assert parse('', '') == ''
+
+
+def _string_flags(path: pathlib.Path) -> set[str]:
+    """Names of the flags that a file defines with absl's own kinds of strings."""
+    return {
+        call.args[0].value
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        if isinstance(call.func, ast.Attribute)
+        if call.func.attr in ('DEFINE_string', 'DEFINE_list', 'DEFINE_multi_string')
+        if isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+    }
+
+
+@pytest.mark.parametrize('folder', ['experiments', 'datasets', 'cadnet_jax'])
+def test_every_flag_for_a_path_expands_the_home(folder: str) -> None:
+    found = set[str]()
+    for path in (ROOT / folder).rglob('*.py'):
+        found |= _string_flags(path)
+    assert found <= NO_PATHS
+
+
+def test_the_settings_that_are_paths_are_marked() -> None:
+    """Their flags are made from the fields."""
+    paths = {
+        field.name
+        for section in dataclasses.fields(config.Config)
+        for field in config.fields_of(section)
+        if field.metadata['is_path']
+    }
+    assert paths == {'data_dir', 'init_from'}
