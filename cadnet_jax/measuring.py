@@ -6,7 +6,9 @@ false regions on good parts.
 """
 
 import dataclasses
+import json
 import os
+import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +24,7 @@ from cadnet_jax.predict import Predictor
 
 FALSE_RATES = (0.1, 0.3, 1.0)  # false regions a megapixel
 REFERENCES = ('as_is', 'other', 'self', 'gray')
+_SYSTEMS = ('network', 'differencing')
 OPENINGS = (1, 3, 5)  # pixels, of differencing; 1: none
 
 _ODDS = np.linspace(-5, 9, 43)
@@ -81,33 +84,53 @@ def parse_data_set(text: str) -> DataSet:
     return DataSet(name, os.path.expanduser(directory), split)
 
 
+def read(path: str | pathlib.Path) -> dict[str, Any]:
+    """What `measure` returned before, from a JSON file.
+
+    Raises:
+        ValueError: it is not such a file.
+        FileNotFoundError: there is none.
+    """
+    try:
+        report: dict[str, Any] = json.loads(pathlib.Path(path).read_text())
+        for system in _SYSTEMS:
+            float(report[system]['threshold'])
+        int(report['differencing']['opening'])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'{path}: not a measurement of measure_weights.py ({error!r}).'
+        ) from None
+    return report
+
+
 def measure(
     predictor: Predictor,
     data_sets: Sequence[DataSet],
-    choose: Sequence[str],
     options: Options,
+    *,
+    choose: Sequence[str] = (),
+    earlier: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measures a network and differencing on prepared sets.
 
     Args:
         predictor: the network; a defect is any class but the background.
         data_sets: what is measured.
-        choose: names of the sets that choose the thresholds and the opening.
         options: how pairs are changed.
+        choose: names of the sets that choose the thresholds and the opening: those with
+            the highest mean IoU over these sets.
+        earlier: what this function returned before; its thresholds and opening are
+            taken, and `choose` is not looked at.
 
     Returns:
-        `network` and `differencing`, each with `threshold` (that has the highest mean
-        IoU over the choosing sets) and `sets` (name -> scores); and `options`.
+        `network` and `differencing`, each with `threshold` and `sets` (name -> scores);
+        and `options`.
 
     Raises:
-        ValueError: a set in `choose` is not among `data_sets`, or a set is bad.
+        ValueError: a set in `choose` is not among `data_sets`, or nothing chooses.
         FileNotFoundError: a set is not there.
     """
-    names = [data_set.name for data_set in data_sets]
-    if unknown := sorted(set(choose) - set(names)):
-        raise ValueError(
-            f'--choose={",".join(unknown)}: no such set; there are {", ".join(names)}.'
-        )
+    _check_choice(data_sets, choose, earlier)
     network: dict[str, DetectionCounts] = {}
     differencing: dict[int, dict[str, DetectionCounts]] = {k: {} for k in OPENINGS}
     for data_set in data_sets:
@@ -115,12 +138,41 @@ def measure(
         network[data_set.name] = of_set[0]
         for opening, counts in of_set[1].items():
             differencing[opening][data_set.name] = counts
-    best = max(OPENINGS, key=lambda k: _mean_iou(differencing[k], choose).max())
+    if earlier:
+        thresholds = {name: earlier[name]['threshold'] for name in _SYSTEMS}
+        opening = earlier['differencing']['opening']
+    else:
+        opening = max(OPENINGS, key=lambda k: _mean_iou(differencing[k], choose).max())
+        thresholds = {
+            'network': _best_threshold(network, choose),
+            'differencing': _best_threshold(differencing[opening], choose),
+        }
     return {
-        'network': _summarize(network, choose),
-        'differencing': {'opening': best, **_summarize(differencing[best], choose)},
+        'network': _summarize(network, thresholds['network']),
+        'differencing': {
+            'opening': opening,
+            **_summarize(differencing[opening], thresholds['differencing']),
+        },
+        'chosen_on': earlier['chosen_on'] if earlier else list(choose),
         'options': dataclasses.asdict(options),
     }
+
+
+def _check_choice(
+    data_sets: Sequence[DataSet],
+    choose: Sequence[str],
+    earlier: Mapping[str, Any] | None,
+) -> None:
+    names = [data_set.name for data_set in data_sets]
+    if unknown := sorted(set(choose) - set(names)):
+        raise ValueError(
+            f'--choose={",".join(unknown)}: no such set; there are {", ".join(names)}.'
+        )
+    if not choose and not earlier:
+        raise ValueError(
+            '--choose is missing: name the sets that choose the thresholds, or give '
+            '--thresholds_of=weights.json, an earlier measurement.'
+        )
 
 
 def _measure_set(
@@ -198,15 +250,22 @@ def _mean_iou(
     return np.asarray(np.mean([counts[name].iou for name in choose], axis=0))
 
 
-def _summarize(
+def _best_threshold(
     counts: Mapping[str, DetectionCounts], choose: Sequence[str]
-) -> dict[str, Any]:
-    chosen = int(_mean_iou(counts, choose).argmax())
+) -> float:
     first = next(iter(counts.values()))
+    return float(first.thresholds[_mean_iou(counts, choose).argmax()])
+
+
+def _summarize(
+    counts: Mapping[str, DetectionCounts], threshold: float
+) -> dict[str, Any]:
     return {
-        'threshold': float(first.thresholds[chosen]),
-        'chosen_on': list(choose),
-        'sets': {name: _scores(of, chosen) for name, of in counts.items()},
+        'threshold': threshold,
+        'sets': {
+            name: _scores(of, int(np.abs(of.thresholds - threshold).argmin()))
+            for name, of in counts.items()
+        },
     }
 
 
@@ -235,7 +294,7 @@ def format_table(report: Mapping[str, Any]) -> str:
     width = max(len(name) for name in report['network']['sets']) + 14
     lines = [' ' * width + ''.join(f'{column:>11}' for column in columns)]
     for name in report['network']['sets']:
-        for system in ('network', 'differencing'):
+        for system in _SYSTEMS:
             scores = report[system]['sets'][name]
             values = [
                 *scores['hit_rate_at'].values(),
@@ -245,12 +304,10 @@ def format_table(report: Mapping[str, Any]) -> str:
                 f'{"-":>11}' if value is None else f'{value:>11.3f}' for value in values
             )
             lines.append(f'{name + ", " + system:<{width}}{cells}')
-    for system in ('network', 'differencing'):
-        of = report[system]
-        lines.append(
-            f'{system}: threshold {of["threshold"]:.4g}, chosen on '
-            f'{", ".join(of["chosen_on"])}'
-        )
+    chosen_on = ', '.join(report['chosen_on'])
+    for system in _SYSTEMS:
+        threshold = report[system]['threshold']
+        lines.append(f'{system}: threshold {threshold:.4g}, chosen on {chosen_on}')
     return '\n'.join(lines)
 
 

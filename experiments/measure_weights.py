@@ -1,8 +1,7 @@
 """Measures weights on sets they were not trained on, beside plain differencing.
 
-python experiments/measure_weights.py --workdir=WORKDIR --choose=held_out \
-    --data=held_out=prepared/synthetic_pairs/1.0.0:val \
-    --data=boards=prepared/deep_pcb/2.0.0:test --output=weights.json
+python experiments/measure_weights.py --choose=drawn \
+    --data=drawn=prepared/synthetic_pairs/1.0.0:val --data=x=prepared/x/1.0.0:test
 """
 
 import pathlib
@@ -23,7 +22,10 @@ _DATA = flags.DEFINE_multi_string(
     'data', None, 'A prepared set as NAME=DIR:SPLIT; give it once for each set.'
 )
 _CHOOSE = flags.DEFINE_list(
-    'choose', None, 'Names of the sets that choose the thresholds.'
+    'choose', [], 'Names of the sets that choose the thresholds.'
+)
+_THRESHOLDS_OF = define_path(
+    'thresholds_of', '', 'JSON of an earlier measurement, whose thresholds are taken.'
 )
 _LIMIT = flags.DEFINE_integer('limit', 0, 'Pairs of each set; 0: all.', lower_bound=0)
 _REFERENCE = flags.DEFINE_enum(
@@ -43,7 +45,7 @@ _TILE_SIZE = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of what is drawn in the nuisance.')
 _OUTPUT = define_path('output', 'weights.json', 'JSON file with all scores.')
-flags.mark_flags_as_required(['data', 'choose'])
+flags.mark_flag_as_required('data')
 
 
 def main(argv: list[str]) -> None:
@@ -55,10 +57,12 @@ def main(argv: list[str]) -> None:
     options = measuring.Options(
         _LIMIT.value, _REFERENCE.value, _NUISANCE.value, _SEED.value
     )
-    predictor = predict.load_predictor(
-        _WORKDIR.value, _STEP.value, tile_size=_TILE_SIZE.value
+    tile_size = _TILE_SIZE.value
+    predictor = predict.load_predictor(_WORKDIR.value, _STEP.value, tile_size=tile_size)
+    earlier = measuring.read(_THRESHOLDS_OF.value) if _THRESHOLDS_OF.value else None
+    report = measuring.measure(
+        predictor, data_sets, options, choose=_CHOOSE.value or (), earlier=earlier
     )
-    report = measuring.measure(predictor, data_sets, _CHOOSE.value or (), options)
     report['step'] = predictor.step
     write_json(pathlib.Path(_OUTPUT.value), report)
     print(f'{measuring.format_table(report)}\nWritten: {_OUTPUT.value}')
