@@ -124,7 +124,7 @@ def measure(
 
     Returns:
         `network` and `differencing`, each with `threshold` and `sets` (name -> scores);
-        and `options`.
+        `step` of the network, `chosen_on`, and `options`.
 
     Raises:
         ValueError: a set in `choose` is not among `data_sets`, or nothing chooses.
@@ -153,6 +153,7 @@ def measure(
             'opening': opening,
             **_summarize(differencing[opening], thresholds['differencing']),
         },
+        'step': predictor.step,
         'chosen_on': earlier['chosen_on'] if earlier else list(choose),
         'options': dataclasses.asdict(options),
     }

@@ -63,7 +63,6 @@ def main(argv: list[str]) -> None:
     report = measuring.measure(
         predictor, data_sets, options, choose=_CHOOSE.value or (), earlier=earlier
     )
-    report['step'] = predictor.step
     write_json(pathlib.Path(_OUTPUT.value), report)
     print(f'{measuring.format_table(report)}\nWritten: {_OUTPUT.value}')
 
