@@ -1,6 +1,5 @@
 """Pairs of image files -> files that say where their defects are."""
 
-import csv
 import functools
 import os
 import pathlib
@@ -11,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cadnet_jax.files.atomic import write_json
+from cadnet_jax.files.csv_files import read_rows
 from cadnet_jax.files.images import SUFFIXES, read_image, write_png
 from cadnet_jax.predict import Prediction, Predictor
 from cadnet_jax.visualize import mark, panel
@@ -155,7 +155,12 @@ def _from_paths(
                 'its reference.'
             )
         return [(image, reference)]
-    files = sorted(path for path in image.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = sorted(
+        path
+        for path in image.iterdir()
+        # macOS writes hidden companions, ._x.png, which are no images.
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith('.')
+    )
     if not files:
         raise ValueError(
             f'{image}: no image in this folder; there must be files that end in '
@@ -175,30 +180,15 @@ def _from_paths(
 
 
 def _from_csv(path: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such CSV file; check the path.')
-    columns = ('image', 'reference')
+    """Of the other columns, such as those of a manifest, none is looked at."""
     pairs = []
-    try:
-        with path.open(newline='', encoding='utf-8-sig') as file:
-            rows = csv.DictReader(file)
-            known = rows.fieldnames or ()
-            if missing := [name for name in columns if name not in known]:
-                raise ValueError(
-                    f'{path}: the first line names no column {missing[0]!r}; it must '
-                    "be 'image,reference'."
-                )
-            for row in rows:
-                if not all(row[name] for name in columns):
-                    raise ValueError(
-                        f'{path}, line {rows.line_num}: image or reference is empty; '
-                        'each line needs both.'
-                    )
-                pairs.append(
-                    (path.parent / row['image'], path.parent / row['reference'])
-                )
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f'{path}: not a CSV file in UTF-8 ({error}).') from None
+    for line, row in read_rows(path, required=('image', 'reference'), others=True):
+        if not (row['image'] and row['reference']):
+            raise ValueError(
+                f'{path}, line {line}: image or reference is empty; each line needs '
+                'both.'
+            )
+        pairs.append((path.parent / row['image'], path.parent / row['reference']))
     if not pairs:
         raise ValueError(f'{path}: no pair; add lines below image,reference.')
     return pairs

@@ -11,8 +11,8 @@ from collections import Counter
 import jinja2
 
 from cadnet_jax.datasets.checks import KINDS, Finding, Report
-from cadnet_jax.datasets.csv_files import write_rows
 from cadnet_jax.files.atomic import write_bytes
+from cadnet_jax.files.csv_files import write_rows
 
 CSV_FILE, PAGE = 'findings.csv', 'report.html'
 COLUMNS = ('severity', 'kind', 'split', 'id', 'file', 'message', 'remedy')

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from cadnet_jax.datasets.csv_files import read_rows, write_rows
+from cadnet_jax.files.csv_files import read_rows, write_rows
 
 
 def test_what_is_written_is_read(tmp_path: pathlib.Path) -> None:

@@ -21,6 +21,7 @@ ORDER = (
     'flagfiles',
     'cli',
     'files.atomic',
+    'files.csv_files',
     'files.images',
     'stop_signal',
     'painting',
@@ -81,6 +82,7 @@ IMPORTED_TO_BUILD = {'config', 'models.cadnet'}
 # are painted, and how a shift is estimated.
 OPEN_TO_BUILDERS = {
     'files.atomic',
+    'files.csv_files',
     'files.images',
     'files.text',
     'painting',

@@ -59,6 +59,32 @@ def test_a_folder_of_images_can_share_one_reference(tmp_path: pathlib.Path) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    'text',
+    [
+        'image,reference\na.png,b.png\n',
+        '\ufeffimage,reference\r\na.png,b.png\r\n',
+        'image, reference, mask\na.png, b.png, defect_free\n',
+        'image,reference,mask,split,group\n a.png , b.png,m.png,test,\n',
+        'note,reference,image\n"1, 2",b.png,a.png\n',
+    ],
+)
+def test_a_manifest_is_a_list_of_pairs(tmp_path: pathlib.Path, text: str) -> None:
+    """In whatever way a spreadsheet or an editor wrote it, whatever else it says."""
+    (pair,) = list_pairs(pairs=write_csv(tmp_path, text))
+    assert (pair.image, pair.reference) == (tmp_path / 'a.png', tmp_path / 'b.png')
+
+
+def test_hidden_companions_are_no_images(tmp_path: pathlib.Path) -> None:
+    """macOS writes ._a.png beside a.png where the file system is another's."""
+    for folder in ('image', 'reference'):
+        (tmp_path / folder).mkdir()
+        for name in ('a.png', '._a.png', '.b.png'):
+            (tmp_path / folder / name).touch()
+    pairs = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')
+    assert [pair.image.name for pair in pairs] == ['a.png']
+
+
 def test_a_csvs_relative_paths_start_at_its_folder(tmp_path: pathlib.Path) -> None:
     """Absolute ones stay; other columns, and Excel's byte order mark, do no harm."""
     other = tmp_path / 'elsewhere' / 'b.png'
@@ -232,7 +258,7 @@ def csv_without_column(folder: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def csv_with_a_gap(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    return {'pairs': write_csv(folder, 'image,reference\na.png,b.png\nc.png\n')}
+    return {'pairs': write_csv(folder, 'image,reference\na.png,b.png\nc.png,\n')}
 
 
 def csv_without_lines(folder: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -258,7 +284,7 @@ BAD_INPUT: list[tuple[Callable[[pathlib.Path], dict[str, pathlib.Path]], str]] =
     (image_alone, "give both image and reference.* reference ''"),
     (both_kinds, 'give both image and reference'),
     (missing_csv, r'pairs\.csv: no such CSV file; check'),
-    (csv_without_column, r"pairs\.csv: .* no column 'reference'; it must"),
+    (csv_without_column, r"pairs\.csv: .* no column 'reference'; there must"),
     (csv_with_a_gap, r'pairs\.csv, line 3: image or reference is empty; each'),
     (csv_without_lines, r'pairs\.csv: no pair; add'),
     (empty_csv, r"pairs\.csv: .* no column 'image'"),

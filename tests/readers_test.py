@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cadnet_jax.datasets.csv_files import read_rows, write_rows
 from cadnet_jax.datasets.encoding import encode_png
 from cadnet_jax.datasets.paired_folder.class_map import read_class_map
 from cadnet_jax.datasets.paired_folder.manifest import (
@@ -20,6 +19,7 @@ from cadnet_jax.datasets.paired_folder.manifest import (
     Options,
     read_source,
 )
+from cadnet_jax.files.csv_files import read_rows, write_rows
 from cadnet_jax.files.images import read_image, write_png
 from tests.tiny_pairs import write_classes
 

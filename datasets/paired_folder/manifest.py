@@ -28,7 +28,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cadnet_jax.datasets.csv_files import read_rows, write_rows
 from cadnet_jax.datasets.paired_folder import class_map
 from cadnet_jax.datasets.paired_folder.class_map import ClassMap
 from cadnet_jax.datasets.paired_folder.pair_reading import (
@@ -37,6 +36,7 @@ from cadnet_jax.datasets.paired_folder.pair_reading import (
     PairFiles,
 )
 from cadnet_jax.datasets.preparation import list_first, list_visible, raise_problems
+from cadnet_jax.files.csv_files import read_rows, write_rows
 from cadnet_jax.files.images import SUFFIXES
 
 MANIFEST, CLASSES = 'manifest.csv', 'classes.csv'

@@ -9,7 +9,11 @@ from cadnet_jax.files.atomic import write_bytes
 
 
 def read_rows(
-    path: pathlib.Path, *, required: Sequence[str], optional: Sequence[str] = ()
+    path: pathlib.Path,
+    *,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    others: bool = False,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a CSV file in UTF-8 and their line numbers; values are stripped.
 
@@ -17,6 +21,7 @@ def read_rows(
         path: its first line names the columns.
         required: columns that there must be.
         optional: columns that there may be.
+        others: whether there may be any others, too.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -35,7 +40,8 @@ def read_rows(
                     f'{path}: the first line names no column {missing[0]!r}; '
                     f'there must be {",".join(required)}, with commas between.'
                 )
-            if other := [name for name in columns if name not in known]:
+            other = [name for name in columns if name not in known]
+            if other and not others:
                 raise ValueError(
                     f'{path}: the column {other[0]!r} is not known; there may be '
                     f'{",".join(known)}.'
