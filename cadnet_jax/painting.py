@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cadnet_jax import paint_fills, paint_shapes
+from cadnet_jax.paint_shapes import Field
+
 # OpenCV does not say in types which numbers it returns.
 Pixels = NDArray[Any]  # uint8 RGB [H, W, 3]
-Field = NDArray[Any]  # float32 [h, w]
 
 SMALLEST, LARGEST = 2.5, 110.0  # pixels, diameter of a change
 _FAINTEST = 0.25  # opacity
@@ -84,152 +86,6 @@ def draw_paint(
     return _DRAW[kind](kind, image, rng, image if other is None else other)
 
 
-# --- shapes: an opacity in a box of its own ------------------------------------------
-
-
-def _blob(rng: np.random.Generator, height: int, width: int) -> Field:
-    """An irregular spot: a disc whose border is moved by smooth noise."""
-    y, x = _unit_grid(height, width)
-    grain = int(rng.integers(3, 8))
-    noise = cv2.resize(rng.standard_normal((grain, grain), np.float32), (width, height))
-    roughness = rng.uniform(0, 0.45)
-    return _step(1 - np.hypot(y, x) + roughness * noise - roughness * 0.5, height)
-
-
-def _ellipse(rng: np.random.Generator, height: int, width: int) -> Field:
-    del rng
-    y, x = _unit_grid(height, width)
-    return _step(1 - np.hypot(y, x), height)
-
-
-def _polygon(rng: np.random.Generator, height: int, width: int) -> Field:
-    corners = int(rng.integers(3, 8))
-    angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
-    radii = rng.uniform(0.45, 1, corners)
-    points = np.stack([np.cos(angles) * radii, np.sin(angles) * radii], axis=-1)
-    points = (points + 1) / 2 * [width - 1, height - 1]
-    return _filled(points, height, width)
-
-
-def _rectangle(rng: np.random.Generator, height: int, width: int) -> Field:
-    box = ((width - 1) / 2, (height - 1) / 2), (width * 0.8, height * 0.8)
-    turn = 0 if rng.random() < 0.6 else rng.uniform(-45, 45)
-    return _filled(cv2.boxPoints((*box, turn)), height, width)
-
-
-def _dots(rng: np.random.Generator, height: int, width: int) -> Field:
-    """Spray: a few spots apart from each other."""
-    mask = np.zeros((height, width), np.uint8)
-    for _ in range(int(rng.integers(3, 12))):
-        center = (rng.uniform(0.1, 0.9, 2) * [width, height] * 8).astype(int)
-        radius = max(8, int(rng.uniform(0.03, 0.15) * min(height, width) * 8))
-        cv2.circle(mask, center.tolist(), radius, 255, -1, cv2.LINE_AA, 3)
-    return np.asarray(mask / np.float32(255), np.float32)
-
-
-def _smear(rng: np.random.Generator, height: int, width: int) -> Field:
-    """A soft streak: a spot drawn out along one direction."""
-    mask = _blob(rng, height, width)
-    if rng.random() < 0.5:
-        mask = cv2.blur(mask, (max(1, width // 2), 1))
-    else:
-        mask = cv2.blur(mask, (1, max(1, height // 2)))
-    return np.asarray(mask / max(float(mask.max()), 1e-3), np.float32)
-
-
-_SHAPES: tuple[Callable[[np.random.Generator, int, int], Field], ...] = (
-    _blob,
-    _blob,
-    _blob,
-    _ellipse,
-    _polygon,
-    _rectangle,
-    _dots,
-    _smear,
-)
-
-
-def _stroke(points: NDArray[np.float64], width: float) -> tuple[Field, int, int]:
-    """A line through `points` (x, y) as opacity, with the top and left of its box."""
-    pad = int(np.ceil(width)) + 2
-    left, top = np.floor(points.min(axis=0)).astype(int) - pad
-    right, bottom = np.ceil(points.max(axis=0)).astype(int) + pad + 1
-    fixed = ((points - [left, top]) * 16).round().astype(np.int32)
-    mask = np.zeros((bottom - top, right - left), np.uint8)
-    cv2.polylines(mask, [fixed], False, 255, max(1, round(width)), cv2.LINE_AA, 4)
-    return mask / np.float32(255), int(top), int(left)
-
-
-# --- fills: what a change shows ------------------------------------------------------
-
-_FILLS = (
-    'color',  # any
-    'own',  # a color of the image
-    'place',  # another place of the image
-    'other',  # another image
-    'gain',  # lighter or darker
-    'blur',
-    'cast',  # tinted
-    'median',  # what is around: something is missing
-    'texture',
-)
-_FILL_SHARES = (0.2, 0.14, 0.12, 0.12, 0.14, 0.05, 0.09, 0.08, 0.06)
-
-
-def _fill(
-    image: Pixels,
-    other: Pixels,
-    box: tuple[int, int, int, int],
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """Colors for the box (top, left, height, width) of `image`, float32 [h, w, 3]."""
-    top, left, height, width = box
-    under = image[top : top + height, left : left + width]
-    name = str(rng.choice(_FILLS, p=_FILL_SHARES))
-    values: NDArray[Any]
-    if name == 'place':
-        values = _window(image, height, width, rng)
-    elif name == 'other':
-        values = _window(other, height, width, rng)
-    elif name == 'gain':
-        factor = rng.choice([rng.uniform(0.35, 0.85), rng.uniform(1.15, 1.9)])
-        values = under.astype(np.float32) * factor + rng.uniform(-25, 25)
-    elif name == 'blur':
-        values = cv2.blur(under, (_odd(int(rng.integers(5, 21))),) * 2)
-    elif name == 'cast':
-        values = under.astype(np.float32) + rng.uniform(-70, 70, 3)
-    elif name == 'median':
-        around = image[max(top - 8, 0) : top + height + 8]
-        around = around[:, max(left - 8, 0) : left + width + 8]
-        values = np.broadcast_to(np.median(around, axis=(0, 1)), under.shape)
-    elif name == 'texture':
-        color = _color(image, rng)
-        noise = rng.standard_normal((height // 2 + 1, width // 2 + 1, 1), np.float32)
-        wide = cv2.resize(noise, (width, height))[..., None]
-        values = color + wide * rng.uniform(5, 40)
-    else:
-        plain = rng.uniform(0, 255, 3) if name == 'color' else _color(image, rng)
-        values = np.broadcast_to(plain, under.shape)
-    return np.asarray(values, np.float32)
-
-
-def _window(image: Pixels, height: int, width: int, rng: np.random.Generator) -> Pixels:
-    """A part of `image` from anywhere, perhaps mirrored, [height, width, 3]."""
-    top = int(rng.integers(image.shape[0] - height + 1))
-    left = int(rng.integers(image.shape[1] - width + 1))
-    part = image[top : top + height, left : left + width]
-    return part[:: rng.choice([1, -1]), :: rng.choice([1, -1])]
-
-
-def _color(image: Pixels, rng: np.random.Generator) -> NDArray[np.float32]:
-    """The color at some place of `image`, float32 [3]."""
-    y, x = (int(rng.integers(side)) for side in image.shape[:2])
-    return np.array(image[y, x], np.float32)
-
-
-# --- kinds ---------------------------------------------------------------------------
-
-
 def _spot(kind: str, image: Pixels, rng: np.random.Generator, other: Pixels) -> Paint:
     """A shape of any size with any fill: stains, missing print, exchanged parts."""
     height, width = image.shape[:2]
@@ -238,10 +94,10 @@ def _spot(kind: str, image: Pixels, rng: np.random.Generator, other: Pixels) -> 
     h = int(np.clip(round(diameter * aspect), 2, height))
     w = int(np.clip(round(diameter / aspect), 2, width))
     top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
-    shape = _SHAPES[int(rng.integers(len(_SHAPES)))](rng, h, w)
+    shape = paint_shapes.SHAPES[int(rng.integers(len(paint_shapes.SHAPES)))](rng, h, w)
     if rng.random() < 0.3 and min(h, w) > 6:
-        shape = _softened(shape, rng.uniform(0.5, min(h, w) / 6))
-    fill = _fill(image, other, (top, left, h, w), rng)
+        shape = paint_shapes.softened(shape, rng.uniform(0.5, min(h, w) / 6))
+    fill = paint_fills.fill(image, other, (top, left, h, w), rng)
     return Paint(kind, top, left, shape * _opacity(rng), fill)
 
 
@@ -256,7 +112,7 @@ def _scratch(
     headings = angle + bend * t
     steps = np.stack([np.cos(headings), np.sin(headings)], axis=-1) * length / 12
     points = rng.uniform(0, 1, 2) * [width, height] + steps.cumsum(axis=0)
-    opacity, top, left = _stroke(points, np.exp(rng.uniform(0, np.log(5))))
+    opacity, top, left = paint_shapes.stroke(points, np.exp(rng.uniform(0, np.log(5))))
     return _cut_to(image, kind, opacity * _opacity(rng), top, left, rng, other)
 
 
@@ -270,7 +126,7 @@ def _line(kind: str, image: Pixels, rng: np.random.Generator, other: Pixels) -> 
     middle = rng.uniform(0.05, 0.95, 2) * [width, height]
     reach = np.array([np.cos(angle), np.sin(angle)]) * diagonal
     points = np.stack([middle - reach, middle + reach])
-    opacity, top, left = _stroke(points, np.exp(rng.uniform(0, np.log(7))))
+    opacity, top, left = paint_shapes.stroke(points, np.exp(rng.uniform(0, np.log(7))))
     return _cut_to(image, kind, opacity * _opacity(rng), top, left, rng, other)
 
 
@@ -297,10 +153,12 @@ def _at_edge(
         )
         start = np.array([x, y]) - 3 * turned
         points = np.stack([start, start + turned * (length + 3)])
-        opacity, top, left = _stroke(points, np.exp(rng.uniform(1, np.log(14))))
+        opacity, top, left = paint_shapes.stroke(
+            points, np.exp(rng.uniform(1, np.log(14)))
+        )
     else:
         diameter = round(np.exp(rng.uniform(np.log(5), np.log(26))))
-        opacity = _blob(rng, diameter, diameter)
+        opacity = paint_shapes.blob(rng, diameter, diameter)
         depth = rng.uniform(0, 0.5) * diameter
         top = round(y + normal[1] * depth - diameter / 2)
         left = round(x + normal[0] * depth - diameter / 2)
@@ -318,7 +176,7 @@ def _pinhole(
     color = _color_beside(image, x, y, normal, 4)
     reach = rng.uniform(6, 18)
     diameter = round(np.exp(rng.uniform(np.log(3), np.log(11))))
-    opacity = _blob(rng, diameter, diameter)
+    opacity = paint_shapes.blob(rng, diameter, diameter)
     top = round(y + normal[1] * reach - diameter / 2)
     left = round(x + normal[0] * reach - diameter / 2)
     return _cut_to(image, kind, opacity, top, left, rng, other, color=color)
@@ -330,7 +188,7 @@ def _dent(kind: str, image: Pixels, rng: np.random.Generator, other: Pixels) -> 
     height, width = image.shape[:2]
     side = int(np.clip(_diameter(rng, min(height, width)) * 1.5, 8, min(height, width)))
     top, left = (int(rng.integers(s - side + 1)) for s in (height, width))
-    y, x = _unit_grid(side, side)
+    y, x = paint_shapes.unit_grid(side, side)
     angle = rng.uniform(0, 2 * np.pi)
     along = x * np.cos(angle) + y * np.sin(angle)
     bump = np.exp(-4.5 * (x * x + y * y)) * along
@@ -358,9 +216,6 @@ KINDS = tuple(_DRAW)
 _SHARES = (0.42, 0.12, 0.05, 0.16, 0.1, 0.08, 0.07)
 
 
-# --- parts of the above --------------------------------------------------------------
-
-
 def _cut_to(
     image: Pixels,
     kind: str,
@@ -384,7 +239,7 @@ def _cut_to(
     part = part[: inside.shape[0], : inside.shape[1]]
     inside[: part.shape[0], : part.shape[1]] = part
     if color is None:
-        fill = _fill(image, other, (*first, *inside.shape), rng)
+        fill = paint_fills.fill(image, other, (*first, *inside.shape), rng)
     else:
         fill = np.broadcast_to(color, (*inside.shape, 3)).astype(np.float32)
     return Paint(kind, *first, inside, fill)
@@ -431,30 +286,3 @@ def _diameter(rng: np.random.Generator, side: int) -> float:
 
 def _opacity(rng: np.random.Generator) -> float:
     return 1.0 if rng.random() < 0.5 else float(rng.uniform(_FAINTEST, 1))
-
-
-def _unit_grid(height: int, width: int) -> tuple[Field, Field]:
-    """Coordinates of pixel centers, -1 to 1 over a box, [h, 1] and [1, w]."""
-    y = (np.arange(height, dtype=np.float32) + 0.5) * (2 / height) - 1
-    x = (np.arange(width, dtype=np.float32) + 0.5) * (2 / width) - 1
-    return y[:, None], x[None, :]
-
-
-def _step(values: NDArray[np.float32], side: int) -> Field:
-    """0 below 0, 1 above, over about a pixel in between."""
-    return np.asarray(np.clip(values * (side / 2) + 0.5, 0, 1), np.float32)
-
-
-def _filled(points: NDArray[Any], height: int, width: int) -> Field:
-    mask = np.zeros((height, width), np.uint8)
-    cv2.fillPoly(mask, [(points * 16).round().astype(np.int32)], 255, cv2.LINE_AA, 4)
-    return mask / np.float32(255)
-
-
-def _softened(mask: Field, sigma: float) -> Field:
-    soft = cv2.GaussianBlur(mask, (0, 0), sigma)
-    return np.asarray(soft / max(float(soft.max()), 1e-3), np.float32)
-
-
-def _odd(value: int) -> int:
-    return int(value) // 2 * 2 + 1

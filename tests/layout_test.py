@@ -24,6 +24,8 @@ ORDER = (
     'files.csv_files',
     'files.images',
     'stop_signal',
+    'paint_shapes',
+    'paint_fills',
     'painting',
     'registration',
     'transforms',

@@ -17,20 +17,19 @@ from cadnet_jax import painting
 from cadnet_jax.datasets.encoding import IGNORED, encode_png
 from cadnet_jax.datasets.synthetic_pairs import nuisance
 from cadnet_jax.datasets.synthetic_pairs.drawing import Drawing, Pixels
+from cadnet_jax.datasets.synthetic_pairs.visibility import (
+    LEAST_AREA,
+    Change,
+    is_visible,
+)
 
 FAMILIES = ('boards', 'screens', 'prints', 'surfaces', 'parts', 'collages')
 HELD_OUT = ('panels', 'packs')  # never trained on
 CLASS_NAMES = ('background', 'defect')
 
-_SIGMAS = 6.0  # of the noise: contrast times the root of the area of a visible change
-_LEAST_CONTRAST = 8.0  # gray levels
-_LEAST_AREA = 4  # pixels
 _MOST_CHANGES = 6
 _STRUCTURAL = 0.35  # share of changes that the family offers
 _TRIES = 4  # paints until one shows
-_TEXTURE_GRAIN = 12.0  # pixels that vary together where a texture is drawn anew
-_TEXTURE_SIGMAS = 2.5
-_EDGE_SHARE = 0.4  # of a change's pixels on contours: it is judged by its depth
 _BINARY = {'boards': 0.25, 'prints': 0.1}  # share of pairs that are binarized
 _OTHER_BINARY = 0.02
 
@@ -55,14 +54,6 @@ class Recipe(NamedTuple):
     def id(self) -> str:
         """Such as `boards/000042`."""
         return f'{self.family}/{self.number:06}'
-
-
-class Change(NamedTuple):
-    """What differs between a part before and after."""
-
-    kind: str
-    side: int  # _IMAGE or _REFERENCE
-    support: NDArray[np.bool_]  # where it shows in the canvas, [C, C]
 
 
 class Sample(NamedTuple):
@@ -112,7 +103,7 @@ def compose(recipe: Recipe) -> Sample:
         tolerance = painting.largest_difference(*good)
         for change in changes:
             support = nuisance.warp_label(change.support, views[_IMAGE])
-            seen = _is_visible(change, good, before, plain, views, tolerance, severity)
+            seen = is_visible(change, good, before, plain, views, tolerance, severity)
             (visible if seen else faint).append(change.kind)
             mask[support & (mask != 1)] = 1 if seen else IGNORED
     if drawing.ignored is not None:
@@ -212,50 +203,9 @@ def _paint(
     for _ in range(_TRIES):  # the color of a plain part changes nothing on it
         paint = painting.draw_paint(before, rng, other=other)
         after = painting.apply(before, paint)
-        if painting.support(before, after).sum() >= _LEAST_AREA:
+        if painting.support(before, after).sum() >= LEAST_AREA:
             break
     return paint.kind, after
-
-
-def _is_visible(
-    change: Change,
-    good: list[Pixels],
-    before: list[Pixels],
-    after: list[Pixels],
-    views: list[nuisance.View],
-    tolerance: NDArray[np.uint8],
-    severity: nuisance.Severity,
-) -> bool:
-    """Whether a change can be told from noise and from what good parts differ in."""
-    view = views[change.side]
-    support = nuisance.warp_label(change.support, view)
-    area = int(support.sum())
-    if area < _LEAST_AREA:
-        return False
-    pictures = before[change.side], after[change.side]
-    contrast = float(painting.largest_difference(*pictures)[support].mean())
-    levels = [nuisance.noise_level(view) for view in views]
-    noise = float(np.hypot(levels[_IMAGE], levels[_REFERENCE]))
-    if contrast < _LEAST_CONTRAST or contrast * np.sqrt(area) < _SIGMAS * noise:
-        return False
-    around = cv2.dilate(change.support.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    texture = float(tolerance[around].mean()) if around.any() else 0.0
-    grains = max(1.0, area / _TEXTURE_GRAIN)
-    if contrast * np.sqrt(grains) < _TEXTURE_SIGMAS * texture:
-        return False
-    return _is_deep(change, good[change.side], severity)
-
-
-def _is_deep(change: Change, good: Pixels, severity: nuisance.Severity) -> bool:
-    """Whether a change at a contour is deeper than contours move of themselves."""
-    gray = cv2.cvtColor(good, cv2.COLOR_RGB2GRAY)
-    gradient = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8))
-    if float((gradient[change.support] > 60).mean()) < _EDGE_SHARE:
-        return True
-    padded = np.pad(change.support.astype(np.uint8), 1)
-    depth = 2 * float(cv2.distanceTransform(padded, cv2.DIST_L2, 3).max())
-    moves = 1.2 * severity.wave + severity.spread
-    return depth > 1.5 + moves
 
 
 def _middle(image: Pixels) -> float:
