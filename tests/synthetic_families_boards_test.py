@@ -1,4 +1,4 @@
-"""Boards, screens and panels: good parts differ, defects stay where they are put."""
+"""Drawn products: good parts differ, defects stay where they are put."""
 
 from collections.abc import Mapping
 from types import ModuleType
@@ -9,9 +9,17 @@ import pytest
 from cadnet_jax.datasets.synlcd import patterns
 from cadnet_jax.datasets.synthetic_pairs import nuisance
 from cadnet_jax.datasets.synthetic_pairs.drawing import Drawing, Pixels
-from cadnet_jax.datasets.synthetic_pairs.families import boards, panels, screens
+from cadnet_jax.datasets.synthetic_pairs.families import (
+    boards,
+    collages,
+    panels,
+    prints,
+    screens,
+)
 
-FAMILIES = pytest.mark.parametrize('family', [boards, screens, panels])
+FAMILIES = pytest.mark.parametrize(
+    'family', [boards, screens, panels, prints, collages]
+)
 PRODUCTS = 24
 CANVAS = 256 + 2 * nuisance.MARGIN  # of a pair of 256 x 256
 GOOD: Mapping[int, int] = {}
@@ -84,7 +92,8 @@ def test_a_defect_changes_a_bounded_area(family: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ('family', 'share'), [(boards, 0.4), (screens, 0.8), (panels, 0.9)]
+    ('family', 'share'),
+    [(boards, 0.4), (screens, 0.8), (panels, 0.9), (prints, 0.75), (collages, 0.9)],
 )
 def test_defects_show(family: ModuleType, share: float) -> None:
     """What offers defects has one that shows clearly; so does a share of all.

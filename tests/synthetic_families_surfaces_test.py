@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from cadnet_jax.datasets.synthetic_pairs.drawing import Drawing
-from cadnet_jax.datasets.synthetic_pairs.families import packs, parts, surfaces
+from cadnet_jax.datasets.synthetic_pairs.families import (
+    packs,
+    parts,
+    prints,
+    surfaces,
+)
 
 FAMILIES = pytest.mark.parametrize('family', [surfaces, parts, packs])
 PRODUCTS = 30
@@ -80,8 +85,9 @@ def test_defects_add_up(family: ModuleType) -> None:
         np.testing.assert_array_equal(both[~changed], good[~changed])
 
 
-def test_serial_numbers_differ_where_they_are_ignored() -> None:
-    numbered = [d for d in _drawings(parts) if d.ignored is not None]
+@pytest.mark.parametrize('family', [parts, prints])
+def test_serial_numbers_differ_where_they_are_ignored(family: ModuleType) -> None:
+    numbered = [d for d in _drawings(family) if d.ignored is not None]
     assert numbered
     for drawing in numbered:
         assert drawing.ignored is not None
