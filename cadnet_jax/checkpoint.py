@@ -1,7 +1,5 @@
 """Checkpoints of a run, and what is read from them.
 
-    WORKDIR/dataset.json               name, classes and pixel counts of the data
-    WORKDIR/started_from.json          what run the first weights come from, if any
     WORKDIR/checkpoints/latest/<step>  variables, raw (if they are others), optimizer,
                                        data, pending: to resume
     WORKDIR/checkpoints/best/<step>    variables, about: the best evaluated weights
@@ -15,30 +13,20 @@ to resume. A checkpoint is written under
 a temporary name and renamed: one that is cut short is not there at all.
 """
 
-import json
 import pathlib
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Self
 
 import grain
 import numpy as np
 import orbax.checkpoint as ocp
 
 from cadnet_jax import released
-from cadnet_jax.files.atomic import write_json
-from cadnet_jax.input_pipeline import DatasetInfo
 from cadnet_jax.train_step import TrainState
+from cadnet_jax.workdir import Kind, checkpoints_folder
 
-Step = int | Literal['best', 'latest']
-
-
-class TrainingData(NamedTuple):
-    """The data set that a run learns from, as dataset.json keeps it."""
-
-    name: str
-    class_names: tuple[str, ...]
-    class_pixels: tuple[int, ...]
+Step = int | Kind
 
 
 class Checkpoints:
@@ -168,11 +156,12 @@ class Checkpoints:
         self._best.close()
 
 
-def kept_steps(workdir: pathlib.Path) -> dict[str, list[int]]:
+def kept_steps(workdir: pathlib.Path) -> dict[Kind, list[int]]:
     """The steps of the complete checkpoints: 'best' and 'latest', ascending."""
-    kept: dict[str, list[int]] = {}
-    for kind in ('best', 'latest'):
-        directory = workdir / 'checkpoints' / kind
+    kept: dict[Kind, list[int]] = {}
+    kinds: tuple[Kind, Kind] = 'best', 'latest'
+    for kind in kinds:
+        directory = checkpoints_folder(workdir, kind)
         kept[kind] = (
             sorted(ocp.utils.checkpoint_steps(directory)) if directory.is_dir() else []
         )
@@ -207,7 +196,7 @@ def load_variables(
     for kind, steps in kept.items():
         number = max(steps, default=None) if step == kind else step
         if number in steps:
-            checkpoint = pathlib.Path(workdir).absolute() / 'checkpoints' / kind
+            checkpoint = checkpoints_folder(workdir, kind).absolute()
             with ocp.StandardCheckpointer() as reader:
                 variables = reader.restore(checkpoint / str(number) / 'variables')
             return variables, int(number)
@@ -264,50 +253,10 @@ def save_variables(
         manager.wait_until_finished()
 
 
-def write_dataset_info(workdir: pathlib.Path, data: TrainingData) -> None:
-    """Writes dataset.json."""
-    write_json(workdir / 'dataset.json', data._asdict())
-
-
-def read_dataset_info(workdir: str | pathlib.Path) -> TrainingData:
-    """Reads dataset.json.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is damaged.
-    """
-    path = pathlib.Path(workdir) / 'dataset.json'
-    if not path.exists():
-        raise FileNotFoundError(
-            f'{path}: no such file. Is this a work directory that train.py wrote?'
-        )
-    try:
-        values = json.loads(path.read_text())
-        return TrainingData(
-            values['name'], tuple(values['class_names']), tuple(values['class_pixels'])
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f'{path}: damaged ({error!r}). Restore it, or train anew.'
-        ) from None
-
-
-def training_data(info: DatasetInfo, split: str) -> TrainingData:
-    """What dataset.json says of learning from `split`.
-
-    Pixels are known of whole splits: 'train[:10%]' has those of 'train'.
-    """
-    names = {part.partition('[')[0].strip() for part in split.split('+')}
-    if 'all' in names:
-        names = set(info.class_pixels)
-    pixels = np.sum([info.class_pixels[name] for name in sorted(names)], axis=0)
-    return TrainingData(info.name, info.class_names, tuple(pixels.tolist()))
-
-
-def _manager(workdir: pathlib.Path, kind: str, *, keep: int) -> ocp.CheckpointManager:
+def _manager(workdir: pathlib.Path, kind: Kind, *, keep: int) -> ocp.CheckpointManager:
     """Of one folder, which is made where it is not there."""
     return ocp.CheckpointManager(
-        workdir.absolute() / 'checkpoints' / kind,
+        checkpoints_folder(workdir, kind).absolute(),
         options=ocp.CheckpointManagerOptions(
             max_to_keep=keep, cleanup_tmp_directories=True
         ),

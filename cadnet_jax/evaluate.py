@@ -37,6 +37,7 @@ from cadnet_jax.predict import (
 )
 from cadnet_jax.released import is_released
 from cadnet_jax.transforms import IGNORED
+from cadnet_jax.workdir import evaluation_folder
 
 _Counted = TypeVar('_Counted', Counts, ScoreHistograms)
 
@@ -155,7 +156,7 @@ def output_directory(
         name += f'-area{predictor.rule.min_area}'
     if is_released(predictor.workdir):
         return pathlib.Path('evaluation') / f'{predictor.workdir}-{name}'
-    return pathlib.Path(predictor.workdir) / 'evaluation' / name
+    return evaluation_folder(predictor.workdir, name)
 
 
 def class_note(predictor: Predictor, data_dir: str | pathlib.Path) -> str:

@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from flax import traverse_util
 
-from cadnet_jax import config as configs
 from cadnet_jax import released
-from cadnet_jax.checkpoint import (
-    Step,
-    kept_steps,
-    load_variables,
-    read_dataset_info,
-)
+from cadnet_jax.checkpoint import Step, kept_steps, load_variables
 from cadnet_jax.config import Config
 from cadnet_jax.train_step import TrainState
+from cadnet_jax.workdir import (
+    checkpoint_at,
+    config_file,
+    read_config,
+    read_dataset_info,
+)
 
 
 class Started(NamedTuple):
@@ -84,7 +84,7 @@ def describe(origin: Mapping[str, Any]) -> str:
     return f'Started from the weights in {origin["init_from"]}; left out: {left_out}.'
 
 
-def read_origin(directory: str | pathlib.Path) -> dict[str, Any]:
+def describe_origin(directory: str | pathlib.Path) -> dict[str, Any]:
     """What started_from.json keeps of the weights that `init_from` reads.
 
     Args:
@@ -107,12 +107,9 @@ def read_origin(directory: str | pathlib.Path) -> dict[str, Any]:
     workdir, step = _weights_at(directory)
     kept = kept_steps(pathlib.Path(workdir))
     origin['step'] = max(kept[step], default=None) if isinstance(step, str) else step
-    config_file = pathlib.Path(workdir) / 'config.json'
-    if not config_file.exists():
+    if not config_file(workdir).exists():
         return origin | dict.fromkeys(('dataset', 'label_fraction', 'head', 'seed'))
-    return origin | _of_run(
-        read_dataset_info(pathlib.Path(workdir)).name, configs.load(config_file)
-    )
+    return origin | _of_run(read_dataset_info(workdir).name, read_config(workdir))
 
 
 def _of_run(dataset: str, config: Config) -> dict[str, Any]:
@@ -128,7 +125,7 @@ def _weights_at(directory: str | pathlib.Path) -> tuple[str | pathlib.Path, Step
     """Work directory and step that `init_from` takes `directory` for."""
     if released.is_released(directory):
         return directory, 'best'
+    if checkpoint := checkpoint_at(directory):
+        return checkpoint
     workdir = pathlib.Path(directory)
-    if workdir.parent.parent.name == 'checkpoints' and workdir.name.isdigit():
-        return workdir.parents[2], int(workdir.name)
     return workdir, 'best' if kept_steps(workdir)['best'] else 'latest'

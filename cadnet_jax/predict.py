@@ -18,9 +18,8 @@ import numpy as np
 from flax import linen as nn
 from flax import traverse_util
 
-from cadnet_jax import config as config_lib
 from cadnet_jax import released
-from cadnet_jax.checkpoint import Step, load_variables, read_dataset_info
+from cadnet_jax.checkpoint import Step, load_variables
 from cadnet_jax.config import Config
 from cadnet_jax.decision import PixelScores, Prediction, Rule, decide, predict_pair
 from cadnet_jax.models.cadnet import Features, build_model
@@ -33,6 +32,7 @@ from cadnet_jax.pixel_maps import (
     predict_pixels,
 )
 from cadnet_jax.tiling import Tile, tiles
+from cadnet_jax.workdir import read_config, read_dataset_info
 
 OUT_OF_CLASS_NAMES = ('background', 'defect')
 # A 4096 x 4096 pair below 3 GB: the memory of attention grows as the square of a tile.
@@ -420,8 +420,7 @@ def _read_settings(
         weights = released.read()
         return weights.config, weights.class_names
     workdir = pathlib.Path(workdir)
-    config = config_lib.load(workdir / 'config.json')
-    return config, read_dataset_info(workdir).class_names
+    return read_config(workdir), read_dataset_info(workdir).class_names
 
 
 def _check_variables(

@@ -1,12 +1,7 @@
 """Runs that are done, as their own files tell of them.
 
-    WORKDIR/config.json                    all settings
-    WORKDIR/dataset.json                   what it learnt from
-    WORKDIR/started_from.json              whose weights it started from, if any's
-    WORKDIR/evaluation/*/metrics.json      what `evaluate` wrote, with curves.json and
-                                           the folders of pictures where they are there
-
-Nothing is read out of the names of folders; checkpoints are not looked at.
+`workdir` has the names of these files. Nothing is read out of the names of folders;
+checkpoints are not looked at.
 
 Many runs fit in one file of JSON lines, RUNS.jsonl, without curves and images. A line
 is a run: `run` (its name), `settings` (those that differ from the defaults), `data`,
@@ -25,9 +20,20 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from cadnet_jax import config as configs
-from cadnet_jax.checkpoint import TrainingData, read_dataset_info
 from cadnet_jax.config import Config
 from cadnet_jax.files.atomic import write_text
+from cadnet_jax.workdir import (
+    TrainingData,
+    as_training_data,
+    config_file,
+    evaluation_folder,
+    evaluations,
+    read_config,
+    read_curves,
+    read_dataset_info,
+    read_json,
+    read_origin,
+)
 
 _SCORES = ('miou', 'macc', 'mfscore', 'defect_iou', 'defect_accuracy')
 _METRICS = ('dataset', 'split', 'step', 'classes', *_SCORES, 'parameters')
@@ -50,8 +56,8 @@ class Result:
         workdir: of the run, as it was given.
         config: of the run.
         data: what it learnt from.
-        origin: what started_from.json holds, see `initial_weights.read_origin`; empty
-            where there is none.
+        origin: what started_from.json holds, see `initial_weights.describe_origin`;
+            empty where there is none.
         directory: of the evaluation.
         metrics: what metrics.json holds.
     """
@@ -75,8 +81,7 @@ class Result:
     @functools.cached_property
     def curves(self) -> dict[str, Any]:
         """`classes` of curves.json; empty where there is none."""
-        path = self.directory / 'curves.json'
-        return read_json(path, ('classes',))['classes'] if path.exists() else {}
+        return read_curves(self.directory)
 
     @functools.cached_property
     def settings(self) -> Config:
@@ -131,7 +136,7 @@ def read_results(paths: Sequence[str]) -> list[Result]:
                 'it double. Name it once.'
             )
         seen[path] = given
-        if not (path / 'config.json').exists() and any(path.glob('*/config.json')):
+        if not config_file(path).exists() and any(path.glob('*/config.json')):
             raise ValueError(f'{given}: no run, but a folder of runs: {given}/*')
         records = _read_lines(given) if path.is_file() else [read_record(given)]
         results += [
@@ -161,17 +166,12 @@ def read_record(workdir: str) -> RunRecord:
             if pathlib.Path(record.workdir) == folder:
                 return record
         raise FileNotFoundError(f'{folder.parent}: has no run {folder.name}.')
-    origin = folder / 'started_from.json'
-    evaluations = [
-        (path.parent, read_metrics(path))
-        for path in sorted(folder.glob('evaluation/*/metrics.json'))
-    ]
     return RunRecord(
         workdir,
-        configs.load(folder / 'config.json'),
+        read_config(folder),
         read_dataset_info(folder),
-        read_json(origin, ('dataset',)) if origin.exists() else {},
-        evaluations,
+        read_origin(folder),
+        [(path, read_metrics(path / 'metrics.json')) for path in evaluations(folder)],
     )
 
 
@@ -247,19 +247,17 @@ def _read_lines(path: str) -> list[RunRecord]:
 
 
 def _parse_line(path: str, values: dict[str, Any]) -> RunRecord:
-    workdir, data = f'{path}/{values["run"]}', values['data']
-    evaluations = []
+    workdir = f'{path}/{values["run"]}'
+    evaluated = []
     for number, metrics in enumerate(values['evaluations'], start=1):
-        directory = pathlib.Path(workdir, 'evaluation', str(number))
-        evaluations.append((directory, _check_metrics(metrics, directory)))
+        directory = evaluation_folder(workdir, str(number))
+        evaluated.append((directory, _check_metrics(metrics, directory)))
     return RunRecord(
         workdir,
         configs.replace(Config(), **values['settings']),
-        TrainingData(
-            data['name'], tuple(data['class_names']), tuple(data['class_pixels'])
-        ),
+        as_training_data(values['data']),
         values['origin'],
-        evaluations,
+        evaluated,
     )
 
 
@@ -283,21 +281,3 @@ def _check_metrics(metrics: dict[str, Any], path: pathlib.Path) -> dict[str, Any
             'experiments/evaluate.py.'
         ) from None
     return metrics
-
-
-def read_json(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
-    """A JSON object that has some names at least."""
-    try:
-        values = json.loads(path.read_text())
-        missing = [name for name in names if name not in values]
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f'{path}: damaged ({error}). Evaluate the run again with '
-            'experiments/evaluate.py.'
-        ) from None
-    if missing or not isinstance(values, dict):
-        raise ValueError(
-            f'{path}: lacks {", ".join(missing) or "all names"}: damaged, or of '
-            'another version. Evaluate the run again with experiments/evaluate.py.'
-        )
-    return values

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 
 from cadnet_jax import config as configs
-from cadnet_jax.checkpoint import kept_steps, training_data
+from cadnet_jax.checkpoint import kept_steps
 from cadnet_jax.config import Config
 from cadnet_jax.evaluate import evaluate, output_directory
 from cadnet_jax.input_pipeline import evaluation_batches, read_info
@@ -21,6 +21,13 @@ from cadnet_jax.optim import learning_rate_schedule
 from cadnet_jax.predict import default_rule, default_tile_size, load_predictor
 from cadnet_jax.runs import RunRecord, read_record
 from cadnet_jax.train_loop import train
+from cadnet_jax.workdir import (
+    Inputs,
+    check_same_run,
+    checkpoints_folder,
+    is_begun,
+    training_data,
+)
 
 FRACTIONS = (0.05, 0.1, 0.15)
 # Fine-tuning has the paper's steps in the paper; here it has a part of them.
@@ -174,7 +181,7 @@ def complete(
     config = configs.replace(run.config, data_dir=str(data_dirs[run.trained_on]))
     if run.starts_from:
         # What that run is tested with, where its best weights would be others.
-        parent = root / run.starts_from / 'checkpoints' / 'latest'
+        parent = checkpoints_folder(root / run.starts_from, 'latest')
         config = configs.replace(config, init_from=str(parent / str(run.start_step)))
     last = config.train.steps
     trained = last in kept_steps(workdir)['latest']
@@ -219,8 +226,7 @@ def _run(
 
 def _read_record(workdir: pathlib.Path) -> RunRecord | None:
     """The run in `workdir`; None where none was begun."""
-    begun = any(workdir.glob('evaluation/*')) or (workdir / 'config.json').exists()
-    if not begun and not workdir.parent.is_file():
+    if not is_begun(workdir) and not workdir.parent.is_file():
         return None
     try:
         return read_record(str(workdir))
@@ -246,23 +252,12 @@ def _check_same_run(record: RunRecord, config: Config) -> None:
 
     Paths may differ. Of a share of the labels the pixels are not counted again.
     """
-    path = f'{record.workdir}/config.json'
-    old, new = (
-        configs.replace(x, init_from='given' if x.train.init_from else '')
-        for x in (record.config, config)
-    )
-    if changed := configs.changed_settings(old, new):
-        raise ValueError(
-            f'{path}: these are results of other settings: {changed}. Give the same, '
-            'or name another folder for the runs.'
-        )
-    learnt_from = record.data
     data = training_data(read_info(config.data.data_dir), config.data.train_split)
     if config.data.label_fraction < 1:
-        data = data._replace(class_pixels=learnt_from.class_pixels)
-    if learnt_from != data:
-        raise ValueError(
-            f'{record.workdir}/dataset.json: these are results of other data, '
-            f'{tuple(learnt_from)!r}, than {config.data.data_dir}, {tuple(data)!r}. '
-            'Give the same, or name another folder for the runs.'
-        )
+        data = data._replace(class_pixels=record.data.class_pixels)
+    saved, given = (
+        Inputs(configs.replace(x, init_from='given' if x.train.init_from else ''), y)
+        for x, y in ((record.config, record.data), (config, data))
+    )
+    elsewhere = 'another folder for the runs'
+    check_same_run(record.workdir, saved, given, elsewhere=elsewhere)

@@ -5,7 +5,6 @@ the checkpoint, then the evaluation: what is cut short is done again on resuming
 """
 
 import contextlib
-import dataclasses
 import pathlib
 import time
 from collections.abc import Mapping
@@ -15,20 +14,10 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from cadnet_jax import config as configs
-from cadnet_jax.checkpoint import (
-    Checkpoints,
-    TrainingData,
-    kept_steps,
-    load_variables,
-    read_dataset_info,
-    training_data,
-    write_dataset_info,
-)
+from cadnet_jax.checkpoint import Checkpoints, kept_steps, load_variables
 from cadnet_jax.config import Config
 from cadnet_jax.evaluate import evaluate
-from cadnet_jax.files.atomic import write_json
-from cadnet_jax.initial_weights import describe, init_from, read_origin
+from cadnet_jax.initial_weights import describe, describe_origin, init_from
 from cadnet_jax.input_pipeline import (
     Share,
     evaluation_batches,
@@ -55,6 +44,17 @@ from cadnet_jax.train_step import (
 )
 from cadnet_jax.training_log import RecentMetrics, TrainingLog, not_finite
 from cadnet_jax.visualize import panel
+from cadnet_jax.workdir import (
+    Inputs,
+    TrainingData,
+    check_same_run,
+    config_file,
+    evaluations,
+    read_config,
+    read_dataset_info,
+    training_data,
+    write_inputs,
+)
 
 _PANELS = 4  # pairs of the evaluated split that TensorBoard shows
 
@@ -104,7 +104,7 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
     origin = None
     if config.train.init_from and not kept_steps(workdir)['latest']:
         saved, left_out = init_from(saved, config.train.init_from)
-        origin = read_origin(config.train.init_from) | {'left_out': left_out}
+        origin = describe_origin(config.train.init_from) | {'left_out': left_out}
     if config.optim.ema_decay:
         saved = saved.replace(ema_params=jax.tree.map(np.array, saved.params))
     train_step = make_train_step(
@@ -120,7 +120,7 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
     )
     with_new_statistics = make_norm_statistics(config, len(data.class_names))
     if first := jax.process_index() == 0:
-        _write_inputs(config, data, share, origin, workdir)
+        write_inputs(workdir, Inputs(config, data), share=share, origin=origin)
         if origin:
             print(describe(origin))
 
@@ -219,11 +219,11 @@ def _check_inputs(
     if share:
         data = data._replace(class_pixels=share.class_pixels)
     _check_defects(config, data)
-    has_results = kept_steps(workdir)['latest'] or any(
-        workdir.glob('evaluation/*/metrics.json')
-    )
-    if has_results and (workdir / 'config.json').exists():
-        _check_same_run(config, data, workdir)
+    has_results = kept_steps(workdir)['latest'] or evaluations(workdir)
+    if has_results and config_file(workdir).exists():
+        saved = Inputs(read_config(workdir), read_dataset_info(workdir))
+        step = max(kept_steps(workdir)['latest'], default=None)
+        check_same_run(workdir, saved, Inputs(config, data), step=step)
     elif any(kept_steps(workdir).values()):
         raise ValueError(
             f'--workdir={workdir}: there are checkpoints, but no config.json: it is '
@@ -248,60 +248,6 @@ def _check_defects(config: Config, data: TrainingData) -> None:
             'weights as they are (predict.py without --workdir), or paint changes into '
             'the good pairs: train.py --paint_defects.'
         )
-
-
-def _check_same_run(config: Config, data: TrainingData, workdir: pathlib.Path) -> None:
-    path = workdir / 'config.json'
-    saved = configs.load(path)
-    may_change = configs.MAY_CHANGE
-    step = max(kept_steps(workdir)['latest'], default=None)
-    if step is not None and all(_at_constant_rate(c, step) for c in (saved, config)):
-        may_change |= {'steps', 'cooldown_steps'}
-    if changed := configs.changed_settings(saved, config, may_change=may_change):
-        raise ValueError(
-            f'{path}: the run has other settings: {changed}. Give the same, or name '
-            'another --workdir.'
-        )
-    trained_on = read_dataset_info(workdir)
-    for old, new in zip(trained_on, data, strict=True):
-        if old != new:
-            raise ValueError(
-                f'{workdir / "dataset.json"}: the run learns from other data, {old!r}, '
-                f'than --data_dir={config.data.data_dir}, {new!r}. Give the same data, '
-                'or name another --workdir.'
-            )
-
-
-def _at_constant_rate(config: Config, step: int) -> bool:
-    """Whether the end of the run has no influence on the steps up to `step`."""
-    last = config.train.steps - config.optim.cooldown_steps
-    return config.optim.schedule == 'constant' and step <= last
-
-
-def _write_inputs(
-    config: Config,
-    data: TrainingData,
-    share: Share | None,
-    origin: Mapping[str, Any] | None,
-    workdir: pathlib.Path,
-) -> None:
-    workdir.mkdir(parents=True, exist_ok=True)
-    if share:
-        chosen = {
-            'dataset': data.name,
-            'split': config.data.train_split,
-            'label_fraction': config.data.label_fraction,
-            'seed': config.train.seed,
-            'ids': share.ids,
-        }
-        write_json(workdir / 'train_samples.json', chosen)
-    if origin:
-        write_json(workdir / 'started_from.json', origin)
-    write_dataset_info(workdir, data)
-    # A notebook elsewhere finds the data, too.
-    data_dir = str(pathlib.Path(config.data.data_dir).absolute())
-    config = configs.replace(config, data_dir=data_dir)
-    write_json(workdir / 'config.json', dataclasses.asdict(config))
 
 
 def _progress_bar(config: Config, start: int, *, shown: bool) -> tqdm:

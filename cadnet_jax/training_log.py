@@ -18,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from cadnet_jax.train_step import Metrics
+from cadnet_jax.workdir import events_folder, log_file
 
 
 class TrainingLog:
@@ -32,14 +33,14 @@ class TrainingLog:
     def __init__(self, workdir: pathlib.Path, *, step: int, enabled: bool) -> None:
         from tensorboardX import SummaryWriter  # slow to import
 
-        self._path = workdir / 'metrics.jsonl'
+        self._path = log_file(workdir)
         self._enabled = enabled
-        kept = [line for line in read_metrics(workdir) if line['step'] <= step]
+        kept = [line for line in read_log(workdir) if line['step'] <= step]
         self._evaluated = {line['step'] for line in kept if 'evaluation' in line}
         if enabled:
             _rewrite(self._path, kept)
         self._events = SummaryWriter(
-            str(workdir / 'tensorboard'), purge_step=step + 1, write_to_disk=enabled
+            str(events_folder(workdir)), purge_step=step + 1, write_to_disk=enabled
         )
 
     def evaluated(self, step: int) -> bool:
@@ -152,7 +153,7 @@ def not_finite(step: int, what: str) -> ValueError:
     )
 
 
-def read_metrics(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
+def read_log(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
     """The lines of a run's metrics.jsonl; none where there is no such file.
 
     A last line that was cut short when the run was killed is left out.
@@ -160,7 +161,7 @@ def read_metrics(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: another line is not JSON.
     """
-    path = pathlib.Path(workdir) / 'metrics.jsonl'
+    path = log_file(workdir)
     if not path.exists():
         return []
     try:

@@ -13,7 +13,6 @@ import numpy as np
 
 from cadnet_jax import train_step as ts
 from cadnet_jax.benchmark import Job, Settings, Work
-from cadnet_jax.checkpoint import training_data
 from cadnet_jax.config import Config
 from cadnet_jax.input_pipeline import read_info, training_batches
 from cadnet_jax.models.cadnet import CADNet, build_model
@@ -22,6 +21,7 @@ from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.optim import make_optimizer
 from cadnet_jax.predict import Predictor, make_predictor
 from cadnet_jax.transforms import normalize
+from cadnet_jax.workdir import training_data
 from cadnet_jax.workloads_torch import TORCH_WORKLOADS, check_installed
 
 CLASS_NAMES = ('background', 'line', 'point')

@@ -34,7 +34,7 @@ _THRESHOLD = flags.DEFINE_float(
 def main(argv: list[str]) -> None:
     del argv
     from cadnet_jax import predict, released  # slow to import
-    from cadnet_jax.checkpoint import read_dataset_info
+    from cadnet_jax.workdir import read_dataset_info
 
     predictor = predict.load_predictor(_WORKDIR.value, _STEP.value)
     threshold = _THRESHOLD.value

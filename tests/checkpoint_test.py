@@ -17,18 +17,20 @@ import pytest
 
 from cadnet_jax.checkpoint import (
     Checkpoints,
-    TrainingData,
     kept_steps,
     load_variables,
-    read_dataset_info,
-    training_data,
-    write_dataset_info,
 )
 from cadnet_jax.config import OptimConfig
 from cadnet_jax.initial_weights import init_from
 from cadnet_jax.input_pipeline import DatasetInfo
 from cadnet_jax.optim import make_optimizer
 from cadnet_jax.train_step import TrainState
+from cadnet_jax.workdir import (
+    TrainingData,
+    read_dataset_info,
+    training_data,
+    write_dataset_info,
+)
 
 
 def _params(value: float) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from cadnet_jax import config as configs
-from cadnet_jax.checkpoint import TrainingData, write_dataset_info
 from cadnet_jax.config import Config
 from cadnet_jax.curves import count_scores, curves
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.images import write_png
 from cadnet_jax.visualize import side_by_side
+from cadnet_jax.workdir import TrainingData, write_dataset_info
 
 CLASS_NAMES = ('background', 'line', 'abpt')
 

@@ -17,7 +17,7 @@ from cadnet_jax.checkpoint import (
     save_variables,
 )
 from cadnet_jax.config import Config, DataConfig, ModelConfig, TrainConfig
-from cadnet_jax.initial_weights import describe, init_from, read_origin
+from cadnet_jax.initial_weights import describe, describe_origin, init_from
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.train_step import TrainState, initial_state
@@ -59,7 +59,7 @@ def test_imported_weights_take_the_place_of_fresh_ones(tmp_path: pathlib.Path) -
     expected = _state(1).replace(params=_params(1) | encoder)
     _assert_equal(state, expected)
     assert left_out == ()
-    assert read_origin(tmp_path) == {
+    assert describe_origin(tmp_path) == {
         'init_from': str(tmp_path),
         'step': 0,
         **dict.fromkeys(('dataset', 'label_fraction', 'head', 'seed')),
@@ -156,7 +156,7 @@ def test_released_weights_start_any_head_and_any_classes(
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
     jax.tree.map(lambda one, other: None, state, fresh)  # The same structure.
-    assert read_origin('released') == {
+    assert describe_origin('released') == {
         'init_from': 'released',
         'step': 9,
         'sha256': digest,

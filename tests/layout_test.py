@@ -50,6 +50,7 @@ ORDER = (
     'optim',
     'train_step',
     'norm_statistics',
+    'workdir',
     'released',
     'checkpoint',
     'initial_weights',

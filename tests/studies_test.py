@@ -166,7 +166,7 @@ def test_a_run_is_trained_and_tested_once(
     data = tmp_path / run.name / 'dataset.json'
     written = data.read_text()
     write_json(data, {**json.loads(written), 'class_pixels': [9, 9, 9]})
-    with pytest.raises(ValueError, match=f'{data}: these are results of other data'):
+    with pytest.raises(ValueError, match=f'{data}: the run learns from other data'):
         studies.complete(run, tmp_path, data_dirs, split='test')
     data.write_text(written)
     # Also where an evaluation is still missing, so that no two runs are mixed.

@@ -22,7 +22,6 @@ from cadnet_jax.checkpoint import (
     Checkpoints,
     kept_steps,
     load_variables,
-    read_dataset_info,
     save_variables,
 )
 from cadnet_jax.config import (
@@ -39,7 +38,8 @@ from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.optim import make_optimizer
 from cadnet_jax.train_step import TrainState, initial_state, make_train_step
-from cadnet_jax.training_log import read_metrics
+from cadnet_jax.training_log import read_log
+from cadnet_jax.workdir import read_dataset_info
 from tests.conftest import ROOT
 from tests.tiny_data import CLASS_NAMES, prepare_tiny
 
@@ -135,7 +135,7 @@ def _terminate() -> None:
 def test_a_run_leaves_what_others_read(config: Config, whole: pathlib.Path) -> None:
     """Settings, checkpoints, a line for each interval and evaluation, and events."""
     assert load(whole / 'config.json') == config
-    lines = read_metrics(whole)
+    lines = read_log(whole)
     assert [line['step'] for line in lines] == [4, 5, 8, 10, 12, 12]
     evaluations = [line for line in lines if 'evaluation' in line]
     assert [line['step'] for line in evaluations] == [5, 10, 12]
@@ -219,7 +219,7 @@ def test_the_averages_are_evaluated_and_kept(
     metrics, _ = train_loop._evaluate(
         config, train_loop.read_dataset_info(workdir), latest, workdir, 5
     )
-    logged = [line for line in read_metrics(workdir) if 'evaluation' in line][-1]
+    logged = [line for line in read_log(workdir) if 'evaluation' in line][-1]
     assert logged['evaluation']['miou'] == pytest.approx(metrics['miou'])
 
 
@@ -533,7 +533,7 @@ def test_good_pairs_are_learned_from_once_they_are_painted(
     train_loop.train(good, tmp_path / 'run')
     lines = [
         line['evaluation']
-        for line in read_metrics(tmp_path / 'run')
+        for line in read_log(tmp_path / 'run')
         if 'evaluation' in line
     ]
     assert len({line['classes']['defect']['pixels'] for line in lines}) == 1

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tensorboardX.proto import event_pb2
 
-from cadnet_jax.training_log import RecentMetrics, TrainingLog, read_metrics
+from cadnet_jax.training_log import RecentMetrics, TrainingLog, read_log
 
 VALUES = {'loss': 0.75, 'gradient_norm': 2.5, 'learning_rate': 6e-5}
 METRICS: dict[str, Any] = {
@@ -143,7 +143,7 @@ def test_metrics_hold_what_was_said_and_nothing_of_the_clock(
         log.evaluation(20, METRICS, panels(1))
         assert log.evaluated(20) and not log.evaluated(10)
     lines = [{'step': 20, **VALUES}, {'step': 20, 'evaluation': METRICS}]
-    assert read_metrics(tmp_path) == lines
+    assert read_log(tmp_path) == lines
     text = (tmp_path / 'metrics.jsonl').read_text()
     assert [json.loads(line) for line in text.splitlines()] == lines
 
@@ -153,7 +153,7 @@ def test_each_line_is_on_disk_at_once(tmp_path: pathlib.Path) -> None:
     with TrainingLog(tmp_path, step=0, enabled=True) as log:
         for step in (10, 20):
             log.training(step, VALUES, speed=1.0)
-            assert [line['step'] for line in read_metrics(tmp_path)][-1] == step
+            assert [line['step'] for line in read_log(tmp_path)][-1] == step
 
 
 def test_a_value_that_json_has_no_word_for_is_refused(tmp_path: pathlib.Path) -> None:
@@ -162,7 +162,7 @@ def test_a_value_that_json_has_no_word_for_is_refused(tmp_path: pathlib.Path) ->
         pytest.raises(ValueError, match='JSON compliant'),
     ):
         log.training(10, {'loss': float('nan')}, speed=1.0)
-    assert read_metrics(tmp_path) == []
+    assert read_log(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_line_that_a_kill_cut_short_is_dropped(
     """Whole is a line that ends; the next one is not glued to the rest."""
     first = '{"step": 10, "loss": 0.5}\n'
     path = write_lines(tmp_path, first, cut)
-    assert read_metrics(tmp_path) == [{'step': 10, 'loss': 0.5}]
+    assert read_log(tmp_path) == [{'step': 10, 'loss': 0.5}]
     with TrainingLog(tmp_path, step=20, enabled=True) as log:
         log.training(20, {'loss': 0.75}, speed=1.0)
     assert path.read_text() == first + '{"step": 20, "loss": 0.75}\n'
@@ -211,7 +211,7 @@ def test_a_damaged_line_in_the_middle_names_the_file(
     data = b'{"step": 10}\n' + damage + b'\n{"step": 30}\n'
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r'metrics\.jsonl: ') as error:
-        read_metrics(tmp_path)
+        read_log(tmp_path)
     assert str(error.value).startswith(f'{path}: ') and '\n' not in str(error.value)
     with pytest.raises(ValueError, match=r'metrics\.jsonl: '):
         TrainingLog(tmp_path, step=30, enabled=True)
@@ -219,7 +219,7 @@ def test_a_damaged_line_in_the_middle_names_the_file(
 
 
 def test_a_run_that_said_nothing_has_no_lines(tmp_path: pathlib.Path) -> None:
-    assert read_metrics(tmp_path) == []
+    assert read_log(tmp_path) == []
 
 
 def test_a_disabled_log_writes_nothing(tmp_path: pathlib.Path) -> None:
