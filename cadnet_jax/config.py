@@ -479,7 +479,7 @@ def check_schedule(optim: OptimConfig, steps: int) -> None:
     if optim.warmup_steps >= steps:
         raise ValueError(
             f'--warmup_steps is {optim.warmup_steps} and --steps is {steps}: the '
-            'warm-up must end before the last step. Lower --warmup_steps.'
+            'warm-up has to end before the last step. Lower --warmup_steps.'
         )
     if optim.cooldown_steps and optim.schedule != 'constant':
         raise ValueError(

@@ -3,7 +3,7 @@
 import math
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import jax
@@ -22,6 +22,7 @@ from cadnet_jax.files.atomic import write_json
 from cadnet_jax.input_pipeline import DatasetInfo, evaluation_batches, read_info
 from cadnet_jax.metrics import (
     Counts,
+    Metrics,
     count,
     is_defect,
     no_counts,
@@ -52,7 +53,7 @@ def evaluate(
     num_pictures: int = 0,
     progress: bool = True,
     painted: bool = False,
-) -> dict[str, Any]:
+) -> Metrics:
     """Counts each pair of a split once, at the size of its mask.
 
     For a network that tells no classes apart (the class 'defect' alone, as head 'ooc'
@@ -110,7 +111,7 @@ def evaluate(
                     label, pair.probabilities, largest=_end_of_curves(predictor)
                 )
             bar.update()
-    metrics = {
+    metrics: Metrics = {
         'dataset': info.name,
         'split': split,
         'step': predictor.step,
@@ -170,9 +171,8 @@ def class_note(predictor: Predictor, data_dir: str | pathlib.Path) -> str:
     )
 
 
-def format_table(metrics: Mapping[str, Any]) -> str:
+def format_table(metrics: Metrics) -> str:
     """The scores for the terminal, in percent."""
-    columns = ('iou', 'accuracy', 'fscore', 'precision')
     width = max(len(name) for name in [*metrics['classes'], 'defect classes, mean'])
     header = ('IoU', 'accuracy', 'F-score', 'precision')
     lines = [
@@ -180,9 +180,16 @@ def format_table(metrics: Mapping[str, Any]) -> str:
         f'{"":{width}}' + ''.join(f'{title:>11}' for title in (*header, 'pixels')),
     ]
     for name, values in metrics['classes'].items():
-        cells = ''.join(_percent(values[column]) for column in columns)
+        shown = (
+            values['iou'],
+            values['accuracy'],
+            values['fscore'],
+            values['precision'],
+        )
+        cells = ''.join(map(_percent, shown))
         lines.append(f'{name:{width}}{cells}{values["pixels"]:>11}')
-    means = ''.join(_percent(metrics[name]) for name in ('miou', 'macc', 'mfscore'))
+    averages = metrics['miou'], metrics['macc'], metrics['mfscore']
+    means = ''.join(map(_percent, averages))
     lines.append(f'{"defect classes, mean":{width}}{means}')
     false_regions = metrics['false_regions_per_image']
     lines += [

@@ -7,12 +7,62 @@ batches and over processes is one sum and one division at its end.
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, NotRequired, Self, TypedDict
 
 import numpy as np
 import skimage.measure
 
 from cadnet_jax.transforms import IGNORED
+
+
+class ClassScores(TypedDict):
+    """The scores of one class, as fractions; None where undefined."""
+
+    iou: float | None
+    accuracy: float | None  # which is the recall
+    fscore: float | None
+    precision: float | None
+    recall: float | None
+    pixels: int  # labeled
+
+
+class Scores(TypedDict):
+    """Scores of pixels; see `scores`."""
+
+    classes: dict[str, ClassScores]
+    miou: float | None
+    macc: float | None
+    mfscore: float | None
+    defect_iou: float | None
+    defect_accuracy: float | None
+
+
+class Summary(Scores):
+    """Scores of pixels and regions; see `summarize`."""
+
+    defect_hit_rate: float | None
+    false_regions_per_image: float | None
+
+
+class Metrics(Summary):
+    """What metrics.json holds.
+
+    dataset, split: what was evaluated.
+    step: of the weights.
+    tile_size, threshold, min_area: how (see `predict.Predictor` and `decision.Rule`);
+        files of earlier versions may lack them.
+    parameters: trained ones of the network.
+    gmacs: 1e9 multiply-adds of a pair or a tile.
+    """
+
+    dataset: str
+    split: str
+    step: int
+    tile_size: NotRequired[int]
+    threshold: NotRequired[float | None]
+    min_area: NotRequired[int]
+    parameters: int
+    gmacs: float | None
 
 
 class Regions(NamedTuple):
@@ -155,7 +205,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return _ratio(sum(defined), len(defined))
 
 
-def _class_scores(confusion: np.ndarray, index: int) -> dict[str, float | int | None]:
+def _class_scores(confusion: np.ndarray, index: int) -> ClassScores:
     hit = confusion[index, index]
     labelled = confusion[index].sum()
     predicted = confusion[:, index].sum()
@@ -169,7 +219,7 @@ def _class_scores(confusion: np.ndarray, index: int) -> dict[str, float | int | 
     }
 
 
-def scores(confusion: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
+def scores(confusion: np.ndarray, class_names: Sequence[str]) -> Scores:
     """Scores per class, their averages over the defect classes, and any defect's.
 
     Args:
@@ -198,7 +248,7 @@ def scores(confusion: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def summarize(counts: Counts, class_names: Sequence[str]) -> dict[str, Any]:
+def summarize(counts: Counts, class_names: Sequence[str]) -> Summary:
     """`scores`, with `defect_hit_rate` and `false_regions_per_image`."""
     return {
         **scores(counts.confusion, class_names),

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
+from cadnet_jax.metrics import Metrics
 from cadnet_jax.models.complexity import gmacs, multiply_adds
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.runs import Mean, Result, group_by, last_evaluations, mean
@@ -374,8 +375,8 @@ def _score_cells(group: Sequence[Result]) -> dict[str, Mean | str | None]:
     first = group[0]  # Equal settings have equal costs.
     network = first.config.model, len(first.data.class_names), _PAPER_SIZE, _PAPER_SIZE
     return {
-        'IoU line': mean(m['classes'].get('line', {}).get('iou') for m in metrics),
-        'IoU abpt': mean(m['classes'].get('abpt', {}).get('iou') for m in metrics),
+        'IoU line': mean(_iou(m, 'line') for m in metrics),
+        'IoU abpt': mean(_iou(m, 'abpt') for m in metrics),
         'mIoU': mean(m['miou'] for m in metrics),
         'mAcc': mean(m['macc'] for m in metrics),
         'mFscore': mean(m['mfscore'] for m in metrics),
@@ -383,6 +384,11 @@ def _score_cells(group: Sequence[Result]) -> dict[str, Mean | str | None]:
         'GMACs': mean([gmacs(*network)]),
         'GMACs with attention': mean([sum(multiply_adds(*network))]),
     }
+
+
+def _iou(metrics: Metrics, name: str) -> float | None:
+    classes = metrics['classes']
+    return classes[name]['iou'] if name in classes else None
 
 
 def _fscore(iou: float | None) -> float | None:

@@ -17,11 +17,12 @@ import pathlib
 import shlex
 import statistics
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
 from cadnet_jax.files.atomic import write_text
+from cadnet_jax.metrics import Metrics
 from cadnet_jax.workdir import (
     TrainingData,
     as_training_data,
@@ -67,7 +68,7 @@ class Result:
     data: TrainingData
     origin: dict[str, Any]
     directory: pathlib.Path
-    metrics: dict[str, Any]
+    metrics: Metrics
 
     @property
     def tested_on(self) -> str:
@@ -112,7 +113,7 @@ class RunRecord(NamedTuple):
     config: Config
     data: TrainingData
     origin: dict[str, Any]
-    evaluations: list[tuple[pathlib.Path, dict[str, Any]]]
+    evaluations: list[tuple[pathlib.Path, Metrics]]
 
 
 def read_results(paths: Sequence[str]) -> list[Result]:
@@ -261,7 +262,7 @@ def _parse_line(path: str, values: dict[str, Any]) -> RunRecord:
     )
 
 
-def read_metrics(path: pathlib.Path) -> dict[str, Any]:
+def read_metrics(path: pathlib.Path) -> Metrics:
     """A metrics.json, which has all that tables are made of.
 
     Raises:
@@ -270,7 +271,7 @@ def read_metrics(path: pathlib.Path) -> dict[str, Any]:
     return _check_metrics(read_json(path, _METRICS), path)
 
 
-def _check_metrics(metrics: dict[str, Any], path: pathlib.Path) -> dict[str, Any]:
+def _check_metrics(metrics: dict[str, Any], path: pathlib.Path) -> Metrics:
     try:
         float(metrics['classes']['background']['pixels'])
         numbers = [metrics[name] for name in ('step', *_SCORES, 'parameters')]
@@ -280,4 +281,4 @@ def _check_metrics(metrics: dict[str, Any], path: pathlib.Path) -> dict[str, Any
             f'{path}: damaged ({error!r}). Evaluate the run again with '
             'experiments/evaluate.py.'
         ) from None
-    return metrics
+    return cast(Metrics, metrics)

@@ -5,7 +5,6 @@ is trained once. What is there already is left alone, so that the same call goes
 where an earlier one was stopped.
 """
 
-import dataclasses
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -238,12 +237,13 @@ def _read_record(workdir: pathlib.Path) -> RunRecord | None:
 
 def _evaluated(record: RunRecord, config: Config) -> set[tuple[str, str, int]]:
     """Data set, split and step of each evaluation with the default tiles and rule."""
-    rule = default_rule(config)
-    defaults = {'tile_size': default_tile_size(config), **dataclasses.asdict(rule)}
+    size, rule = default_tile_size(config), default_rule(config)
     return {
         (metrics['dataset'], metrics['split'], metrics['step'])
         for _, metrics in record.evaluations
-        if all(metrics.get(name, value) == value for name, value in defaults.items())
+        if metrics.get('tile_size', size) == size
+        and metrics.get('threshold', rule.threshold) == rule.threshold
+        and metrics.get('min_area', rule.min_area) == rule.min_area
     }
 
 

@@ -25,6 +25,7 @@ from cadnet_jax.input_pipeline import (
     read_share,
     training_batches,
 )
+from cadnet_jax.metrics import Metrics
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
@@ -274,7 +275,7 @@ def _evaluate(
     variables: Mapping[str, Any],
     workdir: pathlib.Path,
     step: int,
-) -> tuple[dict[str, Any], list[np.ndarray]]:
+) -> tuple[Metrics, list[np.ndarray]]:
     """Metrics of the evaluated split, and pictures of its first pairs."""
     predictor = make_predictor(
         config, data.class_names, variables, workdir=workdir, step=step
@@ -298,7 +299,7 @@ def _evaluate(
     return metrics, panels
 
 
-def _score(metrics: Mapping[str, Any]) -> float:
+def _score(metrics: Metrics) -> float:
     """What the best checkpoint is best in: mIoU, or else the defects' common IoU."""
-    names = ('miou', 'defect_iou')
-    return next((metrics[name] for name in names if metrics[name] is not None), 0.0)
+    values = metrics['miou'], metrics['defect_iou']
+    return next((value for value in values if value is not None), 0.0)

@@ -26,6 +26,7 @@ from cadnet_jax.input_pipeline import DatasetInfo
 from cadnet_jax.optim import make_optimizer
 from cadnet_jax.train_step import TrainState
 from cadnet_jax.workdir import (
+    Kind,
     TrainingData,
     read_dataset_info,
     training_data,
@@ -235,7 +236,7 @@ def test_a_kill_in_a_save_leaves_what_goes_on(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize('kind', ['latest', 'best'])
 def test_a_save_that_was_cut_short_is_not_there(
-    workdir: pathlib.Path, kind: str
+    workdir: pathlib.Path, kind: Kind
 ) -> None:
     """As a kill leaves it: a part of the files, under the temporary name."""
     directory = workdir / 'checkpoints' / kind

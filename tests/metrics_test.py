@@ -121,13 +121,14 @@ def test_the_means_leave_out_the_background_as_in_the_papers_table_3() -> None:
     confusion = np.diag([10**6, 9402, 7353])
     confusion[1, 0], confusion[2, 0] = 10000 - 9402, 10000 - 7353
     scores = metrics.scores(confusion, ('background', 'line', 'point'))
+    assert scores['miou'] is not None
     assert 100 * scores['miou'] == pytest.approx(83.78, abs=0.006)
 
 
 def test_a_class_absent_from_label_and_prediction_is_left_out() -> None:
     confusion = np.array([[10, 0, 0], [1, 3, 0], [0, 0, 0]])
     scores = metrics.scores(confusion, ('background', 'open', 'short'))
-    absent = scores['classes']['short']
+    absent: dict[str, Any] = {**scores['classes']['short']}
     assert absent.pop('pixels') == 0
     assert set(absent.values()) == {None}
     assert scores['miou'] == scores['classes']['open']['iou'] == 3 / 4
