@@ -29,7 +29,6 @@ from cadnet_jax.metrics import (
     summarize,
 )
 from cadnet_jax.models.complexity import count_parameters, gmacs
-from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
 from cadnet_jax.predict import (
     OUT_OF_CLASS_NAMES,
     Predictor,
@@ -309,9 +308,8 @@ def _label(pair: LabelledPair, predictor: Predictor) -> np.ndarray:
 
 
 def _gmacs(predictor: Predictor, size: tuple[int, ...]) -> float:
-    height, width = (
-        max(SMALLEST_SIDE, min(side, predictor.tile_size)) for side in size
-    )
+    least = predictor.model.smallest_side
+    height, width = (max(least, min(side, predictor.tile_size)) for side in size)
     num_classes = len(predictor.class_names)
     return gmacs(predictor.config.model, num_classes, height, width)
 

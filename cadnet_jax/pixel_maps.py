@@ -12,7 +12,6 @@ from flax import linen as nn
 
 from cadnet_jax.decision import PixelScores
 from cadnet_jax.models.cadnet import Features
-from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
 from cadnet_jax.models.operations import resize_bilinear
 from cadnet_jax.transforms import normalize
 
@@ -73,11 +72,11 @@ def predict_pixels(
     """
     _, height, width, _ = images.shape
     if not isinstance(references, tuple):
-        references = pad_to_smallest_side(references)
+        references = pad_to_smallest_side(references, model.smallest_side)
     scores = _forward(
         model,
         variables,
-        pad_to_smallest_side(images),
+        pad_to_smallest_side(images, model.smallest_side),
         references,
         limits,
         np.float32(math.log(defect_weight)),
@@ -99,8 +98,10 @@ def predict_distance(
     """DistMap alone, float32 [B, H/4, W/4], not decoded; see `predict_pixels`."""
     _, height, width, _ = images.shape
     if not isinstance(references, tuple):
-        references = pad_to_smallest_side(references)
-    distance = _distance(model, variables, pad_to_smallest_side(images), references)
+        references = pad_to_smallest_side(references, model.smallest_side)
+    distance = _distance(
+        model, variables, pad_to_smallest_side(images, model.smallest_side), references
+    )
     return np.asarray(distance)[:, : -(-height // 4), : -(-width // 4)]
 
 
@@ -108,7 +109,9 @@ def encode_reference(
     model: nn.Module, variables: Mapping[str, Any], reference: np.ndarray
 ) -> Features:
     """What the network sees in one reference, uint8 [1, H, W, 3], on the device."""
-    features: Features = _encode(model, variables, pad_to_smallest_side(reference))
+    features: Features = _encode(
+        model, variables, pad_to_smallest_side(reference, model.smallest_side)
+    )
     return features
 
 
@@ -190,10 +193,10 @@ def _encode(
     return model.apply(variables, normalize(images), method='encode')  # type: ignore[return-value]
 
 
-def pad_to_smallest_side(images: np.ndarray) -> np.ndarray:
+def pad_to_smallest_side(images: np.ndarray, smallest_side: int) -> np.ndarray:
     """Repeats the last row and column up to the smallest side the network takes."""
     _, height, width, _ = images.shape
-    missing = max(SMALLEST_SIDE - height, 0), max(SMALLEST_SIDE - width, 0)
+    missing = max(smallest_side - height, 0), max(smallest_side - width, 0)
     if not any(missing):
         return images
     return np.pad(

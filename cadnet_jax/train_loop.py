@@ -28,7 +28,6 @@ from cadnet_jax.input_pipeline import (
 from cadnet_jax.metrics import Metrics
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import parameter_shapes
-from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
 from cadnet_jax.norm_statistics import make_norm_statistics
 from cadnet_jax.optim import learning_rate_schedule, make_optimizer
 from cadnet_jax.predict import make_predictor
@@ -196,10 +195,11 @@ def _check_inputs(
 
     The training split has been found by then.
     """
-    if config.data.crop_size < SMALLEST_SIDE:
+    smallest_side = build_model(config.model, num_classes=2).smallest_side
+    if config.data.crop_size < smallest_side:
         raise ValueError(
             f'--crop_size is {config.data.crop_size}; it must be at least '
-            f'{SMALLEST_SIDE}.'
+            f'{smallest_side}.'
         )
     if config.data.batch_size % jax.device_count():
         raise ValueError(

@@ -53,6 +53,7 @@ class Differencing(nn.Module):
 
     cell: int = 1
     out_of_class: bool = False
+    smallest_side: int = SMALLEST_SIDE
 
     def __call__(
         self,
@@ -67,7 +68,7 @@ class Differencing(nn.Module):
 
     def encode(self, image: jax.Array, *, train: bool = False) -> Features:
         del train
-        assert min(image.shape[1:3]) >= SMALLEST_SIDE, 'the network refuses this'
+        assert min(image.shape[1:3]) >= self.smallest_side, 'the network refuses this'
         return (self._cells(image),)
 
     def compare(

@@ -11,7 +11,7 @@ from cadnet_jax.config import ModelConfig
 from cadnet_jax.models.change import distance_map
 from cadnet_jax.models.decoder import Decoder
 from cadnet_jax.models.heads import HEADS, Head
-from cadnet_jax.models.mix_transformer import MixTransformer
+from cadnet_jax.models.mix_transformer import SMALLEST_SIDE, MixTransformer
 
 _ENCODER = 'encoder'  # the attribute of CADNet, and so the name of its parameters
 
@@ -69,6 +69,11 @@ class CADNet(nn.Module):
     def head(self) -> Head:
         """Its row of the table of heads."""
         return HEADS[self.config.head]
+
+    @property
+    def smallest_side(self) -> int:
+        """Pixels of the smallest height and width that it takes."""
+        return SMALLEST_SIDE
 
     def __call__(
         self,

@@ -13,7 +13,7 @@ from flax import traverse_util
 
 from cadnet_jax.models.cadnet import CADNet
 from cadnet_jax.models.initializers import Declared
-from cadnet_jax.models.mix_transformer import SMALLEST_SIDE, VARIANTS, Variant
+from cadnet_jax.models.mix_transformer import VARIANTS, Variant
 
 
 def parameter_shapes(model: CADNet) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def _shapes(model: CADNet, variant: Variant) -> dict[str, Any]:
 def _declared(model: CADNet, variant: Variant) -> dict[str, Any]:
     """The variables as `Declared` shapes."""
     del variant
-    image = jax.ShapeDtypeStruct((1, SMALLEST_SIDE, SMALLEST_SIDE, 3), np.float32)
+    side = model.smallest_side
+    image = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
     shapes: dict[str, Any] = jax.eval_shape(model.init, jax.random.key(0), image, image)
     return shapes
 
