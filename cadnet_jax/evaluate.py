@@ -37,7 +37,7 @@ from cadnet_jax.predict import (
 )
 from cadnet_jax.released import is_released
 from cadnet_jax.transforms import IGNORED
-from cadnet_jax.workdir import evaluation_folder
+from cadnet_jax.workdir import METRICS_FILE, evaluation_folder
 
 _Counted = TypeVar('_Counted', Counts, ScoreHistograms)
 
@@ -130,7 +130,7 @@ def evaluate(
         for _, pair in zip(range(num_pictures), pairs, strict=False):
             write_pictures(directory, pair, largest=largest)
         write_curves(directory, histograms, curves, largest=_end_of_curves(predictor))
-        write_json(directory / 'metrics.json', metrics)
+        write_json(directory / METRICS_FILE, metrics)
     return metrics
 
 

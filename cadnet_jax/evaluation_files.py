@@ -26,6 +26,13 @@ from cadnet_jax.visualize import (
     overlay,
     side_by_side,
 )
+from cadnet_jax.workdir import (
+    CURVES_FILE,
+    DISTANCE,
+    OVERLAYS,
+    PAIRS,
+    PROBABILITY,
+)
 
 _LONGEST_NAME = 200  # characters; file systems take 255, less for a temporary name
 
@@ -64,7 +71,7 @@ def write_curves(
     """Writes curves.json ({'classes': name -> `curves.curves`}) and curves.png."""
     classes = curves(histograms, names, largest=largest)
     plots = [plot_curves({'this run': classes}, name) for name in names]
-    write_json(output_dir / 'curves.json', {'classes': classes})
+    write_json(output_dir / CURVES_FILE, {'classes': classes})
     write_png(output_dir / 'curves.png', np.concatenate(plots))
 
 
@@ -75,14 +82,14 @@ def write_pictures(
     name = f'{_file_name(pair.id)}.png'
     label = mark(pair.image, pair.mask)
     pictures = {
-        'pairs': side_by_side(
+        PAIRS: side_by_side(
             ('image', 'reference', 'label'), (pair.image, pair.reference, label)
         ),
-        'overlays': overlay(pair.image, pair.mask, pair.prediction),
-        'probability': heat_map(pair.score, largest=largest),
+        OVERLAYS: overlay(pair.image, pair.mask, pair.prediction),
+        PROBABILITY: heat_map(pair.score, largest=largest),
     }
     if pair.distance is not None:
-        pictures['distance'] = colour_distance(pair.distance)
+        pictures[DISTANCE] = colour_distance(pair.distance)
     for folder, picture in pictures.items():
         write_png(output_dir / folder / name, picture)
 

@@ -15,12 +15,13 @@ from cadnet_jax.files.images import read_image
 from cadnet_jax.report import Row, Table, letters
 from cadnet_jax.runs import Result, group_by
 from cadnet_jax.visualize import HIT, MISS
+from cadnet_jax.workdir import DISTANCE, OVERLAYS, PAIRS, PROBABILITY
 
 _MOST_PAIRS = 4
 _PICTURES = {
-    'overlays': 'prediction (hits white, misses green, false alarms red)',
-    'probability': 'probability of any defect (out of class: change score)',
-    'distance': 'DistMap',
+    OVERLAYS: 'prediction (hits white, misses green, false alarms red)',
+    PROBABILITY: 'probability of any defect (out of class: change score)',
+    DISTANCE: 'DistMap',
 }
 
 
@@ -68,7 +69,7 @@ def _labelled(label: str, results: Sequence[Result]) -> _Labelled:
 
 def _pictures(result: Result) -> set[str]:
     """File names of the pairs that all pictures are there of."""
-    folders = ('pairs', 'overlays', 'probability')
+    folders = (PAIRS, OVERLAYS, PROBABILITY)
     return set.intersection(
         *({path.name for path in (result.directory / f).glob('*.png')} for f in folders)
     )
@@ -138,7 +139,7 @@ def _defects_first(directory: pathlib.Path, names: set[str]) -> list[str]:
     """Pairs with a labelled defect, then the others: hits and misses tell."""
 
     def is_clean(name: str) -> bool:
-        overlay = read_image(directory / 'overlays' / name)
+        overlay = read_image(directory / OVERLAYS / name)
         return not any((overlay == c).all(axis=-1).any() for c in (HIT, MISS))
 
     return sorted(names, key=lambda name: (is_clean(name), name))
@@ -146,5 +147,5 @@ def _defects_first(directory: pathlib.Path, names: set[str]) -> list[str]:
 
 def _pair(directory: pathlib.Path, name: str) -> np.ndarray:
     """Image, reference and label, without the titles above them."""
-    height = len(read_image(directory / 'overlays' / name))
-    return read_image(directory / 'pairs' / name)[-height:]
+    height = len(read_image(directory / OVERLAYS / name))
+    return read_image(directory / PAIRS / name)[-height:]

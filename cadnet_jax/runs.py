@@ -24,6 +24,7 @@ from cadnet_jax.config import Config
 from cadnet_jax.files.atomic import write_text
 from cadnet_jax.metrics import Metrics
 from cadnet_jax.workdir import (
+    METRICS_FILE,
     TrainingData,
     as_training_data,
     config_file,
@@ -167,12 +168,15 @@ def read_record(workdir: str) -> RunRecord:
             if pathlib.Path(record.workdir) == folder:
                 return record
         raise FileNotFoundError(f'{folder.parent}: has no run {folder.name}.')
+    evaluated = [
+        (path, read_metrics(path / METRICS_FILE)) for path in evaluations(folder)
+    ]
     return RunRecord(
         workdir,
         read_config(folder),
         read_dataset_info(folder),
         read_origin(folder),
-        [(path, read_metrics(path / 'metrics.json')) for path in evaluations(folder)],
+        evaluated,
     )
 
 

@@ -26,6 +26,12 @@ from cadnet_jax.input_pipeline import DatasetInfo, Share
 Path = str | pathlib.Path
 Kind = Literal['best', 'latest']
 
+# In the folder of an evaluation: files, and folders of images.
+METRICS_FILE = 'metrics.json'
+CURVES_FILE = 'curves.json'
+PAIRS, OVERLAYS = 'pairs', 'overlays'
+PROBABILITY, DISTANCE = 'probability', 'distance'
+
 _EVALUATE_AGAIN = 'Evaluate the run again with experiments/evaluate.py.'
 
 
@@ -99,7 +105,7 @@ def evaluation_folder(workdir: Path, name: str) -> pathlib.Path:
 
 def evaluations(workdir: Path) -> list[pathlib.Path]:
     """The folders of all evaluations that are complete, by name."""
-    files = pathlib.Path(workdir).glob('evaluation/*/metrics.json')
+    files = pathlib.Path(workdir).glob(f'evaluation/*/{METRICS_FILE}')
     return sorted(path.parent for path in files)
 
 
@@ -213,7 +219,7 @@ def read_curves(evaluation: pathlib.Path) -> dict[str, Any]:
     Raises:
         ValueError: it is damaged.
     """
-    path = evaluation / 'curves.json'
+    path = evaluation / CURVES_FILE
     curves: dict[str, Any] = {}
     if path.exists():
         curves = read_json(path, ('classes',))['classes']
