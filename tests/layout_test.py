@@ -27,7 +27,7 @@ ORDER = (
     'paint_shapes',
     'paint_fills',
     'painting',
-    'registration',
+    'inspection.registration',
     'transforms',
     'sampling',
     'input_pipeline',
@@ -90,7 +90,7 @@ OPEN_TO_BUILDERS = {
     'files.text',
     'painting',
     'path_flags',
-    'registration',
+    'inspection.registration',
 }
 MAX_SCRIPT_LINES = 71  # `import environment` is one of them
 

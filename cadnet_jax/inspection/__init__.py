@@ -1,0 +1,1 @@
+"""Inspection: an image of a part -> registration, scores, rules -> a verdict."""
