@@ -8,10 +8,10 @@ import skimage.measure
 
 
 class Defect(NamedTuple):
-    """A connected region of pixels of one predicted class.
+    """A region of predicted defects: connected and of one class, or as it is given.
 
     Attributes:
-        class_name: its class.
+        class_name: its class, or that of most of its pixels.
         class_id: the same, as in the mask.
         score: mean over its pixels of the score of its class.
         defect_score: mean over its pixels of the score of any defect.
@@ -34,6 +34,7 @@ def find_defects(
     class_score: np.ndarray,
     defect_score: np.ndarray,
     class_names: Sequence[str],
+    labels: np.ndarray | None = None,
 ) -> tuple[Defect, ...]:
     """Lists the 8-connected regions of each class, from top to bottom.
 
@@ -42,8 +43,11 @@ def find_defects(
         class_score: float32 [H, W], score of the predicted class of each pixel.
         defect_score: float32 [H, W], score of any defect.
         class_names: name of each class.
+        labels: int [H, W], the region of each pixel of `mask`, from 1, where others are
+            to be listed, in their order.
     """
-    labels = skimage.measure.label(mask, background=0, connectivity=2)
+    if labels is None:
+        labels = skimage.measure.label(mask, background=0, connectivity=2)
     regions = skimage.measure.regionprops(labels, intensity_image=class_score)
     return tuple(_defect(region, mask, defect_score, class_names) for region in regions)
 
@@ -53,7 +57,7 @@ def _defect(
 ) -> Defect:
     y_min, x_min, y_max, x_max = region.bbox
     y, x = region.centroid
-    class_id = int(mask[tuple(region.coords[0])])
+    class_id = int(np.bincount(mask[region.slice][region.image]).argmax())
     return Defect(
         class_name=class_names[class_id],
         class_id=class_id,

@@ -59,6 +59,8 @@ ORDER = (
     'tiling',
     'defects',
     'decision',
+    'inspection.fields',
+    'inspection.rules',
     'pixel_maps',
     'predict',
     'predictor_flags',

@@ -188,12 +188,12 @@ class _Pair(NamedTuple):
 
     def reduced(self, matrix: np.ndarray) -> np.ndarray:
         """A matrix between whole images as one between the reduced ones."""
-        return self.reduction @ matrix @ np.linalg.inv(self.reduction)
+        return np.asarray(self.reduction @ matrix @ np.linalg.inv(self.reduction))
 
     def enlarged(self, matrix: np.ndarray) -> np.ndarray:
         """The other way round."""
         enlarged = np.linalg.inv(self.reduction) @ matrix @ self.reduction
-        return enlarged / enlarged[2, 2]
+        return np.asarray(enlarged / enlarged[2, 2])
 
     def correlation(self, matrix: np.ndarray, among: np.ndarray | None = None) -> float:
         """Pearson's, over the pixels that both show; -1 if these are too few.

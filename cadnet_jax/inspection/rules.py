@@ -1,0 +1,324 @@
+"""Scores of a part -> OK, NG or INVALID, by rules that move without the network.
+
+A pixel is a defect by `cadnet_jax.decision`; regions of them are joined, measured, and
+compared with the limits of their class.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import scipy.ndimage
+import scipy.sparse
+import scipy.spatial
+import skimage.measure
+
+from cadnet_jax.config import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE
+from cadnet_jax.decision import PixelScores, Rule, decide
+from cadnet_jax.defects import Defect, find_defects
+from cadnet_jax.inspection.fields import check, setting
+
+OK, NG, INVALID = 'OK', 'NG', 'INVALID'
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """From where on a region is a defect; null: as for any class."""
+
+    threshold: float | None = setting(
+        None,
+        'Score of any defect above which a pixel is one, of its most probable class of '
+        'defects. null for any class: a pixel has its most probable class, background '
+        'among them.',
+        range=NOT_NEGATIVE,
+    )
+    min_area: int | None = setting(
+        None, 'Smallest area of a defect, in pixels (1).', range=AT_LEAST_ONE
+    )
+    min_area_mm2: float | None = setting(
+        None, 'The same in mm^2; needs mm_per_pixel.', range=POSITIVE
+    )
+    min_length: float | None = setting(
+        None,
+        'A region whose longest side (of the smallest rectangle around it, turned as '
+        'it needs) has so many pixels is a defect, also with a smaller area.',
+        range=POSITIVE,
+    )
+    min_length_mm: float | None = setting(
+        None, 'The same in mm; needs mm_per_pixel.', range=POSITIVE
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        for name, metric in (('min_area', 'mm2'), ('min_length', 'mm')):
+            if None not in (getattr(self, name), getattr(self, f'{name}_{metric}')):
+                raise ValueError(
+                    f'{name} is given beside {name}_{metric}; keep one of them.'
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """What makes a part NG."""
+
+    any: Limits = dataclasses.field(
+        default_factory=Limits, metadata={'help': 'Limits of a defect of any class.'}
+    )
+    classes: dict[str, Limits] = dataclasses.field(
+        default_factory=dict,
+        metadata={
+            'help': 'Limits of single classes, by name; null in them is as in any.'
+        },
+    )
+    mm_per_pixel: float | None = setting(
+        None, 'Side of a pixel of the reference, in mm.', range=POSITIVE
+    )
+    join: int = setting(
+        0,
+        'Regions with at most so many pixels between them are one defect. It has the '
+        'class that most of its pixels have.',
+        range=NOT_NEGATIVE,
+    )
+    edge_tolerance: int = setting(
+        0,
+        'A region that is nowhere farther than so many pixels from a contour of the '
+        'reference is no defect. Defects of structures that are narrower than twice '
+        'this escape.',
+        range=NOT_NEGATIVE,
+    )
+    min_judged: float = setting(
+        0.9,
+        'Smallest share of the inspected pixels that the image must show; below it the '
+        'part is INVALID.',
+        range=FRACTION,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        named = {'any': self.any}
+        named |= {f'classes.{name}': limits for name, limits in self.classes.items()}
+        for name, limits in named.items():
+            metric = limits.min_area_mm2 or limits.min_length_mm
+            if metric and self.mm_per_pixel is None:
+                raise ValueError(f'{name} has a limit in mm; give mm_per_pixel.')
+
+    def check_classes(self, class_names: Sequence[str]) -> None:
+        """Refuses limits of classes that there are not.
+
+        Args:
+            class_names: of the network, background first.
+
+        Raises:
+            ValueError: names the first.
+        """
+        for name in self.classes:
+            if name not in class_names[1:]:
+                raise ValueError(
+                    f'classes.{name}: no such class; the network has: '
+                    f'{", ".join(class_names[1:])}.'
+                )
+
+    def threshold(self, name: str) -> float | None:
+        """Of a class of defects."""
+        own = self.classes.get(name, Limits()).threshold
+        return self.any.threshold if own is None else own
+
+    def min_area(self, name: str) -> float:
+        """Of a class of defects, in pixels."""
+        for limits in (self.classes.get(name, Limits()), self.any):
+            if limits.min_area is not None:
+                return limits.min_area
+            if limits.min_area_mm2 is not None and self.mm_per_pixel:
+                return limits.min_area_mm2 / self.mm_per_pixel**2
+        return 1
+
+    def min_length(self, name: str) -> float | None:
+        """Of a class of defects, in pixels; None: there is no such limit."""
+        for limits in (self.classes.get(name, Limits()), self.any):
+            if limits.min_length is not None:
+                return limits.min_length
+            if limits.min_length_mm is not None and self.mm_per_pixel:
+                return limits.min_length_mm / self.mm_per_pixel
+        return None
+
+
+class Region(NamedTuple):
+    """A region of pixels that are defects by themselves.
+
+    Attributes:
+        defect: class, scores, box, area and centroid; see `defects.Defect`.
+        length: longest side of the smallest rectangle around it, in pixels.
+        is_defect: whether the rules make it one.
+        rule: which rule decided.
+    """
+
+    defect: Defect
+    length: float
+    is_defect: bool
+    rule: str
+
+
+class Verdict(NamedTuple):
+    """What the rules say of a part.
+
+    Attributes:
+        verdict: OK, NG or INVALID.
+        reasons: sentences; of a part that is OK there are none.
+        regions: those that are defects first, each kind from the largest down.
+        mask: uint8 [H, W], class of the pixels of defects; 0 elsewhere.
+        judged: share of the inspected pixels that were judged.
+    """
+
+    verdict: str
+    reasons: tuple[str, ...]
+    regions: tuple[Region, ...]
+    mask: np.ndarray
+    judged: float
+
+
+def judge(
+    scores: PixelScores,
+    class_names: Sequence[str],
+    rules: Rules,
+    *,
+    inspected: np.ndarray | None = None,
+    shown: np.ndarray | None = None,
+    contours: np.ndarray | None = None,
+) -> Verdict:
+    """The verdict on one part.
+
+    Args:
+        scores: of one pair, [H, W].
+        class_names: name of each class, background first.
+        rules: what makes a part NG.
+        inspected: bool [H, W], pixels that are to be judged; None: all.
+        shown: bool [H, W], pixels that the image shows; None: all.
+        contours: float32 [H, W], distance to the reference's nearest contour in pixels
+            (`contour_distance`); needed for `edge_tolerance`.
+
+    Raises:
+        ValueError: contours are missing, or change scores have no threshold.
+    """
+    if rules.edge_tolerance and contours is None:
+        raise ValueError('edge_tolerance needs the contours of the reference.')
+    everything = np.ones(scores.score.shape, bool)
+    inspected = everything if inspected is None else inspected
+    judged = inspected if shown is None else inspected & shown
+    share = float(judged.sum() / max(1, inspected.sum()))
+    mask = _classify(scores, class_names, rules)
+    mask[~judged] = 0
+    labels = _join(mask != 0, rules.join)
+    found = find_defects(mask, scores.class_score, scores.score, class_names, labels)
+    regions = []
+    for number, defect in enumerate(found, 1):
+        x_min, y_min, x_max, y_max = defect.box
+        box = slice(y_min, y_max), slice(x_min, x_max)
+        pixels = labels[box] == number
+        away = None if contours is None else contours[box][pixels].max()
+        region = _judge_region(defect, pixels, rules, away)
+        mask[box][pixels] = defect.class_id if region.is_defect else 0
+        regions.append(region)
+    regions.sort(key=lambda region: (not region.is_defect, -region.defect.area))
+    if fault := _fault(scores, judged, share, rules):
+        return Verdict(INVALID, (fault,), tuple(regions), mask, share)
+    reasons = tuple(_sentences(regions, rules))
+    return Verdict(NG if reasons else OK, reasons, tuple(regions), mask, share)
+
+
+def contour_distance(reference: np.ndarray) -> np.ndarray:
+    """How far each pixel is from a contour (Canny), float32 [H, W], in pixels."""
+    gray = cv2.GaussianBlur(cv2.cvtColor(reference, cv2.COLOR_RGB2GRAY), (3, 3), 0)
+    edges = cv2.Canny(gray, 50, 100)
+    distance = cv2.distanceTransform((edges == 0).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.asarray(distance, np.float32)
+
+
+def _classify(
+    scores: PixelScores, class_names: Sequence[str], rules: Rules
+) -> np.ndarray:
+    """The class of each pixel, by the threshold of its class."""
+    thresholds = [rules.threshold(name) for name in class_names[1:]]
+    mask = np.zeros(scores.score.shape, np.uint8)
+    for threshold in dict.fromkeys(thresholds):
+        decided = decide(scores, Rule(threshold))
+        for class_id, own in enumerate(thresholds, 1):
+            if own == threshold:
+                mask[decided == class_id] = class_id
+    return mask
+
+
+def _join(pixels: np.ndarray, gap: int) -> np.ndarray:
+    """Number of the region that each pixel belongs to, from 1; 0: none."""
+    labels, count = skimage.measure.label(pixels, connectivity=2, return_num=True)
+    if not gap or count < 2:
+        return np.asarray(labels)
+    borders = np.argwhere(pixels & ~scipy.ndimage.binary_erosion(pixels))
+    numbers = labels[tuple(borders.T)]
+    near = scipy.spatial.KDTree(borders).query_pairs(gap + 1, output_type='ndarray')
+    edges = np.ones(len(near), bool), (numbers[near[:, 0]], numbers[near[:, 1]])
+    graph = scipy.sparse.coo_array(edges, shape=(count + 1, count + 1))
+    _, joined = scipy.sparse.csgraph.connected_components(graph, directed=False)
+    # The background, 0, touches nothing and stays the first component.
+    return np.asarray(joined[labels])
+
+
+def _judge_region(
+    defect: Defect, pixels: np.ndarray, rules: Rules, away: float | None
+) -> Region:
+    """`pixels` of its box are its own; `away` from a contour is the farthest."""
+    points = np.argwhere(pixels)[:, ::-1].astype(np.float32)
+    length = float(max(cv2.minAreaRect(points)[1])) + 1
+    min_area = rules.min_area(defect.class_name)
+    min_length = rules.min_length(defect.class_name)
+    tolerance = rules.edge_tolerance
+    if tolerance and away is not None and away <= tolerance:
+        return Region(defect, length, False, f'within {tolerance} px of a contour')
+    if defect.area >= min_area:
+        return Region(defect, length, True, f'area of at least {min_area:.4g} px')
+    if min_length is not None and length >= min_length:
+        return Region(defect, length, True, f'length of at least {min_length:.4g} px')
+    return Region(defect, length, False, f'area below {min_area:.4g} px')
+
+
+def _fault(scores: PixelScores, judged: np.ndarray, share: float, rules: Rules) -> str:
+    """Why nothing can be said of the part; '' if something can."""
+    if share < rules.min_judged or not judged.any():
+        return (
+            f'the image shows {share:.1%} of the inspected pixels '
+            f'(limit {rules.min_judged:.1%})'
+        )
+    if not np.isfinite(scores.score).all():
+        return 'the scores are not finite'
+    return ''
+
+
+def _sentences(regions: Sequence[Region], rules: Rules) -> list[str]:
+    """One for each class, of its largest defect."""
+    defects = [region for region in regions if region.is_defect]
+    counts = Counter(region.defect.class_name for region in defects)
+    largest: dict[str, Region] = {}
+    for region in defects:
+        largest.setdefault(region.defect.class_name, region)
+    return [_sentence(counts[name], region, rules) for name, region in largest.items()]
+
+
+def _sentence(count: int, region: Region, rules: Rules) -> str:
+    """Such as '1 short, 295 px (limit 40), score 0.97 (limit 0.80), at 1021, 380'."""
+    name, area = region.defect.class_name, region.defect.area
+    size = f'{area} px'
+    limit = f'{rules.min_area(name):.4g}'
+    if rules.mm_per_pixel:
+        size += f' = {area * rules.mm_per_pixel**2:.3g} mm^2'
+    text = f'{count} {name}, {"the largest " if count > 1 else ""}{size}'
+    if region.rule.startswith('length'):
+        text += f', {region.length:.0f} px long (limit {rules.min_length(name):.4g})'
+    else:
+        text += f' (limit {limit})'
+    text += f', score {region.defect.defect_score:.2f}'
+    if (threshold := rules.threshold(name)) is not None:
+        text += f' (limit {threshold:.2f})'
+    x, y = region.defect.centroid
+    return f'{text}, at {x:.0f}, {y:.0f}'
