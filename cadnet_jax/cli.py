@@ -5,11 +5,13 @@ import functools
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, TextIO, cast
 
 from absl import app, flags, logging
 
+from cadnet_jax.files.disk import is_full
 from cadnet_jax.flagfiles import expand_flagfiles
 
 # What absl says of a flag: what is said instead.
@@ -95,6 +97,7 @@ def run(main: Callable[[list[str]], None], *, arguments: str = '') -> None:
     _keep_compiled_programs()
     sys.stdout = cast(TextIO, Unbroken(sys.stdout))
     sys.stderr = cast(TextIO, Unbroken(sys.stderr))
+    threading.excepthook = _report_thread
     parser = functools.partial(parse_flags, arguments=arguments)
     app.run(guarded, flags_parser=parser)
 
@@ -129,6 +132,15 @@ def parse_flags(argv: list[str], *, arguments: str = '') -> list[str]:
     if flags.FLAGS['verbosity'].using_default_value:
         logging.set_verbosity(logging.WARNING)
     return rest
+
+
+def _report_thread(arguments: threading.ExceptHookArgs) -> None:
+    """One line; of a full disk none, since what waits for the thread says it."""
+    error = arguments.exc_value
+    if logging.level_debug():
+        threading.__excepthook__(arguments)
+    elif error is not None and not is_full(error):
+        print(f'error in a thread: {error!r}', file=sys.stderr)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""Ending a run on request: SIGTERM (a scheduler, `kill`) and Ctrl-C."""
+"""Ending a run on request: SIGTERM (a scheduler, `kill`), SIGHUP and Ctrl-C."""
 
 import contextlib
 import signal
@@ -19,7 +19,10 @@ class StopRequested(BaseException):
 
 
 class StopSignal:
-    """Within its block SIGTERM and the first Ctrl-C are noted, not obeyed at once."""
+    """Within its block SIGTERM and the first Ctrl-C are noted, not obeyed at once.
+
+    So is SIGHUP, of a terminal that is closed, unless `nohup` has it ignored.
+    """
 
     def __init__(self) -> None:
         self._requested = False
@@ -28,7 +31,8 @@ class StopSignal:
     def __enter__(self) -> Self:
         self._previous = {
             number: signal.signal(number, self._note)
-            for number in (signal.SIGTERM, signal.SIGINT)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
         }
         return self
 

@@ -1,7 +1,6 @@
 """What all builders share: checks of what they are given, and the writing itself."""
 
 import contextlib
-import errno
 import io
 import os
 import pathlib
@@ -15,8 +14,13 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from cadnet_jax.datasets import checks, tfds_patches
+from cadnet_jax.files.disk import full_disk_explained
 
 _LISTED = 20
+_ROOM = (
+    'nothing was kept; make room (records need twice their size while they are '
+    'shuffled) or give another --output_dir'
+)
 _Item = TypeVar('_Item')
 
 
@@ -123,7 +127,7 @@ def prepare(
     try:
         # A builder takes over the description of what it finds: this one finds nothing.
         builder = make_builder(data_dir=output_dir)
-        with _full_disk_explained(output_dir):
+        with full_disk_explained(output_dir, remedy=_ROOM):
             _download_and_prepare(builder, source_dir)
     except BaseException:
         if previous.exists():
@@ -228,24 +232,6 @@ def _check_options(builder: tfds.core.GeneratorBasedBuilder) -> None:
             'Prepare into another directory to keep both, or replace it by '
             'prepare_data.py --overwrite.'
         )
-
-
-@contextlib.contextmanager
-def _full_disk_explained(output_dir: pathlib.Path) -> Iterator[None]:
-    """Turns what a full disk raises, here or in C++, into one OSError with a remedy."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        number = getattr(error, 'errno', None)
-        full = number in (errno.ENOSPC, errno.EDQUOT)
-        if not full and os.strerror(errno.ENOSPC) not in str(error):
-            raise
-        raise OSError(
-            errno.ENOSPC,
-            'no space left on the disk, nothing was kept; make room (records need '
-            'twice their size while they are shuffled) or give another --output_dir',
-            str(output_dir),
-        ) from error
 
 
 def _download_and_prepare(

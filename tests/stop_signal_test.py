@@ -14,7 +14,7 @@ from cadnet_jax.stop_signal import StopRequested, StopSignal
 
 pytestmark = pytest.mark.slow
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def _handler(number: int, frame: Any) -> None:
@@ -43,6 +43,17 @@ def test_a_request_is_noted_and_the_block_goes_on(number: int) -> None:
         assert not stop.should_stop(1, 10)
         send(number)
         assert stop.should_stop(1, 10)
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignal() as stop:
+            send(signal.SIGHUP)
+            assert not stop.requested
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_sigterm_can_come_again() -> None:
