@@ -47,14 +47,17 @@ class Checkpoints:
 
     @property
     def best_score(self) -> float | None:
-        """The score of the best checkpoint; None where there is none."""
+        """The score of the best checkpoint.
+
+        None where there is no checkpoint, or its score is undefined.
+        """
         step = self._best.latest_step()
         if step is None:
             return None
         items = self._best.restore(
             step, args=ocp.args.Composite(about=ocp.args.JsonRestore())
         )
-        score: float = items.about['score']
+        score: float | None = items.about['score']
         return score
 
     def save(
@@ -90,11 +93,18 @@ class Checkpoints:
             ),
         )
 
-    def save_best(self, step: int, variables: Mapping[str, Any], score: float) -> None:
+    def save_best(
+        self, step: int, variables: Mapping[str, Any], score: float | None
+    ) -> None:
         """Writes the weights in place of the best so far, and waits for it.
+
+        Those of one step are written once: a run that was killed after it evaluates
+        them again.
 
         The latest checkpoint is complete before: the best is never ahead of it.
         """
+        if step == self._best.latest_step():
+            return
         self._latest.wait_until_finished()
         self._best.save(
             step,

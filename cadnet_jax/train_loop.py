@@ -17,14 +17,17 @@ from tqdm import tqdm
 from cadnet_jax.checkpoint import Checkpoints, kept_steps, load_variables
 from cadnet_jax.config import Config
 from cadnet_jax.evaluate import evaluate
+from cadnet_jax.files.disk import full_disk_explained
 from cadnet_jax.initial_weights import describe, describe_origin, init_from
 from cadnet_jax.input_pipeline import (
+    DatasetInfo,
     Share,
     evaluation_batches,
     read_info,
     read_share,
     training_batches,
 )
+from cadnet_jax.label_checks import label_faults
 from cadnet_jax.metrics import Metrics
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import parameter_shapes
@@ -56,6 +59,7 @@ from cadnet_jax.workdir import (
     write_inputs,
 )
 
+_ROOM = 'make room; the same command resumes at the last whole checkpoint'
 _PANELS = 4  # pairs of the evaluated split that TensorBoard shows
 
 
@@ -125,6 +129,7 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
             print(describe(origin))
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(full_disk_explained(workdir, remedy=_ROOM))
         stop = stack.enter_context(StopSignal())
         checkpoints = stack.enter_context(
             Checkpoints(workdir, keep=config.train.keep_checkpoints)
@@ -142,8 +147,8 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
         def evaluate_weights(step: int, variables: Mapping[str, Any]) -> None:
             with stop.interrupting():
                 metrics, panels = _evaluate(config, data, variables, workdir, step)
-            score = _score(metrics)
-            if checkpoints.best_score is None or score > checkpoints.best_score:
+            score, best = _score(metrics), checkpoints.best_score
+            if best is None or (score is not None and score >= best):
                 checkpoints.save_best(step, variables, score)
             log.evaluation(step, metrics, panels)
 
@@ -220,6 +225,8 @@ def _check_inputs(
     if share:
         data = data._replace(class_pixels=share.class_pixels)
     _check_defects(config, data)
+    if jax.process_index() == 0 and not config.data.paint_defects:
+        _warn_of_labels(config, info, data)
     has_results = kept_steps(workdir)['latest'] or evaluations(workdir)
     if has_results and config_file(workdir).exists():
         saved = Inputs(read_config(workdir), read_dataset_info(workdir))
@@ -249,6 +256,19 @@ def _check_defects(config: Config, data: TrainingData) -> None:
             'weights as they are (predict.py without --workdir), or paint changes into '
             'the good pairs: train.py --paint_defects.'
         )
+
+
+def _warn_of_labels(config: Config, info: DatasetInfo, data: TrainingData) -> None:
+    """Prints what the labels cannot teach or choose, as far as the run needs them."""
+    train_split, eval_split = config.data.train_split, config.data.eval_split
+    pixels = dict(info.class_pixels) | {
+        eval_split: training_data(info, eval_split).class_pixels,
+        train_split: data.class_pixels,
+    }
+    for fault in label_faults(
+        data.class_names, pixels, train_split=train_split, eval_split=eval_split
+    ):
+        print(f'warning: {config.data.data_dir}: {fault.message}.')
 
 
 def _progress_bar(config: Config, start: int, *, shown: bool) -> tqdm:
@@ -299,7 +319,14 @@ def _evaluate(
     return metrics, panels
 
 
-def _score(metrics: Metrics) -> float:
-    """What the best checkpoint is best in: mIoU, or else the defects' common IoU."""
+def _score(metrics: Metrics) -> float | None:
+    """What the best checkpoint is best in: mIoU, or else the defects' common IoU.
+
+    None where no pixel is labeled as a defect: then IoU is 0 or undefined, whatever the
+    weights are.
+    """
+    classes = metrics['classes']
+    if not any(classes[name]['pixels'] for name in classes if name != 'background'):
+        return None
     values = metrics['miou'], metrics['defect_iou']
-    return next((value for value in values if value is not None), 0.0)
+    return next((value for value in values if value is not None), None)

@@ -14,10 +14,12 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # A module imports only modules that stand before it.
 ORDER = (
+    'label_checks',
     'path_flags',
     'models.heads',
-    'config',
     'files.text',
+    'config',
+    'files.disk',
     'flagfiles',
     'cli',
     'files.atomic',
@@ -88,8 +90,10 @@ IMPORTED_TO_BUILD = {'config', 'models.cadnet'}
 OPEN_TO_BUILDERS = {
     'files.atomic',
     'files.csv_files',
+    'files.disk',
     'files.images',
     'files.text',
+    'label_checks',
     'painting',
     'path_flags',
     'inspection.registration',

@@ -147,7 +147,7 @@ def test_a_run_leaves_what_others_read(config: Config, whole: pathlib.Path) -> N
     kept = kept_steps(whole)
     assert kept['latest'] == [11, 12]
     scores = {line['step']: line['evaluation']['miou'] for line in evaluations}
-    assert kept['best'] == [max(scores, key=lambda step: (scores[step], -step))]
+    assert kept['best'] == [max(scores, key=lambda step: (scores[step], step))]
 
 
 @pytest.mark.parametrize(
@@ -520,6 +520,43 @@ def test_pairs_without_a_defect_are_refused_with_the_way_on(
     with pytest.raises(ValueError, match='Leave out --unchanged_fraction'):
         train_loop.train(both, tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+    ('defects', 'scores', 'kept'),
+    [
+        ([0, 0, 0], [None, 0.0, 0.0], 3),
+        ([0, 0, 0], [0.0, None, None], 3),
+        ([9, 9, 9], [0.2, 0.3, 0.1], 2),
+        ([9, 9, 9], [0.2, 0.3, 0.3], 3),
+        ([9, 9, 9], [0.0, 0.0, 0.0], 3),
+    ],
+    ids=['undefined', 'false alarms', 'defined', 'a tie', 'nothing found'],
+)
+def test_weights_that_a_split_cannot_choose_are_the_last_ones(
+    config: Config,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    defects: list[int],
+    scores: list[float | None],
+    kept: int,
+) -> None:
+    """An undefined score is never kept over a later one; ties go to the later."""
+    steps = iter(zip(defects, scores, strict=True))
+
+    def scored(*_: Any, **__: Any) -> Any:
+        pixels, score = next(steps)
+        classes = {
+            'background': {'pixels': 1000, 'iou': 1.0},
+            'missing': {'pixels': pixels, 'iou': score},
+        }
+        return {'classes': classes, 'miou': score, 'defect_iou': score}, []
+
+    monkeypatch.setattr(train_loop, '_evaluate', scored)
+    short = _changed(config, 'train', steps=3, eval_every=1, checkpoint_every=3)
+    short = _changed(short, 'optim', warmup_steps=1)
+    train_loop.train(short, tmp_path / 'run')
+    assert kept_steps(tmp_path / 'run')['best'] == [kept]
 
 
 def test_good_pairs_are_learned_from_once_they_are_painted(
