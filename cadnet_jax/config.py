@@ -6,7 +6,6 @@ unique over all sections, so that a flag is simply the field's name.
 """
 
 import dataclasses
-import json
 import math
 import pathlib
 from collections.abc import Callable, Collection, Mapping
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple, cast
 
 from absl import flags
 
+from cadnet_jax.files.text import read_object
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.path_flags import define_path
 
@@ -21,6 +21,14 @@ _LOSS_WEIGHTS: Mapping[str, str] = {
     'cross_entropy': 'ce_weight',
     'contrastive': 'contrastive_weight',
     'contrastive_score': 'contrastive_weight',
+}
+# What a field's value may be; a whole number is a real one.
+_KINDS: Mapping[Any, Any] = {bool: bool, int: int, float: int | float, str: str}
+_KIND_NAMES: Mapping[Any, str] = {
+    bool: 'true or false',
+    int: 'a whole number',
+    float: 'a number',
+    str: 'a text',
 }
 VARIANTS = ('b0', 'b1', 'b2', 'b3', 'b4', 'b5')
 
@@ -85,6 +93,14 @@ def _field(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def _is_of_kind(value: object, kind: Any) -> bool:
+    """Whether a field of the type `kind` can hold `value`; infinity is out of range."""
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    infinite = isinstance(value, float) and not math.isfinite(value)
+    return isinstance(value, _KINDS[kind]) or (infinite and kind is int)
+
+
 def _check_fields(section: Any) -> None:
     """Refuses a value that is not among the choices, or not in the range, of a field.
 
@@ -93,6 +109,10 @@ def _check_fields(section: Any) -> None:
     """
     for field in dataclasses.fields(section):
         value, metadata = getattr(section, field.name), field.metadata
+        if not _is_of_kind(value, field.type):
+            raise ValueError(
+                f'--{field.name} is {value!r}; it must be {_KIND_NAMES[field.type]}.'
+            )
         if metadata['choices'] and value not in metadata['choices']:
             choices = ', '.join(metadata['choices'])
             raise ValueError(f'--{field.name} is {value!r}; it can be: {choices}.')
@@ -594,18 +614,15 @@ def load(path: str | pathlib.Path) -> Config:
         ValueError: it is not JSON, or has unknown fields.
     """
     path = pathlib.Path(path)
+    remedy = 'Restore it, or train anew in another --workdir.'
     try:
-        values = json.loads(path.read_text())
+        values = read_object(path, remedy=remedy)
     except FileNotFoundError:
         raise FileNotFoundError(
             f'{path}: no such file. Is this a work directory that train.py wrote?'
         ) from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f'{path}: not valid JSON ({error}).') from None
-    if not isinstance(values, dict) or not all(
-        isinstance(fields, dict) for fields in values.values()
-    ):
-        raise ValueError(f'{path}: damaged: it holds no sections of settings.')
+    if not all(isinstance(fields, dict) for fields in values.values()):
+        raise ValueError(f'{path}: damaged: it holds no sections of settings. {remedy}')
     return from_dict(values, source=str(path))
 
 

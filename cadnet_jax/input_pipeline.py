@@ -22,6 +22,7 @@ import tensorflow_datasets as tfds
 
 from cadnet_jax import transforms
 from cadnet_jax.config import DataConfig
+from cadnet_jax.files.text import are_counts, are_names, read_object
 from cadnet_jax.sampling import (
     Source,
     Subset,
@@ -37,6 +38,8 @@ _EVALUATION_THREADS = 4
 _ENDLESS = 2**40  # batches
 _WAITING_SIZES = 8  # sizes of which an incomplete batch may wait for its others
 _IMAGES = transforms.Pair._fields
+_DESCRIPTION = ('dataset_info.json', 'features.json', 'metadata.json')
+_LONGEST_REASON = 200  # characters of what TFDS says
 _DAMAGED = 'The data are damaged: prepare them again with experiments/prepare_data.py.'
 
 
@@ -63,7 +66,13 @@ def read_info(data_dir: str | pathlib.Path) -> DatasetInfo:
     info = _open(data_dir).info
     metadata = info.metadata or {}
     names, pixels = metadata.get('class_names'), metadata.get('class_pixels')
-    if not names or not pixels:
+    if not (
+        names
+        and pixels
+        and are_names(names)
+        and isinstance(pixels, dict)
+        and all(are_counts(counts) for counts in pixels.values())
+    ):
         raise ValueError(
             f'{data_dir}: metadata.json names no class_names and class_pixels. '
             'Prepare the data again with experiments/prepare_data.py.'
@@ -313,7 +322,7 @@ def _open(data_dir: str | pathlib.Path) -> tfds.core.DatasetBuilder:
             else 'Prepare it with experiments/prepare_data.py.'
         )
         raise FileNotFoundError(f'{data_dir}: not a prepared data set. {remedy}')
-    builder = tfds.builder_from_directory(str(path))
+    builder = _read_description(path)
     for split in builder.info.splits.values():
         for file in split.filepaths:
             if not file.exists():
@@ -322,6 +331,47 @@ def _open(data_dir: str | pathlib.Path) -> tfds.core.DatasetBuilder:
                     'prepare it again with experiments/prepare_data.py.'
                 )
     return builder
+
+
+def _read_description(path: pathlib.Path) -> tfds.core.DatasetBuilder:
+    """What TFDS makes of the JSON files of a prepared directory.
+
+    Raises:
+        ValueError: one is missing or damaged, or names a class that is not TFDS' own.
+    """
+    for name in _DESCRIPTION:
+        if not (path / name).is_file():
+            raise ValueError(f'{path}: incomplete, {name} is missing. {_DAMAGED}')
+        values = read_object(path / name, remedy=_DAMAGED)
+        # TFDS imports the module of each class that it finds here.
+        for kind in _classes_of(values) if name == 'features.json' else ():
+            if not str(kind).startswith('tensorflow_datasets.core.features.'):
+                raise ValueError(
+                    f'{path / name}: names {kind!r}, which is not a feature of '
+                    f'tensorflow_datasets. {_DAMAGED}'
+                )
+    try:
+        builder = tfds.builder_from_directory(str(path))
+        _ = builder.info.splits, builder.info.metadata
+    except Exception as error:  # TFDS and protobuf raise much
+        line = ' '.join(str(error).split())[:_LONGEST_REASON]
+        raise ValueError(
+            f'{path}: dataset_info.json, features.json or metadata.json is damaged '
+            f'({line}). {_DAMAGED}'
+        ) from None
+    return builder
+
+
+def _classes_of(values: Any) -> Iterator[Any]:
+    """The names of classes in features.json, at any depth."""
+    if isinstance(values, dict):
+        for name, value in values.items():
+            if name in ('pythonClassName', 'type'):
+                yield value
+            yield from _classes_of(value)
+    elif isinstance(values, list):
+        for value in values:
+            yield from _classes_of(value)
 
 
 def _check_split(

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
 from cadnet_jax.files.atomic import write_text
+from cadnet_jax.files.text import read_text
 from cadnet_jax.metrics import Metrics
 from cadnet_jax.workdir import (
     METRICS_FILE,
@@ -239,7 +240,7 @@ def mean(values: Iterable[float | None]) -> Mean | None:
 
 def _read_lines(path: str) -> list[RunRecord]:
     records = []
-    text = pathlib.Path(path).read_text()
+    text = read_text(path)
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             records.append(_parse_line(path, json.loads(line)))

@@ -7,6 +7,7 @@ metrics.jsonl holds nothing of the clock, so that a run that was stopped and res
 writes the same file as one that was not.
 """
 
+import codecs
 import json
 import math
 import os
@@ -19,6 +20,8 @@ import numpy as np
 
 from cadnet_jax.train_step import Metrics
 from cadnet_jax.workdir import events_folder, log_file
+
+_REMEDY = 'Take the line out; the curves then lack it.'
 
 
 class TrainingLog:
@@ -159,16 +162,24 @@ def read_log(workdir: str | pathlib.Path) -> list[dict[str, Any]]:
     A last line that was cut short when the run was killed is left out.
 
     Raises:
-        ValueError: another line is not JSON.
+        ValueError: another line is not JSON, or not a record.
     """
     path = log_file(workdir)
     if not path.exists():
         return []
+    # Bytes, since the last line may end within a letter.
+    lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b'\n')[:-1]
+    return [_parse(line, f'{path}: line {i}') for i, line in enumerate(lines, start=1)]
+
+
+def _parse(line: bytes, where: str) -> dict[str, Any]:
     try:
-        lines = path.read_text().split('\n')[:-1]
-        return [json.loads(line) for line in lines]
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path}: a line is not JSON ({error}).') from None
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{where} is damaged: not JSON ({error}). {_REMEDY}') from None
+    if not (isinstance(values, dict) and type(values.get('step')) is int):
+        raise ValueError(f'{where} is damaged: not a record of a step. {_REMEDY}')
+    return values
 
 
 def _rewrite(path: pathlib.Path, lines: Sequence[Mapping[str, Any]]) -> None:

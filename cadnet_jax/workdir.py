@@ -11,7 +11,6 @@ evaluation/NAME/                  what `evaluate` writes: metrics.json, curves.j
 """
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -21,6 +20,7 @@ import numpy as np
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
 from cadnet_jax.files.atomic import write_json
+from cadnet_jax.files.text import are_counts, are_names, read_object
 from cadnet_jax.input_pipeline import DatasetInfo, Share
 
 Path = str | pathlib.Path
@@ -184,12 +184,17 @@ def read_dataset_info(workdir: Path) -> TrainingData:
         raise FileNotFoundError(
             f'{path}: no such file. Is this a work directory that train.py wrote?'
         )
-    try:
-        return as_training_data(json.loads(path.read_text()))
-    except (ValueError, KeyError, TypeError) as error:
+    remedy = 'Restore it, or train anew.'
+    values = read_object(path, remedy=remedy)
+    if not (
+        isinstance(values.get('name'), str)
+        and are_names(values.get('class_names'))
+        and are_counts(values.get('class_pixels'))
+    ):
         raise ValueError(
-            f'{path}: damaged ({error!r}). Restore it, or train anew.'
-        ) from None
+            f'{path}: damaged: lacks name, class_names or class_pixels. {remedy}'
+        )
+    return as_training_data(values)
 
 
 def as_training_data(values: Mapping[str, Any]) -> TrainingData:
@@ -232,15 +237,11 @@ def read_json(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
     Raises:
         ValueError: it is damaged, or lacks one.
     """
-    try:
-        values = json.loads(path.read_text())
-        missing = [name for name in names if name not in values]
-    except (ValueError, TypeError) as error:
-        raise ValueError(f'{path}: damaged ({error}). {_EVALUATE_AGAIN}') from None
-    if missing or not isinstance(values, dict):
+    values = read_object(path, remedy=_EVALUATE_AGAIN)
+    if missing := [name for name in names if name not in values]:
         raise ValueError(
-            f'{path}: lacks {", ".join(missing) or "all names"}: damaged, or of '
-            f'another version. {_EVALUATE_AGAIN}'
+            f'{path}: lacks {", ".join(missing)}: damaged, or of another version. '
+            f'{_EVALUATE_AGAIN}'
         )
     return values
 

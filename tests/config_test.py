@@ -97,7 +97,7 @@ def test_a_file_that_is_absent_or_broken_is_named(tmp_path: pathlib.Path) -> Non
     with pytest.raises(FileNotFoundError, match=r'config\.json'):
         config.load(path)
     path.write_text('{')
-    with pytest.raises(ValueError, match=r'config\.json: not valid JSON'):
+    with pytest.raises(ValueError, match=r'config\.json: damaged: not valid JSON'):
         config.load(path)
     for text in ('[]', '{"data": 7}'):
         path.write_text(text)

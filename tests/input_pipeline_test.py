@@ -569,7 +569,7 @@ def test_a_record_that_is_no_image_is_named(
 
 def test_data_of_another_builder_are_refused(damaged: pathlib.Path) -> None:
     (damaged / 'metadata.json').unlink()
-    with pytest.raises(ValueError, match='class_names'):
+    with pytest.raises(ValueError, match=r'metadata\.json is missing.*prepare'):
         read_info(damaged)
 
 

@@ -108,7 +108,7 @@ def test_what_is_no_work_directory_is_named(tmp_path: pathlib.Path, name: str) -
     [
         ('{"dataset": ', 'damaged'),
         ('7', 'damaged'),
-        ('[]', 'lacks dataset'),
+        ('[]', 'damaged'),
         ('{"dataset": "synlcd/line"}', 'lacks split, step'),
         (_METRICS.replace('{"background": {"pixels": 1}}', '{}'), 'damaged'),
         (_METRICS.replace('{"background": {"pixels": 1}}', '[]'), 'damaged'),

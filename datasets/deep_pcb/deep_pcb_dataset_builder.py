@@ -161,7 +161,7 @@ def read_list(path: pathlib.Path) -> list[PairFiles]:
         raise FileNotFoundError(
             f'{path}: no such file; {Builder.MANUAL_DOWNLOAD_INSTRUCTIONS}.'
         )
-    lines = path.read_text(errors='replace').splitlines()
+    lines = path.read_text('utf-8-sig', errors='replace').splitlines()
     return [_pair_files(line, path) for line in lines if line.strip()]
 
 
@@ -198,7 +198,7 @@ def read_boxes(path: pathlib.Path, *, size: tuple[int, ...]) -> list[box_masks.B
     """
     if not path.is_file():
         raise ValueError(f'{path}: no such file')
-    lines = path.read_text(errors='replace').splitlines()
+    lines = path.read_text('utf-8-sig', errors='replace').splitlines()
     return [
         _read_box(line, f'{path}:{number}', size)
         for number, line in enumerate(lines, start=1)

@@ -66,7 +66,7 @@ def _parse(path: pathlib.Path) -> ET.Element:
         raise ValueError(f'{path}: no such file')
     if (length := path.stat().st_size) > _MAX_BYTES:
         raise ValueError(f'{path}: {length:,} bytes are too many for an annotation')
-    text = path.read_text(encoding='utf-8', errors='replace')
+    text = path.read_text(encoding='utf-8-sig', errors='replace')
     # Entities can stand for other files, or for a text that fills the memory.
     if '<!DOCTYPE' in text or '<!ENTITY' in text:
         raise ValueError(f'{path}: declares a document type, which is not read')
