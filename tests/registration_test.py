@@ -251,7 +251,7 @@ def test_large_images_are_registered_on_reduced_ones() -> None:
     [
         (lambda x: register(x, x, 'turn'), 'method is .turn.; it can be: none, shift'),
         (lambda x: register(x, x[1:]), 'image is .* and reference'),
-        (lambda x: Tolerance(shift=-1), 'shift is -1; it must be 0 or more'),
+        (lambda x: Tolerance(shift=-1), 'shift is -1; it must be at least 0'),
     ],
 )
 def test_what_cannot_be_is_refused(

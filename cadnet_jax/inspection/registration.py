@@ -13,6 +13,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from cadnet_jax.config import NOT_NEGATIVE
+from cadnet_jax.inspection.fields import check, setting
+
 # What is fitted in turn; the last is the method's own model.
 METHODS: Mapping[str, tuple[int, ...]] = {
     'none': (),
@@ -42,22 +45,22 @@ _DETAIL = 0.04  # of the side; light that varies more slowly is taken out
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """How far a part may lie from its reference.
+    """How far a part may lie from its reference."""
 
-    Attributes:
-        shift: pixels, of the center of the image.
-        degrees: of its turn.
-        scale: difference of its scale from 1, in the direction that differs most.
-    """
-
-    shift: float = 40.0
-    degrees: float = 10.0
-    scale: float = 0.05
+    shift: float = setting(
+        40.0, 'Largest shift of the center of the image, in pixels.', range=NOT_NEGATIVE
+    )
+    degrees: float = setting(
+        10.0, 'Largest turn, in degrees; 12 are searched.', range=NOT_NEGATIVE
+    )
+    scale: float = setting(
+        0.05,
+        'Largest difference of the scale from 1, in the direction that differs most.',
+        range=NOT_NEGATIVE,
+    )
 
     def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
-            if not value >= 0:
-                raise ValueError(f'{name} is {value}; it must be 0 or more.')
+        check(self)
 
 
 class Registration(NamedTuple):
