@@ -159,9 +159,6 @@ class ModelConfig:
         ('float32', 'bfloat16'),
     )
 
-    def __post_init__(self) -> None:
-        _check_fields(self)
-
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
@@ -279,9 +276,6 @@ class DataConfig:
         range=NOT_NEGATIVE,
     )
 
-    def __post_init__(self) -> None:
-        _check_fields(self)
-
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
@@ -327,9 +321,6 @@ class LossConfig:
         '(train), of the global batch (batch), or none (the plain contrastive loss).',
         ('train', 'batch', 'none'),
     )
-
-    def __post_init__(self) -> None:
-        _check_fields(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -389,9 +380,6 @@ class OptimConfig:
         range=RATE,
     )
 
-    def __post_init__(self) -> None:
-        _check_fields(self)
-
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -443,9 +431,6 @@ class TrainConfig:
         is_path=True,
     )
 
-    def __post_init__(self) -> None:
-        _check_fields(self)
-
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -458,6 +443,8 @@ class Config:
     train: TrainConfig = TrainConfig()
 
     def __post_init__(self) -> None:
+        for section in dataclasses.fields(self):
+            _check_fields(getattr(self, section.name))
         check_together(self)
 
 
