@@ -18,6 +18,7 @@ from cadnet_jax.metrics import is_defect
 from cadnet_jax.transforms import IGNORED
 
 SMALLEST_REGION = 12  # pixels
+_MOST_MARKED = 0.1  # share of the background
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,11 +85,15 @@ class DetectionCounts:
     def hit_rate_at(self, false_per_megapixel: float) -> float | None:
         """The best hit rate with so many false regions a megapixel at most.
 
-        None if there is no defect; 0 if each threshold has more false regions.
+        Thresholds that mark a tenth of the background are left out: an image that is
+        marked as a whole is one region, which is not false as it touches each defect.
+        None if there is no defect; 0 if no threshold is left.
         """
         if not self.defects:
             return None
+        background = self.pixels - self.defect_pixels
         allowed = self.false_per_megapixel <= false_per_megapixel
+        allowed &= self.false_positives <= _MOST_MARKED * background
         return float(self.hit_rate[allowed].max()) if allowed.any() else 0.0
 
 

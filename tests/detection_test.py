@@ -98,6 +98,17 @@ def test_too_many_false_regions_everywhere_are_no_hits() -> None:
     assert counts([9, 7, 3], [4, 4, 4]).hit_rate_at(1) == 0
 
 
+def test_an_image_that_is_marked_as_a_whole_finds_nothing() -> None:
+    """It is one region, and touches each defect."""
+    mask = np.zeros((30, 30), np.uint8)
+    mask[4:9, 4:9] = 1
+    everywhere = count_detections(mask, np.ones((30, 30), np.float32), (0.5,))
+    assert everywhere.hits.tolist() == [1]
+    assert everywhere.hit_rate_at(1) == 0
+    exact = count_detections(mask, mask.astype(np.float32), (0.5,))
+    assert exact.hit_rate_at(1) == 1
+
+
 def test_small_false_regions_are_not_counted() -> None:
     mask = np.zeros((20, 20), np.uint8)
     score = np.zeros((20, 20), np.float32)
