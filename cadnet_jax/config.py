@@ -276,6 +276,9 @@ class DataConfig:
         range=NOT_NEGATIVE,
     )
 
+    def __post_init__(self) -> None:
+        _check_fields(self)
+
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
@@ -321,6 +324,9 @@ class LossConfig:
         '(train), of the global batch (batch), or none (the plain contrastive loss).',
         ('train', 'batch', 'none'),
     )
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -380,6 +386,9 @@ class OptimConfig:
         range=RATE,
     )
 
+    def __post_init__(self) -> None:
+        _check_fields(self)
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -431,6 +440,9 @@ class TrainConfig:
         is_path=True,
     )
 
+    def __post_init__(self) -> None:
+        _check_fields(self)
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -443,8 +455,8 @@ class Config:
     train: TrainConfig = TrainConfig()
 
     def __post_init__(self) -> None:
-        for section in dataclasses.fields(self):
-            _check_fields(getattr(self, section.name))
+        # Here, since networks of other variants can be built without a run.
+        _check_fields(self.model)
         check_together(self)
 
 
@@ -493,7 +505,7 @@ def check_schedule(optim: OptimConfig, steps: int) -> None:
             f'--cooldown_steps is {optim.cooldown_steps} and --schedule is '
             f'{optim.schedule}: only --schedule=constant has a cool-down.'
         )
-    if optim.cooldown_steps > steps - optim.warmup_steps:
+    if not 0 <= optim.cooldown_steps <= steps - optim.warmup_steps:
         raise ValueError(
             f'--cooldown_steps is {optim.cooldown_steps}; it must be from 0 to the '
             f'{steps - optim.warmup_steps} steps after the warm-up.'

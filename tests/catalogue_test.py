@@ -97,7 +97,10 @@ def test_the_public_sets_are_prepared_by_command(tmp_path: pathlib.Path) -> None
         assert metadata['options'] == stored
     wrong = prepare_data('--dataset=mvtec_ad/binary', '--source_dir=.', '--size=9')
     assert wrong.returncode == 1 and len(wrong.stderr.splitlines()) == 1
-    assert '--size is for synlcd, pku_market_pcb, not for mvtec_ad' in wrong.stderr
+    assert (
+        '--size is for synlcd, pku_market_pcb, synthetic_pairs, not for mvtec_ad'
+        in wrong.stderr
+    )
 
 
 @pytest.mark.slow

@@ -293,7 +293,7 @@ def run_script(
     return subprocess.run(
         [sys.executable, '-c', start, script, *arguments],
         cwd=folder,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        env={**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "experiments"}'},
         capture_output=True,
         text=True,
     )

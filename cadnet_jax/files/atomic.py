@@ -17,7 +17,7 @@ def write_bytes(path: pathlib.Path, data: bytes) -> None:
         temporary.write_bytes(data)
         os.replace(temporary, path)
     except OSError as error:
-        if error.filename is None:  # of a write: a full disk
+        if error.errno and error.filename is None:  # of a write: a full disk
             error.filename = str(path)
         raise
     finally:
