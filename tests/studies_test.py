@@ -198,7 +198,7 @@ def test_a_damaged_evaluation_is_named(
     path = tmp_path / run.name / 'evaluation' / 'x' / 'metrics.json'
     path.parent.mkdir(parents=True)
     path.write_text('{"dataset": ')
-    with pytest.raises(ValueError, match=f'{path}: damaged .* delete its folder'):
+    with pytest.raises(ValueError, match=f'{path}: damaged.* delete its folder'):
         studies.complete(run, tmp_path, data_dirs, split='test')
 
 
