@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cadnet_jax.datasets.encoding import IGNORED
 from cadnet_jax.inspection.registration import estimate_shift
+from cadnet_jax.label_checks import label_faults
 
 _EQUAL = 8  # grey levels: no more than the noise of a good JPEG file
 _EQUAL_SHARE = 0.95  # of a labelled region's pixels
@@ -81,6 +82,17 @@ KINDS = {
         'image and reference are shifted',
         'Align them; for a few pixels train with --reference_shift.',
     ),
+    'unlearned': Kind(
+        False,
+        'class without a pixel in the training split',
+        'Move pairs with it there: column split of the manifest, --splits or '
+        '--split_seed.',
+    ),
+    'no_choice': Kind(
+        False,
+        'split without a defect cannot choose weights',
+        'Move pairs with a defect there, or train with another --eval_split.',
+    ),
     'empty_mask': Kind(
         False,
         'mask without a defect',
@@ -132,6 +144,7 @@ class Examined(NamedTuple):
     digest: bytes = b''  # of the image's pixels
     findings: Sequence[Finding] = ()
     thumbnail: bytes = b''  # JPEG, where there are findings
+    class_pixels: Sequence[int] = ()  # of each class; empty where it was not read
 
 
 class Report(NamedTuple):
@@ -155,7 +168,10 @@ def unusable_label(split: str, id: str, label: str, reason: str) -> Finding:
 def examine(pair: LabelledPair) -> Examined:
     """Looks for all faults that a pair can have by itself."""
     shapes = [array.shape[:2] for array in (pair.image, pair.reference, pair.mask)]
-    seen = Examined(pair.id, pair.split, pair.group, pair.files[0], _digest(pair.image))
+    seen = Examined(
+        *(pair.id, pair.split, pair.group, pair.files[0], _digest(pair.image)),
+        class_pixels=np.bincount(pair.mask.ravel(), minlength=256).tolist(),
+    )
     if len(set(shapes)) > 1:
         sizes = zip(('image', 'reference', 'mask'), shapes, strict=True)
         text = ', '.join(f'{name} {w} x {h}' for name, (h, w) in sizes)
@@ -172,8 +188,12 @@ def examine(pair: LabelledPair) -> Examined:
     return seen._replace(findings=findings, thumbnail=thumbnail)
 
 
-def summarize(pairs: Iterable[Examined]) -> Report:
-    """Adds the faults that a set has as a whole; memory grows by its findings alone."""
+def summarize(pairs: Iterable[Examined], *, class_names: Sequence[str] = ()) -> Report:
+    """Adds the faults that a set has as a whole; memory grows by its findings alone.
+
+    Without `class_names` nothing is said about the classes.
+    """
+    class_pixels: dict[str, NDArray[np.int64]] = {}
     num_pairs: Counter[str] = Counter()
     images: dict[bytes, Examined] = {}
     groups: dict[str, dict[str, Examined]] = {}  # and split -> the first pair
@@ -181,9 +201,12 @@ def summarize(pairs: Iterable[Examined]) -> Report:
     worst: dict[str, list[tuple[float, int, Finding, bytes]]] = {}
     for number, pair in enumerate(pairs):
         num_pairs[pair.split] += 1
+        if pair.class_pixels:
+            counts = class_pixels.setdefault(pair.split, np.zeros(256, np.int64))
+            counts += pair.class_pixels
         found = list(pair.findings)
         # Only what identifies a pair is kept of the first of each kind.
-        key = pair._replace(findings=(), thumbnail=b'')
+        key = pair._replace(findings=(), thumbnail=b'', class_pixels=())
         twin = images.setdefault(pair.digest, key) if pair.digest else key
         if twin.split != pair.split:
             text = f'the same pixels as {twin.file} in the split {twin.split}'
@@ -201,6 +224,14 @@ def summarize(pairs: Iterable[Examined]) -> Report:
             heapq.heappush(heap, (finding.severity, -number, finding, pair.thumbnail))
             if len(heap) > _PICTURES:
                 heapq.heappop(heap)
+    of_classes = {
+        split: counts[: len(class_names)].tolist()
+        for split, counts in class_pixels.items()
+    }
+    findings += [
+        Finding(fault.kind, fault.split, '', '', fault.message)
+        for fault in label_faults(class_names, of_classes if class_names else {})
+    ]
     pictures = {
         kind: [entry[2:] for entry in sorted(heap, reverse=True)]
         for kind, heap in worst.items()

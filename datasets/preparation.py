@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from cadnet_jax.datasets import checks, tfds_patches
 from cadnet_jax.files.disk import full_disk_explained
+from cadnet_jax.label_checks import label_faults
 
 _LISTED = 20
 _ROOM = (
@@ -164,6 +165,10 @@ def describe(data_dir: pathlib.Path) -> str:
         for labels in metadata.get('unusable_labels', {}).values()
         for label in labels
     ]
+    lines += [
+        f'warning: {fault.message}.'
+        for fault in label_faults(metadata['class_names'], pixels)
+    ]
     if unusable:
         lines.append(f'ignored labels ({len(unusable)}): {list_first(unusable)}')
     return '\n'.join(lines)
@@ -174,7 +179,10 @@ def check_prepared(data_dir: pathlib.Path) -> checks.Report:
     builder = tfds.builder_from_directory(data_dir)
     total = sum(split.num_examples for split in builder.info.splits.values())
     pairs = tqdm(_read_pairs(builder), desc='checking', total=total, unit=' pairs')
-    report = checks.summarize(map(checks.examine, pairs))
+    report = checks.summarize(
+        map(checks.examine, pairs),
+        class_names=(builder.info.metadata or {}).get('class_names', ()),
+    )
     unusable = (builder.info.metadata or {}).get('unusable_labels', {})
     report.findings.extend(
         checks.unusable_label(split, **label)

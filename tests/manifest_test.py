@@ -110,10 +110,46 @@ def test_what_belongs_to_no_pair_is_listed(tmp_path: pathlib.Path) -> None:
     (tmp_path / 'image/notes.txt').write_text('')
     (tmp_path / 'image/.hidden').write_text('')
     write(tmp_path / 'image/.ipynb_checkpoints/3.png', IMAGE)
-    source = read_source(tmp_path, Options(without_mask='defect_free'))
+    source = read_source(tmp_path, Options(without_mask='unlabelled'))
     names = {path.relative_to(tmp_path).as_posix() for path in source.unused}
     assert names == {'mask/3_mask.png', 'image/notes.txt'}
     assert len(source.pairs) == 10
+
+
+@pytest.mark.parametrize(
+    ('names', 'message'),
+    [
+        (['masks/1.png'], r'mask: no such folder.*--folders=image,reference,masks'),
+        (['mask/1_mask.png'], r'1 files among the masks.*such as .*mask/1_mask\.png'),
+        (['mask/0.png', 'mask/deep/1.png'], r'among the masks.*mask/deep/1\.png'),
+    ],
+)
+def test_a_mask_that_is_not_found_makes_no_good_part(
+    tmp_path: pathlib.Path, names: list[str], message: str
+) -> None:
+    """--without_mask=defect_free would make a good one of each defect."""
+    pairs = [f'{folder}/{i}.png' for folder in ('image', 'reference') for i in range(3)]
+    write_images(tmp_path, *pairs, *names)
+    options = ONE_SPLIT._replace(without_mask='defect_free')
+    with pytest.raises(ValueError, match=message) as error:
+        read_source(tmp_path, options)
+    assert str(tmp_path / 'image') in str(error.value)  # an example
+
+
+def test_a_manifests_lost_mask_makes_no_good_part(tmp_path: pathlib.Path) -> None:
+    write_images(tmp_path, 'a.png', 'b.png', 'r.png', 'm/a.png', 'm/b_mask.png')
+    lines = 'image,reference,mask\na.png,r.png,m/a.png\nb.png,r.png,\n'
+    (tmp_path / 'manifest.csv').write_text(lines)
+    options = ONE_SPLIT._replace(without_mask='defect_free')
+    with pytest.raises(ValueError, match=r'b\.png, but 1 files.*b_mask\.png'):
+        read_source(tmp_path, options)
+
+
+def test_good_parts_alone_need_no_folder_of_masks(tmp_path: pathlib.Path) -> None:
+    write_images(tmp_path, 'image/1.png', 'reference/1.png')
+    (tmp_path / 'notes').mkdir()
+    options = ONE_SPLIT._replace(without_mask='defect_free')
+    assert len(read_source(tmp_path, options).pairs) == 1
 
 
 def test_what_a_first_manifest_leaves_out_is_said(tmp_path: pathlib.Path) -> None:

@@ -105,8 +105,58 @@ def read_source(directory: pathlib.Path, options: Options) -> Source:
         remedy='Say by --without_mask=defect_free or --without_mask=unlabelled what '
         f'a pair without a mask is, or write it in the column mask of {MANIFEST}.',
     )
+    _check_masks_found(directory, pairs, unused, options)
     classes = class_map.read_class_map(options.classes or directory / CLASSES)
     return Source(directory, draw_splits(pairs, options), classes, unused)
+
+
+def _check_masks_found(
+    directory: pathlib.Path,
+    pairs: Sequence[PairFiles],
+    unused: Sequence[pathlib.Path],
+    options: Options,
+) -> None:
+    """Refuses to take a defect for a good part because its mask was not found.
+
+    Raises:
+        ValueError: a flag says that pairs without a mask are good, and there is a
+            folder or a file that could be their masks.
+    """
+    without = [pair for pair in pairs if not pair.mask]
+    if not without or options.without_mask != DEFECT_FREE:
+        return
+    example = f'{len(without)} pairs have no mask, such as {without[0].image}'
+    if not (directory / MANIFEST).exists():
+        folder = directory / options.folders[2]
+        known = {pathlib.PurePath(name).parts[0] for name in options.folders}
+        others = [
+            path.name
+            for path in list_visible(directory)
+            if path.is_dir() and path.name not in known
+            if any(file.suffix.lower() in SUFFIXES for file in path.rglob('*'))
+        ]
+        if not folder.is_dir() and others:
+            names = ','.join((*options.folders[:2], others[0]))
+            raise ValueError(
+                f'{folder}: no such folder, {example}, and there is the folder '
+                f'{directory / others[0]}. If it has the masks, give '
+                f'--folders={names}; else take it out of {directory}.'
+            )
+        folders = {folder}
+    else:
+        folders = {pair.mask.parent for pair in pairs if pair.mask}
+    lost = [
+        path
+        for path in unused
+        if path.suffix.lower() in SUFFIXES and folders & {*path.parents}
+    ]
+    if lost:
+        raise ValueError(
+            f'{example}, but {len(lost)} files among the masks belong to no pair, such '
+            f'as {lost[0]}. Give each mask the name of its image, or name it in '
+            f'{MANIFEST} (check_data.py --init_manifest={directory} writes a first '
+            'one); take out what belongs to no image.'
+        )
 
 
 def decided_options(directory: pathlib.Path) -> set[str]:

@@ -112,7 +112,8 @@ def check_source(source: Source, *, workers: int | None = None) -> checks.Report
         workers=workers,
     )
     report = checks.summarize(
-        tqdm(examined, desc='checking', total=len(source.pairs), unit=' pairs')
+        tqdm(examined, desc='checking', total=len(source.pairs), unit=' pairs'),
+        class_names=source.class_map.class_names,
     )
     report.findings.extend(
         checks.Finding('unused', '', '', str(path), f'{path}: belongs to no pair')
