@@ -57,6 +57,22 @@ def list_pairs(
     return [PairFiles(*pair, name) for pair, name in zip(files, names, strict=True)]
 
 
+def check_output_dir(pairs: Sequence[PairFiles], output_dir: _Path) -> None:
+    """Refuses to write where images are read: a next run would take masks for parts.
+
+    Raises:
+        ValueError: an image or a reference is in `output_dir`.
+    """
+    output = os.path.realpath(output_dir)
+    for pair in pairs:
+        for path in (pair.image, pair.reference):
+            if os.path.realpath(path.parent) == output:
+                raise ValueError(
+                    f'--output_dir={output_dir}: {path} is in it; results would be '
+                    'taken for images by the next run. Name another folder.'
+                )
+
+
 def check_pairs(pairs: Sequence[PairFiles], *, progress: bool = True) -> None:
     """Reads all files once, so that a bad one is known before anything is computed.
 

@@ -87,11 +87,28 @@ def write(report: Report, output_dir: os.PathLike[str]) -> pathlib.Path:
 
 
 def remove(output_dir: os.PathLike[str]) -> None:
-    """Removes what `write` wrote, if it did."""
-    for name in (CSV_FILE, PAGE):
+    """Removes what `write` wrote, if it did.
+
+    Raises:
+        FileExistsError: there is a file of that name that something else wrote.
+    """
+    begins = {
+        CSV_FILE: ','.join(COLUMNS),
+        PAGE: _TEMPLATE[: _TEMPLATE.index('<style>')],
+    }
+    ours = []
+    for name, begin in begins.items():
         path = pathlib.Path(output_dir, name)
         if path.is_file():
-            path.unlink()
+            with path.open('rb') as file:
+                if file.read(len(begin)) != begin.encode():
+                    raise FileExistsError(
+                        f'{path}: not written by a check; it stays. Name another '
+                        '--output_dir.'
+                    )
+            ours.append(path)
+    for path in ours:
+        path.unlink()
 
 
 def _render(report: Report, findings: list[Finding]) -> str:

@@ -46,6 +46,7 @@ def main(argv: list[str]) -> None:
     pairs = predict_files.list_pairs(
         image=_IMAGE.value, reference=_REFERENCE.value, pairs=_PAIRS.value
     )
+    predict_files.check_output_dir(pairs, _OUTPUT_DIR.value)
     predictor = predictor_flags.load_predictor()
     predict_files.check_pairs(pairs)
     predict_files.predict_files(

@@ -4,6 +4,8 @@ import csv
 import html.parser
 import pathlib
 
+import pytest
+
 from cadnet_jax.datasets import check_report
 from cadnet_jax.datasets.checks import KINDS, Finding, Report
 
@@ -35,6 +37,15 @@ class Page(html.parser.HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+
+@pytest.mark.parametrize('name', ['report.html', 'findings.csv'])
+def test_what_another_tool_wrote_stays(tmp_path: pathlib.Path, name: str) -> None:
+    check_report.write(make_report(), tmp_path)
+    (tmp_path / name).write_text('<!DOCTYPE html><title>Coverage</title>')
+    with pytest.raises(FileExistsError, match=f'{name}: not written by a check'):
+        check_report.remove(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {'report.html', 'findings.csv'}
 
 
 def test_names_are_shown_as_they_are_and_never_run(tmp_path: pathlib.Path) -> None:

@@ -12,7 +12,12 @@ import pytest
 
 from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.predict import Predictor, ReferencePredictor
-from cadnet_jax.predict_files import check_pairs, list_pairs, predict_files
+from cadnet_jax.predict_files import (
+    check_output_dir,
+    check_pairs,
+    list_pairs,
+    predict_files,
+)
 from cadnet_jax.visualize import panel
 from tests.tiny_data import CLASS_NAMES, tiny_board
 from tests.tiny_run import differencing_predictor, write_run
@@ -73,6 +78,19 @@ def test_a_manifest_is_a_list_of_pairs(tmp_path: pathlib.Path, text: str) -> Non
     """In whatever way a spreadsheet or an editor wrote it, whatever else it says."""
     (pair,) = list_pairs(pairs=write_csv(tmp_path, text))
     assert (pair.image, pair.reference) == (tmp_path / 'a.png', tmp_path / 'b.png')
+
+
+@pytest.mark.parametrize('inside', ['image', 'reference', 'image/../reference', 'link'])
+def test_results_are_not_written_where_images_are_read(
+    tmp_path: pathlib.Path, inside: str
+) -> None:
+    """The next run would inspect its own masks and overlays."""
+    write_board(tmp_path, 'a.png')
+    (tmp_path / 'link').symlink_to(tmp_path / 'image')
+    pairs = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')
+    with pytest.raises(ValueError, match=r'a\.png is in it; .*Name another folder'):
+        check_output_dir(pairs, tmp_path / inside)
+    check_output_dir(pairs, tmp_path / 'image' / 'results')
 
 
 def test_hidden_companions_are_no_images(tmp_path: pathlib.Path) -> None:
