@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import resource
 import struct
 import zlib
 
@@ -12,7 +13,7 @@ import pytest
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
-from cadnet_jax.files import atomic, images
+from cadnet_jax.files import atomic, disk, images
 
 
 def smooth_image(height: int = 40, width: int = 56) -> np.ndarray:
@@ -110,6 +111,39 @@ def test_tiled_tiffs_give_their_pixels(
     tifffile.imwrite(path, stored.squeeze(), tile=(32, 32))
     expected = np.broadcast_to(pixels, (40, 56, 3))
     np.testing.assert_array_equal(images.read_image(path), expected)
+
+
+@pytest.mark.parametrize('bigtiff', [False, True])
+@pytest.mark.parametrize('byteorder', ['<', '>'])
+@pytest.mark.parametrize('kind', ['u1', 'u2'])
+@pytest.mark.parametrize('extra', ['unassalpha', 'assocalpha', 'unspecified'])
+def test_a_fourth_band_is_left_out_and_changes_nothing(
+    extra: str, kind: str, byteorder: str, bigtiff: bool, tmp_path: pathlib.Path
+) -> None:
+    """Near infrared is no transparency, whatever GDAL tags it as."""
+    path, colors = tmp_path / 'image.tif', smooth_image()
+    infrared = np.random.default_rng(1).integers(256, size=(40, 56, 1), dtype=np.uint8)
+    stored = np.concatenate([colors, infrared], axis=2).astype(kind)
+    tifffile.imwrite(
+        path,
+        stored * (256 if kind == 'u2' else 1),
+        photometric='rgb',
+        extrasamples=[extra],
+        byteorder=byteorder,
+        bigtiff=bigtiff,
+    )
+    np.testing.assert_array_equal(images.read_image(path), colors)
+
+
+def test_bands_that_are_no_colors_are_refused_by_name(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / 'image.tif'
+    tifffile.imwrite(path, np.ones((8, 8, 4), 'u1'), photometric='separated')
+    with pytest.raises(ValueError, match=r'image\.tif: CMYK; convert the file to RGB'):
+        images.read_image(path)
+    five = np.ones((8, 8, 5), 'u1')
+    tifffile.imwrite(path, five, photometric='rgb', extrasamples=['unspecified'] * 2)
+    with pytest.raises(ValueError, match=r'image\.tif: 5 bands; export three'):
+        images.read_image(path)
 
 
 @pytest.mark.parametrize('shape', [(5, 6), (5, 6, 3)])
@@ -223,3 +257,44 @@ def test_json_never_holds_what_is_no_number(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ValueError):
         atomic.write_json(tmp_path / 'values.json', {'iou': float('nan')})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_write_to_a_full_disk_names_the_file(tmp_path: pathlib.Path) -> None:
+    """Python's own error of a write names none."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError) as error:
+            atomic.write_bytes(tmp_path / 'large', bytes(10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.filename == str(tmp_path / 'large')
+    assert disk.is_full(error.value) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('raised', 'is_explained'),
+    [
+        (OSError(28, 'No space left on device'), True),
+        (
+            ValueError("Failed writing: No space left on device [os_error_code='28']"),
+            True,
+        ),
+        (RuntimeError('Disk quota exceeded'), True),
+        (ValueError('a bad value'), False),
+    ],
+)
+def test_a_full_disk_is_explained_whoever_says_so(
+    tmp_path: pathlib.Path, raised: Exception, is_explained: bool
+) -> None:
+    with (
+        pytest.raises((OSError, ValueError)) as error,
+        disk.full_disk_explained(tmp_path, remedy='make room'),
+    ):
+        raise raised
+    if is_explained:
+        assert error.value.args[1] == 'no space left on the disk; make room'
+        assert isinstance(error.value, OSError)
+        assert error.value.filename == str(tmp_path)
+    else:
+        assert error.value is raised

@@ -14,6 +14,7 @@ import threading
 import warnings
 import zlib
 from collections.abc import Iterator
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -28,6 +29,9 @@ _JPEG_END = 0xD9
 # restart marker (0xD0 to 0xD7); 0xFF may be repeated ahead of a marker.
 _JPEG_MARKER = re.compile(rb'\xff[^\x00\xd0-\xd7\xff]', re.DOTALL)
 _TIFF_SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
+# Tags of a TIFF file, the type of their values, and a value (TIFF 6.0).
+_PHOTOMETRIC, _SAMPLES_PER_PIXEL, _EXTRA_SAMPLES = 262, 277, 338
+_SHORT, _CMYK, _MOST_TAGS = 3, 5, 4096
 
 _STDERR = threading.Lock()
 
@@ -81,6 +85,46 @@ def _tiff_fault(data: bytes) -> str | None:
         except Exception:
             return 'a damaged TIFF'
     return None
+
+
+def _with_plain_bands(path: pathlib.Path, data: bytes) -> bytes:
+    """A TIFF file whose fourth band is not taken for transparency.
+
+    libtiff multiplies colors by what is tagged as unassociated alpha, as GDAL tags any
+    fourth band, such as near infrared. Its tag is set to 'unspecified' in `data`.
+
+    Raises:
+        ValueError: the file has more than four bands, or the colors of a printer.
+    """
+    tags = _short_tags(data)
+    bands = tags.get(_SAMPLES_PER_PIXEL, (1, 0))[0]
+    if tags.get(_PHOTOMETRIC, (0, 0))[0] == _CMYK:
+        raise ValueError(f'{path}: CMYK; convert the file to RGB.')
+    if bands > 4:
+        raise ValueError(f'{path}: {bands} bands; export three of them.')
+    if bands == 4 and _EXTRA_SAMPLES in tags:
+        offset = tags[_EXTRA_SAMPLES][1]
+        return data[:offset] + bytes(2) + data[offset + 2 :]
+    return data
+
+
+def _short_tags(data: bytes) -> dict[int, tuple[int, int]]:
+    """First value of each 16-bit tag of a TIFF file, and where it is, if inline."""
+    order: Literal['little', 'big'] = 'little' if data[:1] == b'I' else 'big'
+
+    def number(start: int, length: int) -> int:
+        return int.from_bytes(data[start : start + length], order)
+
+    is_big = number(2, 2) == 43
+    start = number(8, 8) if is_big else number(4, 4)
+    # Bytes of the number of entries, of an entry, and ahead of its value.
+    count, size, ahead = (8, 20, 12) if is_big else (2, 12, 8)
+    tags = {}
+    for index in range(min(number(start, count), _MOST_TAGS)):
+        entry = start + count + index * size
+        if number(entry + 2, 2) == _SHORT:
+            tags[number(entry, 2)] = (number(entry + ahead, 2), entry + ahead)
+    return tags
 
 
 @contextlib.contextmanager
@@ -149,6 +193,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         fault = _tiff_fault(data)
     if fault:
         raise ValueError(f'{path}: {fault}; copy or export the file again.')
+    if data.startswith(_TIFF_SIGNATURES):
+        return _with_plain_bands(path, data)
     return data
 
 
@@ -198,9 +244,12 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     data = read_bytes(path)
     if data.startswith(_TIFF_SIGNATURES):
         stored = stored_pixels(path, data)
-        if stored.dtype == np.uint16 and stored.ndim == 2:
-            # OpenCV garbles tiles at the edge where it makes 8 bits of them itself.
-            return cv2.cvtColor((stored // 256).astype(np.uint8), cv2.COLOR_GRAY2RGB)
+        if stored.dtype == np.uint16:
+            # Where OpenCV makes 8 bits itself it garbles tiles at the edge of grey
+            # images, and rounds colours in another way.
+            is_grey = stored.ndim == 2
+            order = cv2.COLOR_GRAY2RGB if is_grey else cv2.COLOR_BGR2RGB
+            return cv2.cvtColor((stored // 256).astype(np.uint8), order)
     image = decode(data)
     if image is None:
         raise _not_an_image(path)
