@@ -6,6 +6,7 @@ import pathlib
 import resource
 import struct
 import zlib
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -118,7 +119,11 @@ def test_tiled_tiffs_give_their_pixels(
 @pytest.mark.parametrize('kind', ['u1', 'u2'])
 @pytest.mark.parametrize('extra', ['unassalpha', 'assocalpha', 'unspecified'])
 def test_a_fourth_band_is_left_out_and_changes_nothing(
-    extra: str, kind: str, byteorder: str, bigtiff: bool, tmp_path: pathlib.Path
+    extra: str,
+    kind: str,
+    byteorder: Literal['<', '>'],
+    bigtiff: bool,
+    tmp_path: pathlib.Path,
 ) -> None:
     """Near infrared is no transparency, whatever GDAL tags it as."""
     path, colors = tmp_path / 'image.tif', smooth_image()
