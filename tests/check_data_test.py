@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+from cadnet_jax.datasets import check_report
+from cadnet_jax.datasets.checks import Report
 from tests.tiny_pairs import tiny_pair, write, write_tiny_pairs
 
 pytestmark = pytest.mark.slow
@@ -150,8 +152,8 @@ def test_a_flag_is_refused_where_the_manifest_decides(
 def test_a_check_that_cannot_be_done_leaves_no_older_report(
     fails: str, tmp_path: pathlib.Path
 ) -> None:
-    for name in ('findings.csv', 'report.html', 'mine.txt'):
-        (tmp_path / name).write_text('all is well')
+    check_report.write(Report({'train': 1}, [], {}), tmp_path)
+    (tmp_path / 'mine.txt').write_text('all is well')
     assert run('check_data', fails, f'--output_dir={tmp_path}').returncode == 1
     assert [path.name for path in tmp_path.iterdir()] == ['mine.txt']
 

@@ -197,8 +197,9 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
 
 
 def test_each_kind_of_fault_has_an_example() -> None:
-    """But for what a prepared set alone has: labels that its builder could not use."""
-    assert {kind for _, kind, _, _ in FAULTS.values()} == set(KINDS) - {'unusable'}
+    """But for labels that a builder could not use, and faults of whole splits."""
+    others = {'unusable', 'no_choice', 'unlearned'}
+    assert {kind for _, kind, _, _ in FAULTS.values()} == set(KINDS) - others
 
 
 @pytest.mark.parametrize('fault', FAULTS)
