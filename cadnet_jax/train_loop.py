@@ -68,7 +68,12 @@ def every(step: int, n: int) -> bool:
     return step % n == 0
 
 
-def train(config: Config, workdir: str | pathlib.Path) -> bool:
+def train(
+    config: Config,
+    workdir: str | pathlib.Path,
+    *,
+    resume_from: int | None = None,
+) -> bool:
     """Trains to the last step, from where the work directory stands.
 
     SIGTERM, and Ctrl-C once, ends the run after the step that is under way and saves
@@ -79,14 +84,17 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
         config: all settings; on a second start in the same `workdir`, the same. With
             a constant rate `steps` and `cooldown_steps` may differ until the cool-down.
         workdir: made where it is not there.
+        resume_from: step of the checkpoint to go on from; those of later steps are
+            removed. None: the latest.
 
     Returns:
         Whether it came to its end; False where it was asked to stop.
 
     Raises:
-        FileNotFoundError: the data, or the weights to start from, are not there.
+        FileNotFoundError: the data, the weights to start from, or the checkpoint of
+            step `resume_from` are not there.
         ValueError: settings that cannot be, a work directory of other settings or
-            other data, or a loss that is no longer finite.
+            other data, a damaged checkpoint, or a loss that is no longer finite.
     """
     workdir = pathlib.Path(workdir)
     schedule = learning_rate_schedule(config.optim, config.train.steps)
@@ -135,9 +143,11 @@ def train(config: Config, workdir: str | pathlib.Path) -> bool:
             Checkpoints(workdir, keep=config.train.keep_checkpoints)
         )
         start, recent = 0, RecentMetrics()
-        if checkpoints.latest_step is not None:
-            start = checkpoints.latest_step
-            saved, recent.pending = checkpoints.restore(saved, batches)
+        if checkpoints.latest_step is not None or resume_from is not None:
+            saved, recent.pending = checkpoints.restore(saved, batches, resume_from)
+            start = int(saved.step)
+        if resume_from is not None:
+            checkpoints.remove_after(start)
         log = stack.enter_context(TrainingLog(workdir, step=start, enabled=first))
 
         def evaluation_due(step: int) -> bool:

@@ -28,6 +28,13 @@ _DISTRIBUTED = flags.DEFINE_bool(
     'directory that all can reach. jax.distributed finds the others by the environment '
     '(Slurm, MPI, Kubernetes, Cloud TPU).',
 )
+_RESUME_FROM = flags.DEFINE_integer(
+    'resume_from',
+    None,
+    'Step of the checkpoint to go on from, where the latest one is damaged; those of '
+    'later steps are removed. Give it once: the next start goes on from the latest.',
+    lower_bound=0,
+)
 config.define_flags()
 
 
@@ -43,7 +50,11 @@ def main(argv: list[str]) -> None:
             ) from None
     from cadnet_jax import train_loop  # slow to import
 
-    train_loop.train(config.from_flags(), pathlib.Path(_WORKDIR.value))
+    train_loop.train(
+        config.from_flags(),
+        pathlib.Path(_WORKDIR.value),
+        resume_from=_RESUME_FROM.value,
+    )
 
 
 if __name__ == '__main__':

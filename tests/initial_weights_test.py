@@ -112,7 +112,8 @@ def test_what_does_not_fit_is_left_out_and_listed(
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: pathlib.Path) -> None:
-    save_variables(tmp_path, {'params': _params(np.nan)}, {})
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save_best(1, {'params': _params(np.nan)}, score=0.5)
     with pytest.raises(ValueError, match='classifier/kernel is not finite'):
         init_from(_state(1), tmp_path)
 

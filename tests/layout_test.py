@@ -56,6 +56,7 @@ ORDER = (
     'norm_statistics',
     'workdir',
     'released',
+    'checkpoint_record',
     'checkpoint',
     'initial_weights',
     'foreign_names',

@@ -604,3 +604,19 @@ def test_a_share_of_the_labels_is_noted(config: Config, tmp_path: pathlib.Path) 
     }
     assert len(share.ids) == 3
     assert read_dataset_info(tmp_path).class_pixels == share.class_pixels
+
+
+def test_a_run_whose_latest_checkpoint_is_damaged_goes_on_from_an_older_one(
+    config: Config, whole: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """And ends as one that was never damaged, bit for bit."""
+    workdir = shutil.copytree(whole, tmp_path / 'run')
+    latest = workdir / 'checkpoints' / 'latest'
+    (latest / f'{STEPS}/optimizer/manifest.ocdbt').write_bytes(b'?')
+    says = f'latest/{STEPS}: damaged checkpoint.*--resume_from={STEPS - 1}$'
+    with pytest.raises(ValueError, match=says):
+        train_loop.train(config, workdir)
+    with pytest.raises(FileNotFoundError, match=f'no checkpoint of step 3.*{STEPS}'):
+        train_loop.train(config, workdir, resume_from=3)
+    assert train_loop.train(config, workdir, resume_from=STEPS - 1)
+    _assert_same_run(config, workdir, whole)
