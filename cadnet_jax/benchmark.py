@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cadnet_jax.config import Config
+from cadnet_jax.files.atomic import write_json
 
 _WARM_UP = 2  # runs after the first
 
@@ -94,6 +95,29 @@ def measure(
             result |= _summary(taken, result['pairs'])
             result |= worker.submit(_finish, result['median_ms'] / 1e3).result()
     return results
+
+
+def report(
+    groups: Sequence[Sequence[Work]],
+    output: str | os.PathLike[str] | None,
+    *,
+    rounds: int,
+    runs: int,
+) -> None:
+    """Measures groups of works, prints a table of each, and writes them as JSON.
+
+    Args:
+        groups: each is timed in turn, see `measure`.
+        output: the file; None: none is written.
+        rounds: turns of each work.
+        runs: runs in each turn.
+    """
+    results = []
+    for group in groups:
+        results += measure(group, rounds=rounds, runs=runs)
+        print(format_table(results[-len(group) :]))
+    if output:
+        write_json(output, results)
 
 
 def ratios(result: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, float]:

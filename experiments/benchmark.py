@@ -3,10 +3,11 @@
     python experiments/benchmark.py --crop_size=512 --batch_size=1
 
 Each workload runs in a process of its own, with random weights, and in turn with the
-others. With --compare each one is timed in turn with itself at a second setting:
+others, or, with --compare='--batch_size=8 --dtype=bfloat16', with itself at a second
+setting. What is to be known of a device is measured in one run, with released weights:
 
-    python experiments/benchmark.py --workload=training_step \\
-        --compare='--batch_size=8 --dtype=bfloat16'
+    python experiments/benchmark.py --workload=all --output=device.json
+    python experiments/benchmark.py --table_of=device.json
 """
 
 import shlex
@@ -15,6 +16,7 @@ import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli, config
+from cadnet_jax.benchmarks.tables import format_device, read_results
 from cadnet_jax.path_flags import define_path
 
 _NETWORK = ['forward', 'cached_forward', 'training_step']
@@ -22,13 +24,11 @@ _TORCH = ['torch_forward', 'torch_training_step']
 _WORKLOAD = flags.DEFINE_multi_enum(
     'workload',
     _NETWORK,
-    [*_NETWORK, 'pipeline', 'prediction', 'cached_prediction', *_TORCH],
+    ['all', *_NETWORK, 'pipeline', 'prediction', 'cached_prediction', *_TORCH],
     'What is timed; may be given several times. pipeline needs --data_dir; torch_* are '
     "Hugging Face's SegFormer-B0 on single images (needs torch and transformers).",
 )
-_COMPARE = flags.DEFINE_string(
-    'compare', None, "Flags of a second setting, for example '--batch_size=8'."
-)
+_COMPARE = flags.DEFINE_string('compare', None, 'Flags of a second setting.')
 _IMAGE_SIZE = flags.DEFINE_integer(
     'image_size', 512, 'Side of the predicted images, in pixels.', lower_bound=1
 )
@@ -38,28 +38,33 @@ _DEVICES = flags.DEFINE_integer(
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Turns of each workload.', lower_bound=1)
 _RUNS = flags.DEFINE_integer('runs', 4, 'Runs in each turn.', lower_bound=1)
 _OUTPUT = define_path('output', None, 'JSON file for all figures.')
+_TIME_LIMIT = flags.DEFINE_float('time_limit', 480, 'Seconds for --workload=all.')
+_TABLE_OF = define_path('table_of', None, 'Show this file of --workload=all.')
 config.define_flags()
 
 
 def main(argv: list[str]) -> None:
+    if _TABLE_OF.value:
+        print(format_device(read_results(_TABLE_OF.value)))
+        return
+    if 'all' in _WORKLOAD.value:
+        from cadnet_jax.benchmarks.device import measure_device
+
+        measure_device(_OUTPUT.value or 'device.json', time_limit=_TIME_LIMIT.value)
+        return
     from cadnet_jax import benchmark, workloads  # slow to import
-    from cadnet_jax.files.atomic import write_json
 
     def settings() -> benchmark.Settings:
         return benchmark.Settings(
             config.from_flags(), _IMAGE_SIZE.value, _DEVICES.value
         )
 
-    names, compared = list(_WORKLOAD.value), [settings()]
+    compared = [settings()]
     if _COMPARE.value:
         cli.parse_flags([*argv, *shlex.split(_COMPARE.value)])
         compared.append(settings())
-    results = []
-    for group in workloads.in_turn(names, compared):
-        results += benchmark.measure(group, rounds=_ROUNDS.value, runs=_RUNS.value)
-        print(benchmark.format_table(results[-len(group) :]))
-    if _OUTPUT.value:
-        write_json(_OUTPUT.value, results)
+    groups = workloads.in_turn(list(_WORKLOAD.value), compared)
+    benchmark.report(groups, _OUTPUT.value, rounds=_ROUNDS.value, runs=_RUNS.value)
 
 
 if __name__ == '__main__':

@@ -85,6 +85,15 @@ ORDER = (
     'benchmark',
     'workloads_torch',
     'workloads',
+    'benchmarks.timing',
+    'benchmarks.subject',
+    'benchmarks.ceilings',
+    'benchmarks.parity',
+    'benchmarks.network',
+    'benchmarks.forms',
+    'benchmarks.runner',
+    'benchmarks.tables',
+    'benchmarks.device',
 )
 # A head imports the network that it builds when it builds it: settings read the table.
 IMPORTED_TO_BUILD = {'config', 'models.cadnet'}

@@ -114,7 +114,8 @@ def _pad_by_one(x: jax.Array) -> jax.Array:
 _TAPS = tuple((i, j) for i in range(3) for j in range(3))
 
 
-def _weighted_shifts(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def weighted_shifts(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`plain_depthwise_convolution` as nine multiply-adds, with automatic gradients."""
     height, width = x.shape[1:3]
     x = _pad_by_one(x)
     terms = [
@@ -126,19 +127,19 @@ def _weighted_shifts(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 @jax.custom_vjp
 def depthwise_convolution_by_shifts(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The same values as `plain_depthwise_convolution`, as nine multiply-adds.
+    """`weighted_shifts` with gradients of its own.
 
     The gradient for `x` is the same sum with the kernel turned by 180 degrees; the
     gradient for the kernel is nine inner products, gathered row by row: XLA's
     reductions of a product over rows and columns take seven times as long.
     """
-    return _weighted_shifts(x, kernel)
+    return weighted_shifts(x, kernel)
 
 
 def _depthwise_forward(
     x: jax.Array, kernel: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _weighted_shifts(x, kernel), (x, kernel)
+    return weighted_shifts(x, kernel), (x, kernel)
 
 
 def _depthwise_backward(
@@ -161,7 +162,7 @@ def _depthwise_backward(
     sums = lax.fori_loop(0, height, add_row, zeros)
     kernel_gradient = jnp.stack([jnp.sum(total, axis=(0, 1)) for total in sums])
     return (
-        _weighted_shifts(gradient, kernel[::-1, ::-1]),
+        weighted_shifts(gradient, kernel[::-1, ::-1]),
         kernel_gradient.reshape(kernel.shape).astype(kernel.dtype),
     )
 
