@@ -158,7 +158,8 @@ class Checkpoints:
         """
         self._latest.wait_until_finished()
         steps = sorted(self._latest.all_steps())
-        step = self.latest_step if step is None else step
+        if step is None:
+            step = max(steps, default=0)
         if step not in steps:
             raise FileNotFoundError(
                 f'{self._latest.directory}: no checkpoint of step {step}. There are: '

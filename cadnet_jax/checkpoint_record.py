@@ -65,7 +65,7 @@ def tree_digest(tree: Any) -> str:
         array = np.asarray(leaf)
         about = jax.tree_util.keystr(path), array.dtype.name, array.shape
         state.update(repr(about).encode())
-        state.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        state.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return state.hexdigest()[:_DIGITS]
 
 

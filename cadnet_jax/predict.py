@@ -207,6 +207,11 @@ class Predictor:
             for whole, values in zip(scores, part, strict=True):
                 if whole is not None:
                     whole[target] = values[core]
+        if not np.isfinite(scores.score).all():
+            raise ValueError(
+                f'{self.workdir}: the scores of step {self.step} are not finite, so '
+                'that they say nothing of defects; name other weights.'
+            )
         return PixelMaps(decide(scores, self.rule), scores)
 
     def _predict_first(self, scores: PixelScores) -> Prediction:

@@ -14,7 +14,12 @@ from cadnet_jax.config import Config, DataConfig
 from cadnet_jax.decision import PixelScores
 from cadnet_jax.predict import PixelMaps, Predictor, load_predictor, make_predictor
 from tests.tiny_data import CLASS_NAMES, tiny_board
-from tests.tiny_run import differencing_predictor, random_predictor, write_run
+from tests.tiny_run import (
+    Differencing,
+    differencing_predictor,
+    random_predictor,
+    write_run,
+)
 
 
 def boards(
@@ -147,6 +152,21 @@ def test_out_of_class_a_pixel_is_changed_above_the_middle_of_the_thresholds() ->
     assert set(np.unique(maps.mask)) == {0, 1}
     names = {d.class_name for d in predictor(images[0], references[0]).defects}
     assert names == {'defect'}
+
+
+@pytest.mark.parametrize('head', ['cad', 'ooc'])
+def test_scores_that_are_not_finite_are_no_prediction(
+    head: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would be background: nothing is more probable than no number."""
+    images, references, _ = boards(1, (41, 57))  # a size that nothing compiled before
+    predictor = differencing_predictor(head=head)
+    overflow = np.float32(np.inf)
+    monkeypatch.setattr(
+        Differencing, '_cells', lambda self, image: image + image * overflow
+    )
+    with pytest.raises(ValueError, match='step 7 are not finite'):
+        predictor.predict_batch(images, references)
 
 
 def test_grey_images_are_taken_as_they_are() -> None:

@@ -101,7 +101,7 @@ class Differencing(nn.Module):
             flat = distance.reshape(len(distance), -1)
             limits = jnp.stack([flat.min(axis=1), flat.max(axis=1)], axis=1)
         low, high = limits[:, 0, None, None], limits[:, 1, None, None]
-        return 3 * ((distance - low) / (high - low))[..., None]
+        return 3 * ((distance - low) / jnp.maximum(high - low, 1e-12))[..., None]
 
 
 def differencing_predictor(
