@@ -220,7 +220,7 @@ def _convolution(
         layer = nn.Conv(
             kernel[3], kernel[:2], stride, pad, use_bias=False, dtype=x.dtype
         )
-        values: Any = layer.apply({'params': {'kernel': weights}}, x)
+        values: jax.Array = layer.apply({'params': {'kernel': weights}}, x)
         return values
 
     def patches(x: jax.Array, weights: jax.Array) -> jax.Array:
@@ -245,7 +245,7 @@ def _depthwise(name: str, shape: tuple[int, int, int, int]) -> Operation:
             use_bias=False,
             dtype=x.dtype,
         )
-        values: Any = layer.apply({'params': {'kernel': weights}}, x)
+        values: jax.Array = layer.apply({'params': {'kernel': weights}}, x)
         return values
 
     return Operation(
@@ -282,7 +282,7 @@ def _own_layer_norm(x: jax.Array, scale: jax.Array) -> jax.Array:
 
 
 def _linen_layer_norm(x: jax.Array, scale: jax.Array) -> jax.Array:
-    values: Any = nn.LayerNorm(epsilon=1e-6, use_bias=False, dtype=x.dtype).apply(
+    values: jax.Array = nn.LayerNorm(epsilon=1e-6, use_bias=False, dtype=x.dtype).apply(
         {'params': {'scale': scale.reshape(-1)}}, x
     )
     return values
