@@ -10,9 +10,11 @@ index of the next batch.
 """
 
 import functools
+import hashlib
 import pathlib
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import cv2
@@ -50,6 +52,7 @@ class DatasetInfo(NamedTuple):
     class_names: tuple[str, ...]  # index = id in the masks; 0 is the background
     num_examples: dict[str, int]  # split -> pairs
     class_pixels: dict[str, tuple[int, ...]]  # split -> pixels of each class
+    fingerprint: str = ''  # of all records; '' where an earlier version prepared them
 
     @property
     def num_classes(self) -> int:
@@ -82,6 +85,7 @@ def read_info(data_dir: str | pathlib.Path) -> DatasetInfo:
         class_names=tuple(names),
         num_examples={name: split.num_examples for name, split in info.splits.items()},
         class_pixels={split: tuple(counts) for split, counts in pixels.items()},
+        fingerprint=str(metadata.get('records', '')),
     )
 
 
@@ -228,6 +232,26 @@ def read_share(config: DataConfig, *, seed: int) -> Share:
         ids.append(example['id'])
         pixels += np.bincount(example['mask'].ravel(), minlength=256)
     return Share(tuple(ids), tuple(pixels[: source.num_classes].tolist()))
+
+
+def image_digests(
+    data_dir: str | pathlib.Path, split: str, *, fraction: float = 1.0, seed: int = 0
+) -> dict[str, str]:
+    """Digest of the inspected image of each pair -> id of the pair.
+
+    Args:
+        data_dir: prepared data set.
+        split: such as 'train[:98%]'.
+        fraction: share of the labels that `seed` draws, as `training_batches` does.
+        seed: see there.
+
+    Raises:
+        FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
+        ValueError: no such split, an empty split, or damaged data.
+    """
+    source = _PairSource(data_dir, split, fraction=fraction, seed=seed)
+    with ThreadPoolExecutor(_EVALUATION_THREADS) as pool:
+        return dict(pool.map(source.read_digest, range(len(source))))
 
 
 def evaluation_batches(
@@ -464,6 +488,16 @@ class _PairSource:
             ValueError: a file is cut short or damaged.
         """
         return self._decode_image(self._read(index), 'mask')
+
+    def read_digest(self, index: int) -> tuple[str, str]:
+        """Digest of the stored image, and the id of its pair.
+
+        Raises:
+            ValueError: a file is cut short or damaged.
+        """
+        record = self._read(index)
+        digest = hashlib.blake2b(record['image'], digest_size=8).hexdigest()
+        return digest, record['id'].decode()
 
     def _keep(self, index: int, example: dict[str, Any]) -> None:
         size = sum(example[name].nbytes for name in _IMAGES)

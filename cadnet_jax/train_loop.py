@@ -28,6 +28,12 @@ from cadnet_jax.input_pipeline import (
     training_batches,
 )
 from cadnet_jax.label_checks import label_faults
+from cadnet_jax.learned import (
+    describe_learned,
+    describe_other_records,
+    keep_learned_images,
+    origin_workdir,
+)
 from cadnet_jax.metrics import Metrics
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import parameter_shapes
@@ -53,6 +59,7 @@ from cadnet_jax.workdir import (
     check_same_run,
     config_file,
     evaluations,
+    learned_file,
     read_config,
     read_dataset_info,
     training_data,
@@ -133,8 +140,11 @@ def train(
     with_new_statistics = make_norm_statistics(config, len(data.class_names))
     if first := jax.process_index() == 0:
         write_inputs(workdir, Inputs(config, data), share=share, origin=origin)
+        if not (kept_steps(workdir)['latest'] and learned_file(workdir).exists()):
+            keep_learned_images(config, workdir)
         if origin:
             print(describe(origin))
+            _warn_of_origin(config)
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(full_disk_explained(workdir, remedy=_ROOM))
@@ -279,6 +289,17 @@ def _warn_of_labels(config: Config, info: DatasetInfo, data: TrainingData) -> No
         data.class_names, pixels, train_split=train_split, eval_split=eval_split
     ):
         print(f'warning: {config.data.data_dir}: {fault.message}.')
+
+
+def _warn_of_origin(config: Config) -> None:
+    """Prints what the weights that a run starts from have seen of its data."""
+    origin, data_dir = origin_workdir(config) or '', config.data.data_dir
+    for text in (
+        describe_other_records(origin, data_dir),
+        describe_learned(origin, data_dir, config.data.eval_split),
+    ):
+        if text:
+            print(f'warning: --init_from: {text}.')
 
 
 def _progress_bar(config: Config, start: int, *, shown: bool) -> tqdm:

@@ -1,7 +1,8 @@
 """The files of a work directory: their names, and how they are read and compared.
 
 config.json                       all settings
-dataset.json                      name, classes and pixel counts of the data
+dataset.json                      name, classes, pixels and fingerprint of the data
+learned_images.json               digests of the images that are trained on
 started_from.json                 whose weights the run started from, if any's
 train_samples.json                ids of the pairs, with label_fraction below 1
 metrics.jsonl, tensorboard/       what `training_log` writes
@@ -12,7 +13,7 @@ evaluation/NAME/                  what `evaluate` writes: metrics.json, curves.j
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -41,6 +42,7 @@ class TrainingData(NamedTuple):
     name: str
     class_names: tuple[str, ...]
     class_pixels: tuple[int, ...]
+    fingerprint: str = ''  # of all records; '' where an earlier version wrote the file
 
 
 class Inputs(NamedTuple):
@@ -59,7 +61,9 @@ def training_data(info: DatasetInfo, split: str) -> TrainingData:
     if 'all' in names:
         names = set(info.class_pixels)
     pixels = np.sum([info.class_pixels[name] for name in sorted(names)], axis=0)
-    return TrainingData(info.name, info.class_names, tuple(pixels.tolist()))
+    return TrainingData(
+        info.name, info.class_names, tuple(pixels.tolist()), info.fingerprint
+    )
 
 
 # --- Names --------------------------------------------------------------------------
@@ -73,6 +77,11 @@ def config_file(workdir: Path) -> pathlib.Path:
 def dataset_file(workdir: Path) -> pathlib.Path:
     """dataset.json."""
     return pathlib.Path(workdir) / 'dataset.json'
+
+
+def learned_file(workdir: Path) -> pathlib.Path:
+    """learned_images.json."""
+    return pathlib.Path(workdir) / 'learned_images.json'
 
 
 def log_file(workdir: Path) -> pathlib.Path:
@@ -204,8 +213,32 @@ def as_training_data(values: Mapping[str, Any]) -> TrainingData:
         KeyError: a name is missing.
     """
     return TrainingData(
-        values['name'], tuple(values['class_names']), tuple(values['class_pixels'])
+        values['name'],
+        tuple(values['class_names']),
+        tuple(values['class_pixels']),
+        str(values.get('fingerprint', '')),
     )
+
+
+def write_learned_images(workdir: Path, digests: Iterable[str]) -> None:
+    """Writes learned_images.json; see `input_pipeline.image_digests`."""
+    write_json(learned_file(workdir), {'digests': sorted(digests)})
+
+
+def read_learned_images(workdir: Path) -> frozenset[str]:
+    """Reads learned_images.json; empty where an earlier version started the run.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    path = learned_file(workdir)
+    if not path.exists():
+        return frozenset()
+    remedy = 'Restore it; without it no evaluation knows what the run learned from.'
+    digests = read_object(path, remedy=remedy).get('digests')
+    if not are_names(digests):
+        raise ValueError(f'{path}: damaged: lacks digests. {remedy}')
+    return frozenset(digests)
 
 
 def read_origin(workdir: Path) -> dict[str, Any]:
@@ -279,13 +312,23 @@ def check_same_run(
             f'{config_file(workdir)}: the run has other settings: {changed}. Give the '
             f'same, or name {elsewhere}.'
         )
-    for old, new in zip(saved.data, given.data, strict=True):
-        if old != new:
-            raise ValueError(
-                f'{dataset_file(workdir)}: the run learns from other data, {old!r}, '
-                f'than --data_dir={given.config.data.data_dir}, {new!r}. Give the same '
-                f'data, or name {elsewhere}.'
-            )
+    for what, old, new in differing_data(saved.data, given.data):
+        raise ValueError(
+            f'{dataset_file(workdir)}: the run learns from other data, {what} {old!r}, '
+            f'than --data_dir={given.config.data.data_dir}, {new!r}. Give the same '
+            f'data, or name {elsewhere}.'
+        )
+
+
+def differing_data(
+    old: TrainingData, new: TrainingData
+) -> Iterator[tuple[str, Any, Any]]:
+    """Name and both values of what differs; an unknown fingerprint is not compared."""
+    fields = zip(TrainingData._fields, old, new, strict=True)
+    for what, before, after in fields:
+        is_known = what != 'fingerprint' or (before and after)
+        if is_known and before != after:
+            yield what, before, after
 
 
 def _at_constant_rate(config: Config, step: int) -> bool:

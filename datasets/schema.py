@@ -10,10 +10,14 @@ TensorFlow. Its `metadata.json` holds
     statistics    {split: {what: {value: how many}}} and
     unusable_labels  {split: [{id, label, reason}]}, where the builder has them: the
                   pixels of such a label are ignored
+    records       digest of all records
 
 Ids in a mask: 0 background, 1..K defects, 255 ignored (counted nowhere).
 """
 
+import hashlib
+import os
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +26,27 @@ import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
 from cadnet_jax.datasets.encoding import IGNORED, encode_png
+
+_DIGITS = 16  # of a SHA-256, which is 64 hexadecimal digits long
+
+
+class Metadata(tfds.core.MetadataDict):
+    """`metadata.json`, which tells its records apart from any others."""
+
+    def save_metadata(self, data_dir: os.PathLike[str]) -> None:
+        """Writes the file; all records are there by then."""
+        self['records'] = digest_records(pathlib.Path(data_dir))
+        super().save_metadata(data_dir)
+
+
+def digest_records(data_dir: pathlib.Path) -> str:
+    """Digest of the files of records in a prepared directory, and of their names."""
+    state = hashlib.sha256()
+    for path in sorted(data_dir.glob('*.array_record*')):
+        state.update(path.name.encode())
+        with path.open('rb') as file:
+            state.update(hashlib.file_digest(file, 'sha256').digest())
+    return state.hexdigest()[:_DIGITS]
 
 
 def features() -> tfds.features.FeaturesDict:

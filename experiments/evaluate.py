@@ -31,15 +31,26 @@ _OUTPUT_DIR = define_path(
     'Folder for what is written. Default: evaluation/DATASET-SPLIT-STEP in WORKDIR; of '
     'the released weights in the current directory.',
 )
+_ALLOW_LEARNED = flags.DEFINE_bool(
+    'allow_learned',
+    False,
+    'Evaluate pairs that the run learned from as well; how many they are is printed.',
+)
 predictor_flags.define_predictor_flags()
 
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax import evaluate  # slow to import
+    from cadnet_jax import evaluate, learned  # slow to import
 
     predictor = predictor_flags.load_predictor()
     data_dir = _DATA_DIR.value or predictor.config.data.data_dir
+    learned.check_new(
+        predictor.workdir,
+        data_dir,
+        _SPLIT.value,
+        allow_learned=_ALLOW_LEARNED.value,
+    )
     output_dir = _OUTPUT_DIR.value or evaluate.output_directory(
         predictor, data_dir, _SPLIT.value
     )

@@ -55,6 +55,7 @@ ORDER = (
     'train_step',
     'norm_statistics',
     'workdir',
+    'learned',
     'released',
     'checkpoint_record',
     'checkpoint',

@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
+from cadnet_jax.datasets import schema
+
 CLASS_NAMES = ('background', 'missing', 'excess')
 SPLITS: Mapping[str, int] = {'train': 12, 'val': 5, 'test': 7}
 
@@ -75,9 +77,7 @@ class TinyPairs(tfds.core.GeneratorBasedBuilder):
                     'group': tfds.features.Text(),
                 }
             ),
-            metadata=tfds.core.MetadataDict(
-                class_names=list(CLASS_NAMES), class_pixels={}
-            ),
+            metadata=schema.Metadata(class_names=list(CLASS_NAMES), class_pixels={}),
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:

@@ -620,3 +620,24 @@ def test_a_run_whose_latest_checkpoint_is_damaged_goes_on_from_an_older_one(
         train_loop.train(config, workdir, resume_from=3)
     assert train_loop.train(config, workdir, resume_from=STEPS - 1)
     _assert_same_run(config, workdir, whole)
+
+
+def test_a_run_is_not_resumed_on_other_records(
+    config: Config, whole: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Also where names, classes and pixel counts are equal; both are named."""
+    workdir = shutil.copytree(whole, tmp_path / 'run')
+    file = workdir / 'dataset.json'
+    written = json.loads(file.read_text())
+    assert len(written['fingerprint']) == 16
+    file.write_text(json.dumps(written | {'fingerprint': 'another'}))
+    says = f"other data, fingerprint 'another'.*{written['fingerprint']!r}"
+    with pytest.raises(ValueError, match=says):
+        train_loop.train(config, workdir)
+    # Of a run that an earlier version began it is not known: that one goes on.
+    del written['fingerprint']
+    file.write_text(json.dumps(written))
+    (workdir / 'learned_images.json').unlink()
+    assert train_loop.train(config, workdir)
+    for name in ('dataset.json', 'learned_images.json'):
+        assert (workdir / name).read_text() == (whole / name).read_text()

@@ -76,7 +76,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             features=schema.features(),
             homepage='https://github.com/tangsanli5201/DeepPCB',
             citation=_CITATION,
-            metadata=tfds.core.MetadataDict(),
+            metadata=schema.Metadata(),
         )
 
     def _split_generators(

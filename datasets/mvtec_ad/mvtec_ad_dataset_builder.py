@@ -128,7 +128,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             features=schema.features(),
             homepage='https://www.mvtec.com/company/research/datasets/mvtec-ad',
             citation=_CITATION,
-            metadata=tfds.core.MetadataDict(),
+            metadata=schema.Metadata(),
         )
 
     @property

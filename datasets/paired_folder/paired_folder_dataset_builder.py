@@ -53,7 +53,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             builder=self,
             description="A user's own pairs of an image and its reference.",
             features=schema.features(),
-            metadata=tfds.core.MetadataDict(),
+            metadata=schema.Metadata(),
         )
 
     def _split_generators(

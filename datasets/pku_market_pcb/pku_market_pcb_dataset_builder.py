@@ -128,7 +128,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             features=schema.features(),
             homepage='https://robotics.pkusz.edu.cn/resources/dataset/',
             citation=_CITATION,
-            metadata=tfds.core.MetadataDict(),
+            metadata=schema.Metadata(),
         )
 
     def _split_generators(

@@ -85,7 +85,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             features=schema.features(),
             homepage='https://github.com/qaz670756/CADNet',
             citation=_CITATION,
-            metadata=tfds.core.MetadataDict(),
+            metadata=schema.Metadata(),
         )
 
     def _split_generators(

@@ -84,7 +84,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             builder=self,
             description='Drawn pairs of products of every kind, with changes.',
             features=schema.features(),
-            metadata=tfds.core.MetadataDict(),
+            metadata=schema.Metadata(),
         )
 
     def _split_generators(
