@@ -11,8 +11,8 @@ starts no JAX: command lines show their help, and complain, at once.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cadnet_jax.decision import Prediction
-    from cadnet_jax.predict import load_predictor
+    from cadnet_jax.inference.decision import Prediction
+    from cadnet_jax.inference.predictor import load_predictor
 
 __version__ = '0.1.0'
 __all__ = ['Prediction', '__version__', 'load_predictor']
@@ -20,7 +20,7 @@ __all__ = ['Prediction', '__version__', 'load_predictor']
 
 def __getattr__(name: str) -> Any:
     if name in ('Prediction', 'load_predictor'):
-        from cadnet_jax import predict
+        from cadnet_jax.inference import predictor
 
-        return getattr(predict, name)
+        return getattr(predictor, name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cadnet_jax.data.label_checks import label_faults
 from cadnet_jax.datasets.encoding import IGNORED
 from cadnet_jax.inspection.registration import estimate_shift
-from cadnet_jax.label_checks import label_faults
 
 _EQUAL = 8  # grey levels: no more than the noise of a good JPEG file
 _EQUAL_SHARE = 0.95  # of a labelled region's pixels

@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
+from cadnet_jax.data.label_checks import label_faults
 from cadnet_jax.datasets import checks, tfds_patches
 from cadnet_jax.files.disk import full_disk_explained
-from cadnet_jax.label_checks import label_faults
 
 _LISTED = 20
 _ROOM = (

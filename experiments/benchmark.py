@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
 
         measure_device(_OUTPUT.value or 'device.json', time_limit=_TIME_LIMIT.value)
         return
-    from cadnet_jax import benchmark, workloads  # slow to import
+    from cadnet_jax.benchmarks import benchmark, workloads  # slow to import
 
     def settings() -> benchmark.Settings:
         return benchmark.Settings(

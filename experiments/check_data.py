@@ -51,10 +51,10 @@ def main(argv: list[str]) -> None:
         return
     check_report.remove(output_dir)  # the old one says nothing about this check
     if _DATA_DIR.value:
-        from cadnet_jax import input_pipeline  # slow to import
+        from cadnet_jax.data.batches import read_info  # slow to import
 
         builder_flags.refuse_paired_folder_flags('--data_dir')
-        input_pipeline.read_info(path)  # says what is wrong with the directory
+        read_info(path)  # says what is wrong with the directory
         report = preparation.check_prepared(path)
     else:
         source = builder_flags.read_paired_folder(path)

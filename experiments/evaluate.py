@@ -6,7 +6,8 @@ python experiments/evaluate.py --workdir=WORKDIR --split=test
 import environment  # noqa: F401
 from absl import flags
 
-from cadnet_jax import cli, predictor_flags
+from cadnet_jax import cli
+from cadnet_jax.inference import predictor_flags
 from cadnet_jax.path_flags import define_path
 
 _DATA_DIR = define_path(
@@ -41,7 +42,8 @@ predictor_flags.define_predictor_flags()
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax import evaluate, learned  # slow to import
+    from cadnet_jax.evaluation import evaluate  # slow to import
+    from cadnet_jax.runs import learned
 
     predictor = predictor_flags.load_predictor()
     data_dir = _DATA_DIR.value or predictor.config.data.data_dir

@@ -41,10 +41,10 @@ _NUM_CLASSES = flags.DEFINE_integer(
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax.checkpoint import save_variables
     from cadnet_jax.models.cadnet import build_model
     from cadnet_jax.models.complexity import count_parameters
-    from cadnet_jax.pretrained import convert, encoder_of_run, read_weights
+    from cadnet_jax.runs.checkpoint import save_variables
+    from cadnet_jax.weights.pretrained import convert, encoder_of_run, read_weights
 
     settings = config.ModelConfig(head=_HEAD.value, variant=_VARIANT.value)
     if pathlib.Path(_WEIGHTS.value).is_dir():

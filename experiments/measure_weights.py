@@ -50,15 +50,16 @@ flags.mark_flag_as_required('data')
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax import measuring, predict  # slow to import
+    from cadnet_jax.evaluation import measuring  # slow to import
     from cadnet_jax.files.atomic import write_json
+    from cadnet_jax.inference.predictor import load_predictor
 
     data_sets = [measuring.parse_data_set(text) for text in _DATA.value or ()]
     options = measuring.Options(
         _LIMIT.value, _REFERENCE.value, _NUISANCE.value, _SEED.value
     )
     tile_size = _TILE_SIZE.value
-    predictor = predict.load_predictor(_WORKDIR.value, _STEP.value, tile_size=tile_size)
+    predictor = load_predictor(_WORKDIR.value, _STEP.value, tile_size=tile_size)
     earlier = measuring.read(_THRESHOLDS_OF.value) if _THRESHOLDS_OF.value else None
     report = measuring.measure(
         predictor, data_sets, options, choose=_CHOOSE.value or (), earlier=earlier

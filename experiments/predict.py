@@ -10,7 +10,8 @@ the weights that come with the project are used.
 import environment  # noqa: F401
 from absl import flags
 
-from cadnet_jax import cli, predictor_flags
+from cadnet_jax import cli
+from cadnet_jax.inference import predictor_flags
 from cadnet_jax.path_flags import define_path
 
 _IMAGE = define_path('image', '', 'Inspected image, or a folder of such.')
@@ -41,17 +42,20 @@ predictor_flags.define_predictor_flags()
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax import predict_files  # slow to import
+    from cadnet_jax.inference.files import (  # slow to import
+        check_output_dir,
+        check_pairs,
+        list_pairs,
+        predict_files,
+    )
 
-    pairs = predict_files.list_pairs(
+    pairs = list_pairs(
         image=_IMAGE.value, reference=_REFERENCE.value, pairs=_PAIRS.value
     )
-    predict_files.check_output_dir(pairs, _OUTPUT_DIR.value)
+    check_output_dir(pairs, _OUTPUT_DIR.value)
     predictor = predictor_flags.load_predictor()
-    predict_files.check_pairs(pairs)
-    predict_files.predict_files(
-        predictor, pairs, _OUTPUT_DIR.value, panels=_PANELS.value
-    )
+    check_pairs(pairs)
+    predict_files(predictor, pairs, _OUTPUT_DIR.value, panels=_PANELS.value)
     print(f'Written: {_OUTPUT_DIR.value} ({len(pairs)} pairs)')
 
 

@@ -41,7 +41,7 @@ flags.adopt_module_key_flags(builder_flags)
 def main(argv: list[str]) -> None:
     del argv
     # Not at the top: the processes that make or read data import this file as well.
-    from cadnet_jax import input_pipeline
+    from cadnet_jax.data.batches import read_info
     from cadnet_jax.datasets import preparation
 
     source_dir = pathlib.Path(_SOURCE_DIR.value) if _SOURCE_DIR.value else None
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
     data_dir = preparation.prepare(
         make_builder, output_dir, source_dir=source_dir, overwrite=_OVERWRITE.value
     )
-    write_json(data_dir / 'summary.json', input_pipeline.read_info(data_dir)._asdict())
+    write_json(data_dir / 'summary.json', read_info(data_dir)._asdict())
     print(preparation.describe(data_dir))
     hint = ' (--overwrite prepares it again)'
     print(f'{"Already prepared" if done else "Prepared"}: {data_dir}{hint * done}')

@@ -2,8 +2,9 @@
 
     python experiments/release_weights.py --workdir=WORKDIR --card=CARD.md
 
-writes weights.safetensors and CARD.md in cadnet_jax/released_weights, and the SHA-256
-of the first into cadnet_jax/released.py and the card. Commit the three together.
+writes weights.safetensors and CARD.md in cadnet_jax/weights/released_weights, and the
+SHA-256 of the first into cadnet_jax/weights/released.py and the card. Commit the three
+together.
 """
 
 import pathlib
@@ -33,10 +34,11 @@ _THRESHOLD = flags.DEFINE_float(
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax import predict, released  # slow to import
-    from cadnet_jax.workdir import read_dataset_info
+    from cadnet_jax.inference.predictor import load_predictor  # slow to import
+    from cadnet_jax.runs.workdir import read_dataset_info
+    from cadnet_jax.weights import released
 
-    predictor = predict.load_predictor(_WORKDIR.value, _STEP.value)
+    predictor = load_predictor(_WORKDIR.value, _STEP.value)
     threshold = _THRESHOLD.value
     if threshold is None:
         threshold = 1 / (1 + predictor.config.loss.defect_odds)

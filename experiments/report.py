@@ -22,18 +22,21 @@ _OUTPUT_DIR = define_path(
 
 
 def main(argv: list[str]) -> None:
-    from cadnet_jax import report, report_figures, report_files, runs  # slow to import
+    from cadnet_jax.reports.figures import make_figures  # slow to import
+    from cadnet_jax.reports.files import write_report
+    from cadnet_jax.reports.tables import make_tables
+    from cadnet_jax.runs.results import read_results, write_records
 
-    results = runs.read_results(argv[1:])
+    results = read_results(argv[1:])
     evaluated = {result.workdir for result in results}
     for workdir in argv[1:]:
         if pathlib.Path(workdir).is_dir() and workdir not in evaluated:
             print(f'left out: {workdir} (not evaluated yet)')
-    tables = report.make_tables(results)
-    figures = report_figures.make_figures(tables)
+    tables = make_tables(results)
+    figures = make_figures(tables)
     output_dir = pathlib.Path(_OUTPUT_DIR.value)
-    report_files.write_report(tables, figures, output_dir)
-    runs.write_records(results, output_dir / 'runs.jsonl')
+    write_report(tables, figures, output_dir)
+    write_records(results, output_dir / 'runs.jsonl')
     print(f'Written: {output_dir / "report.html"} ({len(evaluated)} runs)')
 
 

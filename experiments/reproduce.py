@@ -43,8 +43,8 @@ config.define_flags()
 def main(argv: list[str]) -> None:
     del argv
     # Not at the top: the processes that generate data import this file as well.
-    from cadnet_jax import studies
     from cadnet_jax.datasets import preparation, synlcd
+    from cadnet_jax.reports import studies
 
     runs = studies.runs_of(STUDIES.value, config.from_flags(), _SEEDS.value)
     data_dirs = {}

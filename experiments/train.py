@@ -48,9 +48,9 @@ def main(argv: list[str]) -> None:
                 f'--distributed: the environment names no other processes ({error}). '
                 'Start the command by srun or mpirun, or leave the flag out.'
             ) from None
-    from cadnet_jax import train_loop  # slow to import
+    from cadnet_jax.training import loop  # slow to import
 
-    train_loop.train(
+    loop.train(
         config.from_flags(),
         pathlib.Path(_WORKDIR.value),
         resume_from=_RESUME_FROM.value,

@@ -11,8 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from cadnet_jax import benchmark, workloads, workloads_torch
-from cadnet_jax.benchmark import Job, Settings, Work
+from cadnet_jax.benchmarks import benchmark, workloads, workloads_torch
+from cadnet_jax.benchmarks.benchmark import Job, Settings, Work
 from cadnet_jax.config import Config, DataConfig
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
 from tests.conftest import ROOT

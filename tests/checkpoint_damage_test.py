@@ -13,14 +13,14 @@ import jax
 import numpy as np
 import pytest
 
-from cadnet_jax import checkpoint
-from cadnet_jax.checkpoint import (
+from cadnet_jax.runs import checkpoint
+from cadnet_jax.runs.checkpoint import (
     Checkpoints,
     kept_steps,
     load_variables,
     save_variables,
 )
-from cadnet_jax.train_step import TrainState
+from cadnet_jax.training.step import TrainState
 from tests.checkpoint_test import _assert_equal, _batches, _params, _state
 
 FLIPS = 30  # of each kind of checkpoint; experiments/fuzz.py makes any number

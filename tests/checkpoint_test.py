@@ -15,23 +15,23 @@ import jax
 import numpy as np
 import pytest
 
-from cadnet_jax.checkpoint import (
+from cadnet_jax.config import OptimConfig
+from cadnet_jax.data.batches import DatasetInfo
+from cadnet_jax.runs.checkpoint import (
     Checkpoints,
     kept_steps,
     load_variables,
 )
-from cadnet_jax.config import OptimConfig
-from cadnet_jax.initial_weights import init_from
-from cadnet_jax.input_pipeline import DatasetInfo
-from cadnet_jax.optim import make_optimizer
-from cadnet_jax.train_step import TrainState
-from cadnet_jax.workdir import (
+from cadnet_jax.runs.workdir import (
     Kind,
     TrainingData,
     read_dataset_info,
     training_data,
     write_dataset_info,
 )
+from cadnet_jax.training.optim import make_optimizer
+from cadnet_jax.training.step import TrainState
+from cadnet_jax.weights.initial import init_from
 
 
 def _params(value: float) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def test_weights_are_loaded_on_another_number_of_devices(
     shown = run_with_devices(
         f"""
         import jax
-        from cadnet_jax.checkpoint import load_variables
+        from cadnet_jax.runs.checkpoint import load_variables
         variables, step = load_variables({str(workdir)!r}, 'latest')
         sums = jax.tree.map(lambda x: float(x.sum()), variables)
         print(jax.device_count(), step, sums)
@@ -200,7 +200,7 @@ def _save_until_killed(workdir: pathlib.Path, seconds: float) -> None:
     script = f"""
         import itertools, pathlib
         from tests.checkpoint_test import _batches, _state
-        from cadnet_jax.checkpoint import Checkpoints
+        from cadnet_jax.runs.checkpoint import Checkpoints
         checkpoints = Checkpoints(pathlib.Path({str(workdir)!r}), keep=1)
         for step in itertools.count((checkpoints.latest_step or 0) + 1):
             checkpoints.save(step, _state(step), _batches(), [])

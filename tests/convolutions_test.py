@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from cadnet_jax.models import convolutions
+from cadnet_jax.models.kernels import convolutions
 from tests.gradients import assert_same_with_gradients
 
 # (kernel, stride, padding) of the encoder's convolutions: patches and reductions.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cadnet_jax.curves import (
+from cadnet_jax.evaluation.curves import (
     ANY_DEFECT,
     BINS,
     ScoreHistograms,

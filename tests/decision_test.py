@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cadnet_jax import pixel_maps
-from cadnet_jax.decision import PixelScores, Rule, decide, predict_pair
+from cadnet_jax.inference import pixel_maps
+from cadnet_jax.inference.decision import PixelScores, Rule, decide, predict_pair
 from tests.predict_test import boards
 from tests.tiny_run import differencing_predictor
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cadnet_jax.defects import Defect, find_defects
+from cadnet_jax.inference.defects import Defect, find_defects
 
 NAMES = ('background', 'open', 'short')
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import skimage.measure
 
-from cadnet_jax import metrics
-from cadnet_jax.detection import (
+from cadnet_jax.evaluation import metrics
+from cadnet_jax.evaluation.detection import (
     SMALLEST_REGION,
     DetectionCounts,
     count_detections,

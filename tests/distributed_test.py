@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from cadnet_jax.checkpoint import kept_steps, load_variables
+from cadnet_jax.runs.checkpoint import kept_steps, load_variables
 from tests.conftest import ROOT
 from tests.tiny_data import prepare_tiny
 
@@ -22,10 +22,10 @@ import os, signal, sys
 import jax
 coordinator, index, stopping, workdir, data_dir = sys.argv[1:]
 jax.distributed.initialize(coordinator, 2, int(index))
-from cadnet_jax import train_loop
+from cadnet_jax.training import loop
 from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
 
-shard, calls = train_loop.shard, []
+shard, calls = loop.shard, []
 
 def counting(batch):
     calls.append(batch)
@@ -33,8 +33,8 @@ def counting(batch):
         os.kill(os.getpid(), signal.SIGTERM)
     return shard(batch)
 
-train_loop.shard = counting
-train_loop.train(
+loop.shard = counting
+loop.train(
     Config(
         data=DataConfig(
             data_dir=data_dir, batch_size=4, eval_batch_size=2, crop_size=32

@@ -12,17 +12,22 @@ import numpy as np
 import pytest
 from jax.experimental import multihost_utils
 
-from cadnet_jax import evaluate as evaluate_lib
 from cadnet_jax.config import ModelConfig
-from cadnet_jax.decision import Rule
-from cadnet_jax.evaluate import class_note, evaluate, format_table, output_directory
-from cadnet_jax.evaluation_files import LabelledPair, write_pictures
+from cadnet_jax.data.batches import evaluation_batches
+from cadnet_jax.evaluation import evaluate as evaluate_lib
+from cadnet_jax.evaluation.evaluate import (
+    class_note,
+    evaluate,
+    format_table,
+    output_directory,
+)
+from cadnet_jax.evaluation.files import LabelledPair, write_pictures
+from cadnet_jax.evaluation.metrics import Counts, count, no_counts, summarize
 from cadnet_jax.files.images import read_image
-from cadnet_jax.input_pipeline import evaluation_batches
-from cadnet_jax.metrics import Counts, count, no_counts, summarize
+from cadnet_jax.inference.decision import Rule
+from cadnet_jax.inference.predictor import PixelMaps, Predictor
 from cadnet_jax.models.complexity import gmacs
-from cadnet_jax.predict import PixelMaps, Predictor
-from cadnet_jax.visualize import mark
+from cadnet_jax.pictures.overlays import mark
 from tests.tiny_data import CLASS_NAMES, prepare_tiny
 from tests.tiny_run import differencing_predictor, write_run
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
-from cadnet_jax.curves import count_scores, curves
+from cadnet_jax.evaluation.curves import count_scores, curves
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.images import write_png
-from cadnet_jax.visualize import side_by_side
-from cadnet_jax.workdir import TrainingData, write_dataset_info
+from cadnet_jax.pictures.overlays import side_by_side
+from cadnet_jax.runs.workdir import TrainingData, write_dataset_info
 
 CLASS_NAMES = ('background', 'line', 'abpt')
 

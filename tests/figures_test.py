@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from cadnet_jax.curves import count_scores, curves
-from cadnet_jax.figures import picture_grid, plot_curves
+from cadnet_jax.evaluation.curves import count_scores, curves
+from cadnet_jax.pictures.plots import picture_grid, plot_curves
 
 
 def some_curves(seed: int) -> dict[str, Any]:

@@ -9,13 +9,13 @@ import numpy as np
 import optax
 import pytest
 
-from cadnet_jax import train_step as ts
 from cadnet_jax.config import Config, LossConfig, ModelConfig
-from cadnet_jax.evaluate import evaluate
+from cadnet_jax.evaluation.evaluate import evaluate
+from cadnet_jax.inference.predictor import make_predictor
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
-from cadnet_jax.predict import make_predictor
+from cadnet_jax.training import step as ts
 from tests.tiny_data import CLASS_NAMES, prepare_tiny
 
 TINY = Variant((8, 16, 20, 32), (1, 1, 1, 1))

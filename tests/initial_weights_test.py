@@ -9,18 +9,18 @@ import numpy as np
 import optax
 import pytest
 
-from cadnet_jax import released
-from cadnet_jax.checkpoint import (
+from cadnet_jax.config import Config, DataConfig, ModelConfig, TrainConfig
+from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.models.initialize import initialize
+from cadnet_jax.runs.checkpoint import (
     Checkpoints,
     kept_steps,
     load_variables,
     save_variables,
 )
-from cadnet_jax.config import Config, DataConfig, ModelConfig, TrainConfig
-from cadnet_jax.initial_weights import describe, describe_origin, init_from
-from cadnet_jax.models.cadnet import build_model
-from cadnet_jax.models.initialize import initialize
-from cadnet_jax.train_step import TrainState, initial_state
+from cadnet_jax.training.step import TrainState, initial_state
+from cadnet_jax.weights import released
+from cadnet_jax.weights.initial import describe, describe_origin, init_from
 
 
 def _params(value: float) -> dict[str, Any]:

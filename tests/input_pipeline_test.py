@@ -16,7 +16,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from cadnet_jax.config import DataConfig
-from cadnet_jax.input_pipeline import (
+from cadnet_jax.data.batches import (
     DatasetInfo,
     _group_by_size,
     evaluation_batches,

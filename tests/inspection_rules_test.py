@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cadnet_jax.decision import PixelScores, Rule, predict_pair
+from cadnet_jax.inference.decision import PixelScores, Rule, predict_pair
 from cadnet_jax.inspection.fields import describe, from_json
 from cadnet_jax.inspection.rules import (
     INVALID,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cadnet_jax.label_checks import label_faults
+from cadnet_jax.data.label_checks import label_faults
 
 NAMES = ('background', 'dirt', 'crack')
 

@@ -189,7 +189,7 @@ def test_an_import_against_the_order_would_be_seen(tmp_path: pathlib.Path) -> No
     """The three ways of writing an import, also inside a function."""
     file = tmp_path / 'example.py'
     file.write_text(
-        'import cadnet_jax.evaluate\n'
+        'import cadnet_jax.evaluation.evaluate\n'
         'from cadnet_jax import config\n'
         'def f():\n'
         '    from cadnet_jax.models.layers import Conv\n'

@@ -7,15 +7,15 @@ import shutil
 import pytest
 
 from cadnet_jax.config import Config, DataConfig, TrainConfig
+from cadnet_jax.data.batches import read_info
 from cadnet_jax.datasets.schema import digest_records
-from cadnet_jax.input_pipeline import read_info
-from cadnet_jax.learned import (
+from cadnet_jax.runs.learned import (
     check_new,
     describe_learned,
     describe_other_records,
     keep_learned_images,
 )
-from cadnet_jax.workdir import (
+from cadnet_jax.runs.workdir import (
     learned_file,
     read_learned_images,
     training_data,

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from cadnet_jax.config import LossConfig
-from cadnet_jax.losses import (
+from cadnet_jax.models.cadnet import Outputs
+from cadnet_jax.training.losses import (
     balance_factors,
     contrastive,
     count_pixels,
     cross_entropy,
     total_loss,
 )
-from cadnet_jax.models.cadnet import Outputs
 
 MASK = jnp.array([[[0, 1, 2], [255, 0, 2]]], jnp.int32)
 DISTANCE = jnp.array([[[0.1, 0.5, 3.0], [9.0, 1.3, 2.0]]])

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from cadnet_jax import measuring
-from cadnet_jax.measuring import DataSet, Options
+from cadnet_jax.evaluation import measuring
+from cadnet_jax.evaluation.measuring import DataSet, Options
 from tests.tiny_data import prepare_tiny
 
 

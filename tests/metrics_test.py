@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cadnet_jax import metrics
+from cadnet_jax.evaluation import metrics
 
 # Labels: two defects of class 1 (they touch by a corner, so they are one region), one
 # of class 2, an ignored column.

@@ -14,8 +14,8 @@ import pytest
 import skimage.io
 import tensorflow_datasets as tfds
 
-from cadnet_jax import input_pipeline
 from cadnet_jax.config import DataConfig
+from cadnet_jax.data.batches import evaluation_batches, read_info, training_batches
 from cadnet_jax.datasets import mvtec_ad, preparation
 from cadnet_jax.datasets.mvtec_ad import mvtec_ad_dataset_builder as builder
 from cadnet_jax.datasets.mvtec_ad import references
@@ -160,7 +160,7 @@ def test_any_defect_is_one_class_in_the_binary_config(
 ) -> None:
     binary = prepare(tmp_path, source, 'binary')
     assert binary.parts[-3:] == ('mvtec_ad', 'binary', '1.0.0')
-    info = input_pipeline.read_info(binary)
+    info = read_info(binary)
     assert info.class_names == ('background', 'defect')
     for split in ('train', 'test'):
         by_object = read(prepared, split)
@@ -199,7 +199,7 @@ def test_random_crops_of_pairs_that_differ_in_size_make_a_batch(
     config = DataConfig(
         data_dir=str(prepared), batch_size=7, crop_size=72, reader_threads=1
     )
-    batches = input_pipeline.training_batches(config, seed=0)
+    batches = training_batches(config, seed=0)
     seen = set()
     for _, batch in zip(range(14), batches, strict=False):
         assert batch['image'].shape == batch['reference'].shape == (7, 72, 72, 3)
@@ -213,7 +213,7 @@ def test_evaluation_has_each_pair_once_in_batches_of_one_size(
     batch_size: int, source: pathlib.Path, prepared: pathlib.Path
 ) -> None:
     seen: Counter[str] = Counter()
-    batches = input_pipeline.evaluation_batches(prepared, 'test', batch_size=batch_size)
+    batches = evaluation_batches(prepared, 'test', batch_size=batch_size)
     for batch in batches:
         for index in np.flatnonzero(batch['valid']):
             id = batch['id'][index]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from cadnet_jax.config import Config, DataConfig, ModelConfig, TrainConfig
-from cadnet_jax.input_pipeline import training_batches
+from cadnet_jax.data.batches import training_batches
+from cadnet_jax.data.transforms import normalize
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
-from cadnet_jax.norm_statistics import make_norm_statistics
-from cadnet_jax.transforms import normalize
+from cadnet_jax.training.norm_statistics import make_norm_statistics
 from tests.tiny_data import prepare_tiny
 
 COUNT = 3

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cadnet_jax import nuisance
+from cadnet_jax.data import nuisance
 
 
 def pair(size: int = 64) -> tuple[np.ndarray, np.ndarray]:

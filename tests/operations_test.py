@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from cadnet_jax.models import operations
-from cadnet_jax.models.operations import gelu, resize_bilinear
+from cadnet_jax.models.kernels import operations
+from cadnet_jax.models.kernels.operations import gelu, resize_bilinear
 from tests.gradients import assert_same_with_gradients
 
 

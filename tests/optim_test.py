@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from cadnet_jax.config import OptimConfig
-from cadnet_jax.optim import learning_rate_schedule, make_optimizer
+from cadnet_jax.training.optim import learning_rate_schedule, make_optimizer
 
 PARAMS = {
     'encoder': {'kernel': np.full((2, 3), 2, 'f4'), 'bias': np.full(3, 2, 'f4')},

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cadnet_jax import painting
-from cadnet_jax.painting import Paint, Pixels
+from cadnet_jax.data import painting
+from cadnet_jax.data.painting import Paint, Pixels
 
 
 def product(size: int = 96) -> Pixels:

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from cadnet_jax import input_pipeline
+from cadnet_jax.data.batches import read_info
 from cadnet_jax.datasets import paired_folder, preparation
 from cadnet_jax.datasets.checks import KINDS, Finding
 from cadnet_jax.datasets.paired_folder.manifest import Options, read_source
 from cadnet_jax.datasets.paired_folder.paired_folder_dataset_builder import check_source
-from cadnet_jax.evaluate import evaluate
+from cadnet_jax.evaluation.evaluate import evaluate
 from cadnet_jax.files.images import read_image
-from cadnet_jax.predict_files import list_pairs, predict_files
+from cadnet_jax.inference.files import list_pairs, predict_files
 from tests.tiny_data import CLASS_NAMES, tiny_board
 from tests.tiny_pairs import (
     NUM_PAIRS,
@@ -264,7 +264,7 @@ def test_what_is_prepared_decodes_to_what_was_given(tmp_path: pathlib.Path) -> N
         write(folder / 'mask' / stem.with_suffix('.png'), mask)
     write_classes(folder, '0,background', '255,"Kratzer, tief"')
     prepared = prepare(folder, tmp_path / 'prepared', splits={'train': 1})
-    info = input_pipeline.read_info(prepared)
+    info = read_info(prepared)
     assert info.class_names == ('background', 'Kratzer, tief')
     labelled = 64 * len(stored)
     total = SIZE[0] * SIZE[1] * len(stored)
@@ -295,7 +295,7 @@ def test_pairs_without_masks_are_free_of_defects_or_ignored(
         assert (read(prepared)['image/5']['mask'] == value).all()
         text = preparation.describe(prepared)
         assert says.replace('_', '-') in text
-        pixels = input_pipeline.read_info(prepared).class_pixels.values()
+        pixels = read_info(prepared).class_pixels.values()
         counted = sum(map(sum, pixels))
         assert counted == SIZE[0] * SIZE[1] * (NUM_PAIRS - (value == 255))
 

@@ -14,7 +14,7 @@ import pytest
 import skimage.io
 import tensorflow_datasets as tfds
 
-from cadnet_jax import input_pipeline
+from cadnet_jax.data.batches import read_info
 from cadnet_jax.datasets import box_masks, pku_market_pcb, preparation
 from cadnet_jax.datasets.pku_market_pcb import annotation
 from cadnet_jax.datasets.pku_market_pcb import pku_market_pcb_dataset_builder as builder
@@ -163,7 +163,7 @@ def test_metadata_hold_classes_pixels_options_and_statistics(
         }
         assert statistics['crops with'] == {'defects': len(pairs), 'ignored box': 0}
     assert 'crops of board' in preparation.describe(prepared)
-    assert input_pipeline.read_info(prepared).name == 'pku_market_pcb/by_crop'
+    assert read_info(prepared).name == 'pku_market_pcb/by_crop'
 
 
 def test_seven_tenths_of_the_crops_are_for_training(

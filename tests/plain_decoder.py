@@ -10,20 +10,13 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from cadnet_jax import benchmark, workloads
+from cadnet_jax.benchmarks import benchmark, workloads
 from cadnet_jax.config import Config
-from cadnet_jax.models import (
-    cadnet,
-    change,
-    convolutions,
-    decoder,
-    layers,
-    mix_transformer,
-    operations,
-)
+from cadnet_jax.models import cadnet, change, decoder, layers, mix_transformer
 from cadnet_jax.models.change import ChannelAttention, CoordinateAttention
 from cadnet_jax.models.decoder import Decoder, pool
-from cadnet_jax.models.operations import resize_bilinear
+from cadnet_jax.models.kernels import convolutions, operations
+from cadnet_jax.models.kernels.operations import resize_bilinear
 
 
 class PlainDecoder(Decoder):

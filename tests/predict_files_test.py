@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from cadnet_jax.files.images import read_image, write_png
-from cadnet_jax.predict import Predictor, ReferencePredictor
-from cadnet_jax.predict_files import (
+from cadnet_jax.inference.files import (
     check_output_dir,
     check_pairs,
     list_pairs,
     predict_files,
 )
-from cadnet_jax.visualize import panel
+from cadnet_jax.inference.predictor import Predictor, ReferencePredictor
+from cadnet_jax.pictures.overlays import panel
 from tests.tiny_data import CLASS_NAMES, tiny_board
 from tests.tiny_run import differencing_predictor, write_run
 

@@ -11,8 +11,13 @@ import pytest
 
 import cadnet_jax
 from cadnet_jax.config import Config, DataConfig
-from cadnet_jax.decision import PixelScores
-from cadnet_jax.predict import PixelMaps, Predictor, load_predictor, make_predictor
+from cadnet_jax.inference.decision import PixelScores
+from cadnet_jax.inference.predictor import (
+    PixelMaps,
+    Predictor,
+    load_predictor,
+    make_predictor,
+)
 from tests.tiny_data import CLASS_NAMES, tiny_board
 from tests.tiny_run import (
     Differencing,

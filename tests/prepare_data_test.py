@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from cadnet_jax import input_pipeline
+from cadnet_jax.data.batches import read_info
 from tests.tiny_deep_pcb import write_tiny_deep_pcb
 
 pytestmark = pytest.mark.slow
@@ -44,7 +44,7 @@ def test_a_set_is_prepared_once_and_summarized(tmp_path: pathlib.Path) -> None:
     assert '100%' in first.stderr, 'no progress bar'
 
     summary = json.loads((data_dir / 'summary.json').read_text())
-    info = input_pipeline.read_info(data_dir)
+    info = read_info(data_dir)
     assert summary == json.loads(json.dumps(info._asdict()))
 
     again = run(*flags)

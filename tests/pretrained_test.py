@@ -13,7 +13,7 @@ import safetensors.numpy
 from cadnet_jax.config import ModelConfig
 from cadnet_jax.models.cadnet import CADNet, build_model
 from cadnet_jax.models.initialize import initialize
-from cadnet_jax.pretrained import convert, read_weights
+from cadnet_jax.weights.pretrained import convert, read_weights
 from tests import foreign_names
 
 Weights = dict[str, np.ndarray]

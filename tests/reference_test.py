@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from cadnet_jax.config import ModelConfig
-from cadnet_jax.losses import contrastive, cross_entropy
 from cadnet_jax.models.cadnet import CADNet, Outputs, build_model
-from cadnet_jax.models.operations import resize_bilinear
-from cadnet_jax.pretrained import convert, read_weights
+from cadnet_jax.models.kernels.operations import resize_bilinear
+from cadnet_jax.training.losses import contrastive, cross_entropy
+from cadnet_jax.weights.pretrained import convert, read_weights
 from tests import foreign_names
 
 pytestmark = pytest.mark.slow

@@ -16,13 +16,14 @@ import safetensors
 from flax import traverse_util
 
 import cadnet_jax
-from cadnet_jax import predict, released
-from cadnet_jax.checkpoint import load_variables
 from cadnet_jax.config import Config, DataConfig, LossConfig, TrainConfig
-from cadnet_jax.evaluate import output_directory
+from cadnet_jax.evaluation.evaluate import output_directory
 from cadnet_jax.files.images import read_image
+from cadnet_jax.inference.predictor import load_predictor
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
+from cadnet_jax.runs.checkpoint import load_variables
+from cadnet_jax.weights import released
 from tests.conftest import ROOT
 from tests.tiny_data import prepare_tiny
 from tests.tiny_run import write_run
@@ -66,7 +67,7 @@ def small_variables() -> dict[str, Any]:
 def package(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """The folder of an installation without weights; its module is a copy."""
     module = tmp_path / 'released.py'
-    module.write_text((ROOT / 'cadnet_jax' / 'released.py').read_text())
+    module.write_text((ROOT / 'cadnet_jax' / 'weights' / 'released.py').read_text())
     monkeypatch.setattr(released, '_MODULE', module)
     monkeypatch.setattr(released, 'FOLDER', tmp_path / 'released_weights')
     monkeypatch.setattr(released, 'SHA256', '')
@@ -81,7 +82,7 @@ def release(monkeypatch: pytest.MonkeyPatch, *args: Any, **options: Any) -> str:
 
 def test_the_package_agrees_with_itself() -> None:
     """The SHA-256 of the file, in the code and in the card; or nothing is released."""
-    path = ROOT / 'cadnet_jax' / 'released_weights' / 'weights.safetensors'
+    path = ROOT / 'cadnet_jax' / 'weights' / 'released_weights' / 'weights.safetensors'
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ''
     assert released.SHA256 == released.card_digest() == digest
     if path.exists():
@@ -99,7 +100,7 @@ def test_file_code_and_card_get_one_digest(
         digest = release(monkeypatch, small_variables(), threshold=threshold)
         data = (package / 'weights.safetensors').read_bytes()
         assert hashlib.sha256(data).hexdigest() == digest == released.card_digest()
-        before = (ROOT / 'cadnet_jax' / 'released.py').read_text()
+        before = (ROOT / 'cadnet_jax' / 'weights' / 'released.py').read_text()
         after = before.replace(
             f"SHA256 = '{_digest_in(before)}'", f"SHA256 = '{digest}'"
         )
@@ -273,7 +274,7 @@ def test_evaluations_never_stand_in_the_package(
 ) -> None:
     release(monkeypatch, network)
     data_dir = prepare_tiny(tmp_path, num={'train': 1, 'test': 1})
-    directory = output_directory(predict.load_predictor(), data_dir, 'test')
+    directory = output_directory(load_predictor(), data_dir, 'test')
     assert directory == pathlib.Path('evaluation/released-tiny_pairs-test-20000')
 
 
@@ -282,7 +283,7 @@ def run_script(
 ) -> subprocess.CompletedProcess[str]:
     """Runs a script in `folder`, whose released weights are its own."""
     start = (
-        'import pathlib, runpy, sys; from cadnet_jax import released; '
+        'import pathlib, runpy, sys; from cadnet_jax.weights import released; '
         f'released.FOLDER = pathlib.Path({str(folder / "released_weights")!r}); '
         f'released._MODULE = pathlib.Path({str(folder / "released.py")!r}); '
         'text = released._MODULE.read_text(); '

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from cadnet_jax.files.images import read_image
-from cadnet_jax.report import Column, make_tables
-from cadnet_jax.report_figures import make_figures
-from cadnet_jax.report_files import show, write_report
-from cadnet_jax.runs import Mean, read_results
-from cadnet_jax.visualize import HIT, MISS
+from cadnet_jax.pictures.overlays import HIT, MISS
+from cadnet_jax.reports.figures import make_figures
+from cadnet_jax.reports.files import show, write_report
+from cadnet_jax.reports.tables import Column, make_tables
+from cadnet_jax.runs.results import Mean, read_results
 from tests.evaluated_run import (
     add_pictures,
     write_evaluated_run,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from cadnet_jax.report import Table, make_tables
-from cadnet_jax.runs import Mean, read_results
+from cadnet_jax.reports.tables import Table, make_tables
+from cadnet_jax.runs.results import Mean, read_results
 from tests.conftest import ROOT
 from tests.evaluated_run import write_evaluated_run, write_evaluation
 

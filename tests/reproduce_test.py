@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 # The script as it is; what it would prepare, train and evaluate is printed instead.
 RUN = """
 import runpy, sys
-from cadnet_jax import studies
+from cadnet_jax.reports import studies
 from cadnet_jax.datasets import preparation
 
 def prepare(make_builder, output_dir):

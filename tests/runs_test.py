@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from cadnet_jax.runs import (
+from cadnet_jax.runs.results import (
     Mean,
     Result,
     group_by,

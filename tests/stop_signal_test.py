@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax.experimental import multihost_utils
 
-from cadnet_jax.stop_signal import StopRequested, StopSignal
+from cadnet_jax.training.stop_signal import StopRequested, StopSignal
 
 pytestmark = pytest.mark.slow
 

@@ -8,15 +8,15 @@ import shutil
 import pytest
 
 from cadnet_jax import config as configs
-from cadnet_jax import studies
-from cadnet_jax.checkpoint import load_variables, save_variables
 from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
 from cadnet_jax.datasets import preparation, synlcd
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
-from cadnet_jax.runs import read_results, write_records
-from cadnet_jax.studies import Run
+from cadnet_jax.reports import studies
+from cadnet_jax.reports.studies import Run
+from cadnet_jax.runs.checkpoint import load_variables, save_variables
+from cadnet_jax.runs.results import read_results, write_records
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from cadnet_jax import input_pipeline
+from cadnet_jax.data.batches import read_info
 from cadnet_jax.datasets import preparation, synlcd, worker_pool
 from cadnet_jax.datasets.synlcd import composition, patterns, sheet
 
@@ -111,7 +111,7 @@ def test_metadata_hold_classes_pixels_options_and_statistics(
 def test_all_configs_share_one_class_map(
     config: str, classes: set[int], tmp_path: pathlib.Path
 ) -> None:
-    info = input_pipeline.read_info(prepared := prepare(tmp_path, config, count=1))
+    info = read_info(prepared := prepare(tmp_path, config, count=1))
     assert info.name == f'synlcd/{config}'
     assert info.class_names == ('background', 'line', 'abpt')
     for id, pair in read(prepared, 'test').items():

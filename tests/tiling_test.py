@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cadnet_jax import tiling
+from cadnet_jax.inference import tiling
 
 
 @pytest.mark.parametrize(('size', 'margin'), [(8, 2), (16, 4), (10, 0), (7, 3)])

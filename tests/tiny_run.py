@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from cadnet_jax.checkpoint import save_variables
 from cadnet_jax.config import Config, DataConfig, ModelConfig
 from cadnet_jax.files.atomic import write_json
+from cadnet_jax.inference.predictor import Predictor, make_predictor
 from cadnet_jax.models.cadnet import Features, Outputs, build_model
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
-from cadnet_jax.predict import Predictor, make_predictor
-from cadnet_jax.workdir import TrainingData, write_dataset_info
+from cadnet_jax.runs.checkpoint import save_variables
+from cadnet_jax.runs.workdir import TrainingData, write_dataset_info
 from tests.tiny_data import CLASS_NAMES
 
 

@@ -17,13 +17,6 @@ import jax
 import numpy as np
 import pytest
 
-from cadnet_jax import train_loop
-from cadnet_jax.checkpoint import (
-    Checkpoints,
-    kept_steps,
-    load_variables,
-    save_variables,
-)
 from cadnet_jax.config import (
     Config,
     DataConfig,
@@ -33,13 +26,20 @@ from cadnet_jax.config import (
     differences,
     load,
 )
-from cadnet_jax.input_pipeline import read_share
+from cadnet_jax.data.batches import read_share
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize, parameter_shapes
-from cadnet_jax.optim import make_optimizer
-from cadnet_jax.train_step import TrainState, initial_state, make_train_step
-from cadnet_jax.training_log import read_log
-from cadnet_jax.workdir import read_dataset_info
+from cadnet_jax.runs.checkpoint import (
+    Checkpoints,
+    kept_steps,
+    load_variables,
+    save_variables,
+)
+from cadnet_jax.runs.workdir import read_dataset_info
+from cadnet_jax.training import loop
+from cadnet_jax.training.log import read_log
+from cadnet_jax.training.optim import make_optimizer
+from cadnet_jax.training.step import TrainState, initial_state, make_train_step
 from tests.conftest import ROOT
 from tests.tiny_data import CLASS_NAMES, prepare_tiny
 
@@ -65,7 +65,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 def compiled_once() -> Iterator[None]:
     """All runs of this module share one compiled step: they differ in no setting."""
     compiled: list[Any] = []
-    make = train_loop.make_train_step
+    make = loop.make_train_step
 
     def make_once(*args: Any, **options: Any) -> Any:
         if not compiled:
@@ -73,7 +73,7 @@ def compiled_once() -> Iterator[None]:
         return compiled[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_loop, 'make_train_step', make_once)
+        patch.setattr(loop, 'make_train_step', make_once)
         yield
 
 
@@ -81,7 +81,7 @@ def compiled_once() -> Iterator[None]:
 def whole(config: Config, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The work directory of a run that was not interrupted."""
     workdir = tmp_path_factory.mktemp('whole')
-    train_loop.train(config, workdir)
+    loop.train(config, workdir)
     return workdir
 
 
@@ -92,7 +92,7 @@ def _restore(config: Config, workdir: pathlib.Path) -> tuple[TrainState, Any]:
     state = jax.device_get(initial_state(model, optimizer, seed=1))
     if config.optim.ema_decay:
         state = state.replace(ema_params=state.params)
-    batches = train_loop.training_batches(config.data, seed=config.train.seed)
+    batches = loop.training_batches(config.data, seed=config.train.seed)
     with Checkpoints(workdir, keep=1) as checkpoints:
         return checkpoints.restore(state, batches)[0], batches
 
@@ -166,11 +166,11 @@ def test_stopped_and_resumed_equals_not_stopped(
 ) -> None:
     """SIGTERM ends `train` without an error, with the step under way saved."""
     with monkeypatch.context() as patch:
-        wrapper = _on_call(getattr(train_loop, function), call, _terminate)
-        patch.setattr(train_loop, function, wrapper)
-        assert not train_loop.train(config, tmp_path)
+        wrapper = _on_call(getattr(loop, function), call, _terminate)
+        patch.setattr(loop, function, wrapper)
+        assert not loop.train(config, tmp_path)
     assert kept_steps(tmp_path)['latest'][-1] == stopped_at
-    assert train_loop.train(config, tmp_path)
+    assert loop.train(config, tmp_path)
     _assert_same_run(config, tmp_path, whole)
 
 
@@ -196,8 +196,8 @@ def averaged(
     config = _changed(config, 'train', norm_batches=2, steps=5, eval_every=3)
     workdir = tmp_path_factory.mktemp('averaged')
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_loop, 'make_train_step', make_train_step)
-        train_loop.train(config, workdir)
+        patch.setattr(loop, 'make_train_step', make_train_step)
+        loop.train(config, workdir)
     return config, workdir
 
 
@@ -216,8 +216,8 @@ def test_the_averages_are_evaluated_and_kept(
     best, step = load_variables(workdir, 'best')
     kept, _ = load_variables(workdir, step)
     jax.tree.map(np.testing.assert_array_equal, best, kept)
-    metrics, _ = train_loop._evaluate(
-        config, train_loop.read_dataset_info(workdir), latest, workdir, 5
+    metrics, _ = loop._evaluate(
+        config, loop.read_dataset_info(workdir), latest, workdir, 5
     )
     logged = [line for line in read_log(workdir) if 'evaluation' in line][-1]
     assert logged['evaluation']['miou'] == pytest.approx(metrics['miou'])
@@ -234,12 +234,12 @@ def test_averages_stopped_and_resumed_equal_those_not_stopped(
     call: int,
 ) -> None:
     config, workdir = averaged
-    monkeypatch.setattr(train_loop, 'make_train_step', make_train_step)
+    monkeypatch.setattr(loop, 'make_train_step', make_train_step)
     with monkeypatch.context() as patch:
-        wrapper = _on_call(getattr(train_loop, function), call, _terminate)
-        patch.setattr(train_loop, function, wrapper)
-        assert not train_loop.train(config, tmp_path)
-    assert train_loop.train(config, tmp_path)
+        wrapper = _on_call(getattr(loop, function), call, _terminate)
+        patch.setattr(loop, function, wrapper)
+        assert not loop.train(config, tmp_path)
+    assert loop.train(config, tmp_path)
     _assert_same_run(config, tmp_path, workdir)
     jax.tree.map(
         np.testing.assert_array_equal,
@@ -284,7 +284,7 @@ def test_killed_terminated_and_finished_equals_not_interrupted(
         assert process.wait(timeout=120) == 0
     assert 4 <= kept_steps(tmp_path)['latest'][-1] < STEPS
 
-    train_loop.train(config, tmp_path)
+    loop.train(config, tmp_path)
     _assert_same_run(config, tmp_path, whole)
 
 
@@ -292,7 +292,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     config: Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error names the step; the last checkpoint is the one before it, and good."""
-    make = train_loop.make_train_step
+    make = loop.make_train_step
 
     def make_failing(*args: Any, **options: Any) -> Any:
         """Steps of which the fourth is given parameters that are not numbers."""
@@ -307,9 +307,9 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 
         return failing
 
-    monkeypatch.setattr(train_loop, 'make_train_step', make_failing)
+    monkeypatch.setattr(loop, 'make_train_step', make_failing)
     with pytest.raises(ValueError, match=r'at step 4.*loss nan.*--learning_rate'):
-        train_loop.train(config, tmp_path)
+        loop.train(config, tmp_path)
     assert kept_steps(tmp_path)['latest'] == [2, 3]
     variables, _ = load_variables(tmp_path, 'latest')
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(variables))
@@ -319,7 +319,7 @@ def test_a_state_that_is_not_finite_is_not_saved(
     config: Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A finite loss whose update overflows: the step is named before it is saved."""
-    unreplicate = train_loop.unreplicate
+    unreplicate = loop.unreplicate
 
     def overflown(state: TrainState) -> TrainState:
         saved = unreplicate(state)
@@ -328,9 +328,9 @@ def test_a_state_that_is_not_finite_is_not_saved(
         infinite = jax.tree.map(lambda x: np.full_like(x, np.inf), saved.params)
         return saved.replace(params=infinite)
 
-    monkeypatch.setattr(train_loop, 'unreplicate', overflown)
+    monkeypatch.setattr(loop, 'unreplicate', overflown)
     with pytest.raises(ValueError, match=r'at step 3.*params'):
-        train_loop.train(config, tmp_path)
+        loop.train(config, tmp_path)
     assert kept_steps(tmp_path)['latest'] == [1, 2]
 
 
@@ -344,7 +344,7 @@ def test_a_finished_run_says_so(
 ) -> None:
     """Also where settings changed that neither training nor its results depend on."""
     before = (whole / 'metrics.jsonl').read_text()
-    train_loop.train(_changed(config, 'data', reader_threads=1), whole)
+    loop.train(_changed(config, 'data', reader_threads=1), whole)
     assert f'all of the {STEPS} steps are done' in capsys.readouterr().out
     assert (whole / 'metrics.jsonl').read_text() == before
 
@@ -357,7 +357,7 @@ def test_a_work_directory_of_other_settings_is_refused(
         r'config.json.*learning_rate: 6e-05 -> 0.1, clip_norm: 0.0 -> 1.0.*--workdir'
     )
     with pytest.raises(ValueError, match=message):
-        train_loop.train(other, whole)
+        loop.train(other, whole)
 
 
 @pytest.fixture(scope='module')
@@ -369,8 +369,8 @@ def constant(
     config = _changed(config, 'train', steps=4)
     workdir = tmp_path_factory.mktemp('constant')
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_loop, 'make_train_step', make_train_step)
-        train_loop.train(config, workdir)
+        patch.setattr(loop, 'make_train_step', make_train_step)
+        loop.train(config, workdir)
     return config, workdir
 
 
@@ -380,13 +380,13 @@ def test_a_cool_down_that_branches_off_equals_an_uninterrupted_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A copy of the work directory resumes with more steps, the last two cooling."""
-    monkeypatch.setattr(train_loop, 'make_train_step', make_train_step)
+    monkeypatch.setattr(loop, 'make_train_step', make_train_step)
     config, workdir = constant
     longer = _changed(config, 'train', steps=6)
     longer = _changed(longer, 'optim', cooldown_steps=2)
     shutil.copytree(workdir, tmp_path / 'branch')
     for name in ('branch', 'uninterrupted'):
-        train_loop.train(longer, tmp_path / name)
+        loop.train(longer, tmp_path / name)
     branch, uninterrupted = (
         _restore(config, tmp_path / name) for name in ('branch', 'uninterrupted')
     )
@@ -411,14 +411,14 @@ def test_a_branch_that_begins_after_its_constant_phase_is_refused(
 ) -> None:
     config, workdir = constant
     with pytest.raises(ValueError, match=message):
-        train_loop.train(_changed(config, section, **values), workdir)
+        loop.train(_changed(config, section, **values), workdir)
 
 
 def test_a_run_whose_rate_falls_cannot_be_made_longer(
     config: Config, whole: pathlib.Path
 ) -> None:
     with pytest.raises(ValueError, match=r'steps: 12 -> 13.*--workdir'):
-        train_loop.train(_changed(config, 'train', steps=13), whole)
+        loop.train(_changed(config, 'train', steps=13), whole)
 
 
 def test_scores_of_other_settings_are_refused_also_without_checkpoints(
@@ -430,7 +430,7 @@ def test_scores_of_other_settings_are_refused_also_without_checkpoints(
     (tmp_path / 'evaluation' / 'x').mkdir(parents=True)
     (tmp_path / 'evaluation' / 'x' / 'metrics.json').touch()
     with pytest.raises(ValueError, match=r'learning_rate: 6e-05 -> 0\.1.*--workdir'):
-        train_loop.train(_changed(config, 'optim', learning_rate=0.1), tmp_path)
+        loop.train(_changed(config, 'optim', learning_rate=0.1), tmp_path)
 
 
 def test_a_work_directory_of_other_data_is_refused(
@@ -439,12 +439,12 @@ def test_a_work_directory_of_other_data_is_refused(
     """Moved data are the same; data with other classes are not."""
     moved = tmp_path / 'moved'
     shutil.copytree(config.data.data_dir, moved)
-    train_loop.train(_changed(config, 'data', data_dir=str(moved)), whole)
+    loop.train(_changed(config, 'data', data_dir=str(moved)), whole)
 
     metadata = moved / 'metadata.json'
     metadata.write_text(metadata.read_text().replace('excess', 'scratch'))
     with pytest.raises(ValueError, match=r"dataset.json.*'excess'.*moved.*'scratch'"):
-        train_loop.train(_changed(config, 'data', data_dir=str(moved)), whole)
+        loop.train(_changed(config, 'data', data_dir=str(moved)), whole)
 
 
 @pytest.mark.parametrize(
@@ -473,7 +473,7 @@ def test_what_cannot_be_trained_is_refused_and_nothing_is_written(
     message: str,
 ) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        train_loop.train(_changed(config, section, **values), tmp_path / 'run')
+        loop.train(_changed(config, section, **values), tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
 
 
@@ -484,7 +484,7 @@ def test_weights_for_other_classes_give_all_but_the_classifier(
     variables = initialize(build_model(ModelConfig(), len(CLASS_NAMES) + 4), seed=7)
     save_variables(tmp_path / 'weights', variables, {})
     other = _changed(config, 'train', init_from=str(tmp_path / 'weights'), steps=3)
-    train_loop.train(other, tmp_path / 'run')
+    loop.train(other, tmp_path / 'run')
     origin = json.loads((tmp_path / 'run' / 'started_from.json').read_text())
     assert origin['left_out'] == [
         'params/decoder/classifier/bias ([7], not [3])',
@@ -511,14 +511,14 @@ def test_pairs_without_a_defect_are_refused_with_the_way_on(
     good = _good_pairs(config, tmp_path, 'defect')
     message = "no pixel of 'train'.*predict.py without --workdir.*--paint_defects"
     with pytest.raises(ValueError, match=message):
-        train_loop.train(good, tmp_path / 'run')
+        loop.train(good, tmp_path / 'run')
     several = _good_pairs(config, tmp_path / 'several', 'dent', 'scratch')
     several = _changed(several, 'data', paint_defects=True)
     with pytest.raises(ValueError, match=r'of defects dent, scratch.*one name'):
-        train_loop.train(several, tmp_path / 'run')
+        loop.train(several, tmp_path / 'run')
     both = _changed(good, 'data', paint_defects=True, unchanged_fraction=0.5)
     with pytest.raises(ValueError, match='Leave out --unchanged_fraction'):
-        train_loop.train(both, tmp_path / 'run')
+        loop.train(both, tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
 
 
@@ -552,10 +552,10 @@ def test_weights_that_a_split_cannot_choose_are_the_last_ones(
         }
         return {'classes': classes, 'miou': score, 'defect_iou': score}, []
 
-    monkeypatch.setattr(train_loop, '_evaluate', scored)
+    monkeypatch.setattr(loop, '_evaluate', scored)
     short = _changed(config, 'train', steps=3, eval_every=1, checkpoint_every=3)
     short = _changed(short, 'optim', warmup_steps=1)
-    train_loop.train(short, tmp_path / 'run')
+    loop.train(short, tmp_path / 'run')
     assert kept_steps(tmp_path / 'run')['best'] == [kept]
 
 
@@ -563,11 +563,11 @@ def test_good_pairs_are_learned_from_once_they_are_painted(
     config: Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The evaluated pairs are painted too, always the same, so that weights compare."""
-    monkeypatch.setattr(train_loop, 'make_train_step', make_train_step)
+    monkeypatch.setattr(loop, 'make_train_step', make_train_step)
     good = _good_pairs(config, tmp_path, 'defect')
     good = _changed(good, 'data', paint_defects=True)
     good = _changed(good, 'train', steps=3, eval_every=1)
-    train_loop.train(good, tmp_path / 'run')
+    loop.train(good, tmp_path / 'run')
     lines = [
         line['evaluation']
         for line in read_log(tmp_path / 'run')
@@ -583,7 +583,7 @@ def test_weights_without_a_run_are_no_work_directory(
 ) -> None:
     save_variables(tmp_path, initialize(build_model(ModelConfig(), 3), seed=0), {})
     with pytest.raises(ValueError, match=r'no config.json.*--init_from'):
-        train_loop.train(config, tmp_path)
+        loop.train(config, tmp_path)
 
 
 def test_a_share_of_the_labels_is_noted(config: Config, tmp_path: pathlib.Path) -> None:
@@ -592,7 +592,7 @@ def test_a_share_of_the_labels_is_noted(config: Config, tmp_path: pathlib.Path) 
     config = dataclasses.replace(
         config, data=data, train=dataclasses.replace(config.train, steps=3)
     )
-    train_loop.train(config, tmp_path)
+    loop.train(config, tmp_path)
     share = read_share(data, seed=config.train.seed)
     noted = json.loads((tmp_path / 'train_samples.json').read_text())
     assert noted == {
@@ -615,10 +615,10 @@ def test_a_run_whose_latest_checkpoint_is_damaged_goes_on_from_an_older_one(
     (latest / f'{STEPS}/optimizer/manifest.ocdbt').write_bytes(b'?')
     says = f'latest/{STEPS}: damaged checkpoint.*--resume_from={STEPS - 1}$'
     with pytest.raises(ValueError, match=says):
-        train_loop.train(config, workdir)
+        loop.train(config, workdir)
     with pytest.raises(FileNotFoundError, match=f'no checkpoint of step 3.*{STEPS}'):
-        train_loop.train(config, workdir, resume_from=3)
-    assert train_loop.train(config, workdir, resume_from=STEPS - 1)
+        loop.train(config, workdir, resume_from=3)
+    assert loop.train(config, workdir, resume_from=STEPS - 1)
     _assert_same_run(config, workdir, whole)
 
 
@@ -633,11 +633,11 @@ def test_a_run_is_not_resumed_on_other_records(
     file.write_text(json.dumps(written | {'fingerprint': 'another'}))
     says = f"other data, fingerprint 'another'.*{written['fingerprint']!r}"
     with pytest.raises(ValueError, match=says):
-        train_loop.train(config, workdir)
+        loop.train(config, workdir)
     # Of a run that an earlier version began it is not known: that one goes on.
     del written['fingerprint']
     file.write_text(json.dumps(written))
     (workdir / 'learned_images.json').unlink()
-    assert train_loop.train(config, workdir)
+    assert loop.train(config, workdir)
     for name in ('dataset.json', 'learned_images.json'):
         assert (workdir / name).read_text() == (whole / name).read_text()

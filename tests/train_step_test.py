@@ -9,9 +9,9 @@ import numpy as np
 import optax
 import pytest
 
-from cadnet_jax import train_step as ts
 from cadnet_jax.config import LossConfig, ModelConfig
 from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.training import step as ts
 from tests.tiny_run import Differencing
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ CLASS_PIXELS = (100, 2, 1)
 # draws; ignored pixels on one device only; batch shares of the classes.
 DEVICES = """
     import jax, numpy as np, optax
-    from cadnet_jax import train_step as ts
+    from cadnet_jax.training import step as ts
     from cadnet_jax.config import LossConfig, ModelConfig
     from cadnet_jax.models.cadnet import build_model
 

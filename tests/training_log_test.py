@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tensorboardX.proto import event_pb2
 
-from cadnet_jax.training_log import RecentMetrics, TrainingLog, read_log
+from cadnet_jax.training.log import RecentMetrics, TrainingLog, read_log
 
 VALUES = {'loss': 0.75, 'gradient_norm': 2.5, 'learning_rate': 6e-5}
 METRICS: dict[str, Any] = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cadnet_jax import visualize
+from cadnet_jax.pictures import overlays
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def test_an_overlay_has_one_colour_for_each_outcome(image: np.ndarray) -> None:
     mask, prediction = np.zeros((2, 7, 11), np.uint8)
     mask[0, :5] = [1, 1, 2, 0, 255]
     prediction[0, :5] = [1, 2, 0, 3, 1]
-    picture = visualize.overlay(image, mask, prediction)
-    white, green, red = visualize.HIT, visualize.MISS, visualize.FALSE_ALARM
+    picture = overlays.overlay(image, mask, prediction)
+    white, green, red = overlays.HIT, overlays.MISS, overlays.FALSE_ALARM
     np.testing.assert_array_equal(picture[0, :4], [white, white, green, red])
     dimmed = image // 3
     np.testing.assert_array_equal(picture[0, 4:], dimmed[0, 4:])
@@ -26,16 +26,16 @@ def test_an_overlay_has_one_colour_for_each_outcome(image: np.ndarray) -> None:
 
 
 def test_the_outcomes_colours_are_what_they_are_called() -> None:
-    assert min(visualize.HIT) == 255
-    assert np.argmax(visualize.MISS) == 1
-    assert np.argmax(visualize.FALSE_ALARM) == 0
+    assert min(overlays.HIT) == 255
+    assert np.argmax(overlays.MISS) == 1
+    assert np.argmax(overlays.FALSE_ALARM) == 0
 
 
 def test_marking_needs_no_label(image: np.ndarray) -> None:
     prediction = np.zeros((7, 11), np.uint8)
     prediction[2, 3] = 2
-    picture = visualize.mark(image, prediction)
-    np.testing.assert_array_equal(picture[2, 3], visualize.class_colours()[2])
+    picture = overlays.mark(image, prediction)
+    np.testing.assert_array_equal(picture[2, 3], overlays.class_colours()[2])
     picture[2, 3] = image[2, 3] // 3
     np.testing.assert_array_equal(picture, image // 3)
 
@@ -43,35 +43,35 @@ def test_marking_needs_no_label(image: np.ndarray) -> None:
 def test_pictures_leave_the_image_as_it_is(image: np.ndarray) -> None:
     before = image.copy()
     mask = np.ones((7, 11), np.uint8)
-    visualize.overlay(image, mask, mask)
-    visualize.mark(image, mask)
+    overlays.overlay(image, mask, mask)
+    overlays.mark(image, mask)
     np.testing.assert_array_equal(image, before)
 
 
 def test_ten_classes_background_and_ignored_look_different() -> None:
-    colours = visualize.class_colours()
+    colours = overlays.class_colours()
     assert len(np.unique(colours[[*range(11), 255]], axis=0)) == 12
     assert not colours[0].any()
     image = np.full((1, 3, 3), 90, np.uint8)
     np.testing.assert_array_equal(
-        visualize.mark(image, np.array([[0, 255, 3]], np.uint8))[0],
+        overlays.mark(image, np.array([[0, 255, 3]], np.uint8))[0],
         [[30, 30, 30], colours[255], colours[3]],
     )
 
 
 def test_a_larger_distance_is_never_darker_and_the_scale_is_fixed() -> None:
     distance = np.linspace(0, 4, 401)[None]
-    picture = visualize.colour_distance(distance)
+    picture = overlays.colour_distance(distance)
     luma = picture[0] @ np.array([0.299, 0.587, 0.114])
     assert np.all(np.diff(luma) > -1)
     assert luma[0] < 10 and luma[-1] > 200
     assert np.all(picture[0, 220:] == picture[0, -1])
-    part = visualize.colour_distance(distance[:, :100])
+    part = overlays.colour_distance(distance[:, :100])
     np.testing.assert_array_equal(part, picture[:, :100])
 
 
 def test_a_heat_map_starts_at_0_and_ends_at_the_largest() -> None:
-    picture = visualize.heat_map(np.array([[-1, 0, 0.5, 1, 7]]), largest=1)
+    picture = overlays.heat_map(np.array([[-1, 0, 0.5, 1, 7]]), largest=1)
     np.testing.assert_array_equal(picture[0, 0], picture[0, 1])
     np.testing.assert_array_equal(picture[0, 3], picture[0, 4])
     assert picture[0, 1].sum() < picture[0, 2].sum() < picture[0, 3].sum()
@@ -87,11 +87,11 @@ def test_a_panel_shows_every_picture_in_order(width: int) -> None:
     pictures = [
         image,
         reference,
-        visualize.mark(image, mask),
-        visualize.mark(image, prediction),
-        visualize.colour_distance(distance),
+        overlays.mark(image, mask),
+        overlays.mark(image, prediction),
+        overlays.colour_distance(distance),
     ]
-    panel = visualize.panel(image, reference, mask, prediction, distance)
+    panel = overlays.panel(image, reference, mask, prediction, distance)
     bottom = panel[-9:]
     left = -1
     for picture in pictures:
@@ -104,8 +104,8 @@ def test_a_panel_shows_every_picture_in_order(width: int) -> None:
 
 def test_a_panel_without_mask_shows_the_others(image: np.ndarray) -> None:
     mask, distance = np.ones((7, 11), np.uint8), np.zeros((7, 11))
-    with_mask = visualize.panel(image, image, mask, mask, distance)
-    without = visualize.panel(image, image, None, mask, distance)
+    with_mask = overlays.panel(image, image, mask, mask, distance)
+    without = overlays.panel(image, image, None, mask, distance)
     width = (with_mask.shape[1] + 4) // 5  # of a column and its gap
     expected = np.delete(with_mask, range(2 * width, 3 * width), axis=1)
     np.testing.assert_array_equal(without, expected)
@@ -113,7 +113,7 @@ def test_a_panel_without_mask_shows_the_others(image: np.ndarray) -> None:
 
 def test_a_panel_without_distmap_has_one_column_less(image: np.ndarray) -> None:
     mask = np.zeros((7, 11), np.uint8)
-    with_distance = visualize.panel(image, image, mask, mask, np.zeros((7, 11)))
-    without = visualize.panel(image, image, mask, mask, None)
+    with_distance = overlays.panel(image, image, mask, mask, np.zeros((7, 11)))
+    without = overlays.panel(image, image, mask, mask, None)
     np.testing.assert_array_equal(without, with_distance[:, : without.shape[1]])
     assert without.shape[1] < with_distance.shape[1]

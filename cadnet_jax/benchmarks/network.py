@@ -8,16 +8,16 @@ import jax
 import numpy as np
 
 from cadnet_jax import config as configs
-from cadnet_jax import train_step as ts
 from cadnet_jax.benchmarks.subject import PRECISIONS, Subject, draw_pairs, draw_values
 from cadnet_jax.benchmarks.timing import Case, Program, Row, measure_cases, program_of
 from cadnet_jax.config import Config
+from cadnet_jax.data.sampling import num_unchanged
+from cadnet_jax.data.transforms import normalize
+from cadnet_jax.inference.pixel_maps import predict_pixels
 from cadnet_jax.models.complexity import multiply_adds
 from cadnet_jax.models.initialize import parameter_shapes
-from cadnet_jax.optim import make_optimizer
-from cadnet_jax.pixel_maps import predict_pixels
-from cadnet_jax.sampling import num_unchanged
-from cadnet_jax.transforms import normalize
+from cadnet_jax.training import step as ts
+from cadnet_jax.training.optim import make_optimizer
 
 _CLASS_PIXELS = 9, 1  # of the background and of each class of defects
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from cadnet_jax.benchmarks.subject import PRECISIONS, Subject, draw_pairs
 from cadnet_jax.benchmarks.timing import Row, describe_error
+from cadnet_jax.data.transforms import normalize
 from cadnet_jax.models.cadnet import CADNet
-from cadnet_jax.models.operations import resize_bilinear
-from cadnet_jax.transforms import normalize
+from cadnet_jax.models.kernels.operations import resize_bilinear
 
 
 class Results(NamedTuple):

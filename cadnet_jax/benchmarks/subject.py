@@ -10,9 +10,9 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from cadnet_jax import config as configs
-from cadnet_jax import released
 from cadnet_jax.config import Config
 from cadnet_jax.models.cadnet import CADNet, build_model
+from cadnet_jax.weights import released
 
 
 class Precision(NamedTuple):

@@ -1,6 +1,6 @@
 """Scores of a part -> OK, NG or INVALID, by rules that move without the network.
 
-A pixel is a defect by `cadnet_jax.decision`; regions of them are joined, measured, and
+A pixel is a defect by `inference.decision`; regions of them are joined, measured, and
 compared with the limits of their class.
 """
 
@@ -17,8 +17,8 @@ import scipy.spatial
 import skimage.measure
 
 from cadnet_jax.config import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE
-from cadnet_jax.decision import PixelScores, Rule, decide
-from cadnet_jax.defects import Defect, find_defects
+from cadnet_jax.inference.decision import PixelScores, Rule, decide
+from cadnet_jax.inference.defects import Defect, find_defects
 from cadnet_jax.inspection.fields import check, setting
 
 OK, NG, INVALID = 'OK', 'NG', 'INVALID'

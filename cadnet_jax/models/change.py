@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
+from cadnet_jax.models.kernels.operations import gate, mean, resized_square
 from cadnet_jax.models.layers import BatchNorm, Dense
-from cadnet_jax.models.operations import gate, mean, resized_square
 
 # Added to each difference before it is squared, as in the published code (PyTorch's
 # pairwise_distance), so that the gradient at zero difference is finite.

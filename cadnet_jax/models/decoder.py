@@ -30,8 +30,8 @@ from cadnet_jax.models.change import (
 )
 from cadnet_jax.models.heads import Attention
 from cadnet_jax.models.initializers import FAN_IN, Initializer
+from cadnet_jax.models.kernels.operations import maximum, multiply, resize_bilinear
 from cadnet_jax.models.layers import BatchNorm, Dense, Projection
-from cadnet_jax.models.operations import maximum, multiply, resize_bilinear
 
 CHANNELS = 256
 _CLASSIFIER = Initializer('normal', 0.01)  # as published

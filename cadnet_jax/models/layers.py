@@ -10,9 +10,9 @@ from flax import linen as nn
 from jax import lax
 from jax.typing import DTypeLike
 
-from cadnet_jax.models.convolutions import convolution, depthwise_convolution
 from cadnet_jax.models.initializers import FAN_IN, ONES, ZEROS, Initializer
-from cadnet_jax.models.operations import layer_norm, multiply
+from cadnet_jax.models.kernels.convolutions import convolution, depthwise_convolution
+from cadnet_jax.models.kernels.operations import layer_norm, multiply
 
 
 class Dense(nn.Dense):

@@ -13,6 +13,7 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 
 from cadnet_jax.models.initializers import FAN_OUT, Initializer
+from cadnet_jax.models.kernels.operations import attention, gelu
 from cadnet_jax.models.layers import (
     Conv,
     Dense,
@@ -20,7 +21,6 @@ from cadnet_jax.models.layers import (
     DropPath,
     LayerNorm,
 )
-from cadnet_jax.models.operations import attention, gelu
 
 
 class Variant(NamedTuple):

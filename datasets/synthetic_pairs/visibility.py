@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cadnet_jax import painting
+from cadnet_jax.data import painting
 from cadnet_jax.datasets.synthetic_pairs import nuisance
 from cadnet_jax.datasets.synthetic_pairs.drawing import Pixels
 

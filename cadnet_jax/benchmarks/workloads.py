@@ -1,0 +1,202 @@
+"""What `benchmark` times of this project: the network, training and prediction.
+
+Each function makes a job ready from the settings, with random weights, and with random
+images where no data set is read. `WORKLOADS` names them.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from cadnet_jax.benchmarks.benchmark import Job, Settings, Work
+from cadnet_jax.benchmarks.workloads_torch import TORCH_WORKLOADS, check_installed
+from cadnet_jax.config import Config
+from cadnet_jax.data.batches import read_info, training_batches
+from cadnet_jax.data.transforms import normalize
+from cadnet_jax.inference.predictor import Predictor, make_predictor
+from cadnet_jax.models.cadnet import CADNet, build_model
+from cadnet_jax.models.complexity import multiply_adds
+from cadnet_jax.models.initialize import initialize, parameter_shapes
+from cadnet_jax.runs.workdir import training_data
+from cadnet_jax.training import step as ts
+from cadnet_jax.training.optim import make_optimizer
+
+CLASS_NAMES = ('background', 'line', 'point')
+
+
+def forward(settings: Settings) -> Job:
+    """The network in evaluation: uint8 pairs on the device to logits at stride 4."""
+    config = settings.config
+    model, variables = _network(config)
+    images, references, _ = jax.device_put(_random_batch(config))
+
+    def compare(variables: Any, images: Any, references: Any) -> Any:
+        outputs: Any = model.apply(variables, normalize(images), normalize(references))
+        return outputs.logits
+
+    args = variables, images, references
+    return _network_job(compare, args, config, cached=False)
+
+
+def cached_forward(settings: Settings) -> Job:
+    """`forward` against one reference that is encoded already."""
+    config = settings.config
+    model, variables = _network(config)
+    images, references, _ = jax.device_put(_random_batch(config))
+    features = jax.jit(lambda v, x: model.apply(v, normalize(x), method='encode'))(
+        variables, references[:1]
+    )
+
+    def compare(variables: Any, images: Any, features: Any) -> Any:
+        encoded = model.apply(variables, normalize(images), method='encode')
+        outputs: Any = model.apply(variables, encoded, features, method='compare')
+        return outputs.logits
+
+    return _network_job(compare, (variables, images, features), config, cached=True)
+
+
+def training_step(settings: Settings) -> Job:
+    """A batch in host memory to updated parameters, over all devices."""
+    config = settings.config
+    update = _Training(config, (9, 1, 1))
+    names = ('image', 'reference', 'mask')
+    batch = dict(zip(names, _random_batch(config), strict=True))
+    cost = update.step.lower(update.state, ts.shard(batch)).compile().cost_analysis()  # type: ignore[attr-defined]
+    return Job(lambda: update(batch), config.data.batch_size, cost=cost)
+
+
+def pipeline(settings: Settings) -> Job:
+    """Training on a prepared data set: decoding, augmentation, transfer, step."""
+    config = settings.config
+    data = training_data(read_info(config.data.data_dir), config.data.train_split)
+    batches = training_batches(config.data, seed=0)
+    update = _Training(config, data.class_pixels)
+    waited = [0.0]
+
+    def run() -> None:
+        start = time.perf_counter()
+        batch = next(batches)
+        waited[0] = time.perf_counter() - start
+        update(batch)
+
+    return Job(run, config.data.batch_size, waited=lambda: waited[0])
+
+
+def prediction(settings: Settings) -> Job:
+    """Pairs of the image size to masks, both in host memory."""
+    predictor, images, references = _predictor(settings)
+    return Job(lambda: predictor.predict_batch(images, references), len(images))
+
+
+def cached_prediction(settings: Settings) -> Job:
+    """`prediction` against one reference that is encoded already."""
+    predictor, images, references = _predictor(settings)
+    fixed = predictor.with_reference(references[0])
+    return Job(lambda: fixed.predict_batch(images), len(images))
+
+
+WORKLOADS: dict[str, Callable[[Settings], Job]] = {
+    function.__name__: function
+    for function in (
+        forward,
+        cached_forward,
+        training_step,
+        pipeline,
+        prediction,
+        cached_prediction,
+    )
+} | TORCH_WORKLOADS
+
+
+def in_turn(names: Sequence[str], settings: Sequence[Settings]) -> list[list[Work]]:
+    """The works of `names` in the groups that are timed in turn.
+
+    With one entry of `settings` that is one group of all; with two (A, B) each work
+    makes a group with itself.
+
+    Raises:
+        FileNotFoundError: 'pipeline' is named, and the settings' `data_dir` is not
+            there or not prepared.
+        ValueError: 'pipeline' is named, and its split or a batch cannot be; or a
+            workload of PyTorch, which is not installed.
+    """
+    if set(names) & set(TORCH_WORKLOADS):
+        check_installed()
+    if 'pipeline' in names:
+        for each in settings:
+            training_batches(each.config.data, seed=0)
+    if len(settings) == 1:
+        return [[Work(name, WORKLOADS[name], settings[0]) for name in names]]
+    return [
+        [
+            Work(f'{name} {letter}', WORKLOADS[name], each)
+            for letter, each in zip('AB', settings, strict=True)
+        ]
+        for name in names
+    ]
+
+
+class _Training:
+    """A run's state; a call is one step."""
+
+    def __init__(self, config: Config, class_pixels: Sequence[int]) -> None:
+        model = build_model(config.model, len(class_pixels), axis_name=ts.AXIS)
+        optimizer = make_optimizer(
+            config.optim, config.train.steps, parameter_shapes(model)['params']
+        )
+        self.state = ts.replicate(ts.initial_state(model, optimizer, seed=0))
+        self.step = ts.make_train_step(
+            model, optimizer, config.loss, class_pixels, seed=0
+        )
+
+    def __call__(self, batch: ts.Batch) -> None:
+        self.state, metrics = self.step(self.state, ts.shard(batch))
+        jax.block_until_ready((self.state, metrics))
+
+
+def _network(config: Config) -> tuple[CADNet, Any]:
+    model = build_model(config.model, len(CLASS_NAMES))
+    return model, jax.device_put(initialize(model, seed=0))
+
+
+def _network_job(
+    function: Callable[..., Any], args: tuple[Any, ...], config: Config, *, cached: bool
+) -> Job:
+    compiled = jax.jit(function).lower(*args).compile()
+    size = config.data.crop_size
+    return Job(
+        lambda: jax.block_until_ready(compiled(*args)),
+        config.data.batch_size,
+        gmacs=multiply_adds(
+            config.model,
+            len(CLASS_NAMES),
+            size,
+            size,
+            as_computed=True,
+            cached_reference=cached,
+        ).convolutions,
+        cost=compiled.cost_analysis(),
+    )
+
+
+def _predictor(settings: Settings) -> tuple[Predictor, np.ndarray, np.ndarray]:
+    config = settings.config
+    variables = initialize(build_model(config.model, len(CLASS_NAMES)), seed=0)
+    predictor = make_predictor(config, CLASS_NAMES, variables, workdir='', step=0)
+    images, references, _ = _random_batch(config, settings.image_size)
+    return predictor, images, references
+
+
+def _random_batch(config: Config, size: int = 0) -> tuple[np.ndarray, ...]:
+    """Images, references and masks."""
+    side = size or config.data.crop_size
+    shape = (config.data.batch_size, side, side)
+    rng = np.random.default_rng(0)
+    return (
+        rng.integers(0, 256, (*shape, 3), np.uint8),
+        rng.integers(0, 256, (*shape, 3), np.uint8),
+        rng.integers(0, len(CLASS_NAMES), shape, np.uint8),
+    )

@@ -1,0 +1,1 @@
+"""Prepared data: labels, batches, and what changes pairs on their way."""

@@ -1,0 +1,1 @@
+"""Scores: of a split, over thresholds, under disturbances."""

@@ -1,0 +1,340 @@
+"""A trained network on a prepared split: metrics.json, a table, curves, pictures."""
+
+import math
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from tqdm import tqdm
+
+from cadnet_jax.data.batches import DatasetInfo, evaluation_batches, read_info
+from cadnet_jax.data.transforms import IGNORED
+from cadnet_jax.evaluation.curves import (
+    ScoreHistograms,
+    count_scores,
+    curve_names,
+    no_histograms,
+)
+from cadnet_jax.evaluation.files import LabelledPair, write_curves, write_pictures
+from cadnet_jax.evaluation.metrics import (
+    Counts,
+    Metrics,
+    count,
+    is_defect,
+    no_counts,
+    summarize,
+)
+from cadnet_jax.files.atomic import write_json
+from cadnet_jax.inference.predictor import (
+    OUT_OF_CLASS_NAMES,
+    Predictor,
+    default_rule,
+    default_tile_size,
+)
+from cadnet_jax.models.complexity import count_parameters, gmacs
+from cadnet_jax.runs.workdir import METRICS_FILE, evaluation_folder
+from cadnet_jax.weights.released import is_released
+
+_Counted = TypeVar('_Counted', Counts, ScoreHistograms)
+
+
+def evaluate(
+    predictor: Predictor,
+    data_dir: str | pathlib.Path,
+    split: str,
+    *,
+    batch_size: int,
+    output_dir: str | pathlib.Path | None = None,
+    num_pictures: int = 0,
+    progress: bool = True,
+    painted: bool = False,
+) -> Metrics:
+    """Counts each pair of a split once, at the size of its mask.
+
+    For a network that tells no classes apart (the class 'defect' alone, as head 'ooc'
+    always has it) all defect labels are one class.
+    Where several processes take part each one predicts its share of the pairs; all
+    return the scores of the whole split, and the first one writes.
+
+    Args:
+        predictor: the network.
+        data_dir: prepared data set, of the classes that the network was trained on; of
+            any classes, if the network tells none apart.
+        split: such as 'test' or 'val[:10%]'.
+        batch_size: pairs that go through the network together.
+        output_dir: where metrics.json is written, and what `evaluation_files` lists;
+            None: nowhere.
+        num_pictures: number of pairs whose pictures are written.
+        progress: show a progress bar.
+        painted: paint changes into each pair first, always the same.
+
+    Returns:
+        What metrics.json holds; fractions, and None where undefined. `gmacs` is that of
+        one pair of the size of the first one, or of a tile where that is smaller.
+
+    Raises:
+        FileNotFoundError: there is no prepared data set.
+        ValueError: no such split, an empty split, other classes than the network's, or
+            a label outside the class map.
+    """
+    info = read_info(data_dir)
+    _check_classes(predictor, info, data_dir)
+    counts = no_counts(len(predictor.class_names))
+    has_classes = predictor.head.answer == 'classes'
+    curves = curve_names(predictor.class_names, has_classes=has_classes)
+    histograms = no_histograms(len(curves))
+    size: tuple[int, ...] | None = None
+    with tqdm(
+        desc=f'evaluate {split}',
+        total=_num_pairs(info, split),
+        unit='pairs',
+        disable=not progress or jax.process_index() > 0,
+    ) as bar:
+        for pair in _predictions(
+            predictor,
+            data_dir,
+            split,
+            batch_size,
+            with_probabilities=output_dir is not None,
+            painted=painted,
+        ):
+            size = size or pair.mask.shape
+            label = _label(pair, predictor)
+            counts += count(label, pair.prediction, len(predictor.class_names))
+            if pair.probabilities is not None:
+                histograms += count_scores(
+                    label, pair.probabilities, largest=_end_of_curves(predictor)
+                )
+            bar.update()
+    metrics: Metrics = {
+        'dataset': info.name,
+        'split': split,
+        'step': predictor.step,
+        'tile_size': predictor.tile_size,
+        'threshold': predictor.rule.threshold,
+        'min_area': predictor.rule.min_area,
+        **summarize(sum_over_processes(counts), predictor.class_names),
+        'parameters': count_parameters(predictor.variables),
+        'gmacs': _gmacs(predictor, size) if size else None,
+    }
+    if output_dir is None:
+        return metrics
+    histograms = sum_over_processes(histograms)
+    if jax.process_index() == 0:
+        directory, largest = pathlib.Path(output_dir), _largest_score(predictor)
+        pairs = _predictions(predictor, data_dir, split, batch_size, painted=painted)
+        for _, pair in zip(range(num_pictures), pairs, strict=False):
+            write_pictures(directory, pair, largest=largest)
+        write_curves(directory, histograms, curves, largest=_end_of_curves(predictor))
+        write_json(directory / METRICS_FILE, metrics)
+    return metrics
+
+
+def output_directory(
+    predictor: Predictor, data_dir: str | pathlib.Path, split: str
+) -> pathlib.Path:
+    """Where an evaluation is kept: WORKDIR/evaluation/DATASET-SPLIT-STEP.
+
+    With tiles of another size than the default, DATASET-SPLIT-STEP-tileSIZE; with
+    another threshold or smallest area, -thresholdSCORE and -areaPIXELS.
+    Of the released weights, evaluation/released-DATASET-SPLIT-STEP in the current
+    directory.
+    The name suits every file system and shell: for 'test[:25%]' it has
+    test-first-25-percent.
+    """
+    name = f'{read_info(data_dir).name}-{_describe(split)}-{predictor.step}'
+    name = re.sub(r'[^\w.-]+', '-', name, flags=re.ASCII)
+    if predictor.tile_size != default_tile_size(predictor.config):
+        name += f'-tile{predictor.tile_size}'
+    if predictor.rule.threshold != default_rule(predictor.config).threshold:
+        name += f'-threshold{predictor.rule.threshold:g}'
+    if predictor.rule.min_area > 1:
+        name += f'-area{predictor.rule.min_area}'
+    if is_released(predictor.workdir):
+        return pathlib.Path('evaluation') / f'{predictor.workdir}-{name}'
+    return evaluation_folder(predictor.workdir, name)
+
+
+def class_note(predictor: Predictor, data_dir: str | pathlib.Path) -> str:
+    """A line on data of other classes; '' where they are the network's own."""
+    names = read_info(data_dir).class_names
+    if names == predictor.class_names or not _tells_no_classes(predictor):
+        return ''
+    return (
+        f'The network tells no classes apart: {", ".join(names[1:])} of {data_dir} are '
+        f'evaluated as one class, {OUT_OF_CLASS_NAMES[1]}.\n'
+    )
+
+
+def format_table(metrics: Metrics) -> str:
+    """The scores for the terminal, in percent."""
+    width = max(len(name) for name in [*metrics['classes'], 'defect classes, mean'])
+    header = ('IoU', 'accuracy', 'F-score', 'precision')
+    lines = [
+        f'{metrics["dataset"]}, {metrics["split"]}, step {metrics["step"]}; in percent',
+        f'{"":{width}}' + ''.join(f'{title:>11}' for title in (*header, 'pixels')),
+    ]
+    for name, values in metrics['classes'].items():
+        shown = (
+            values['iou'],
+            values['accuracy'],
+            values['fscore'],
+            values['precision'],
+        )
+        cells = ''.join(map(_percent, shown))
+        lines.append(f'{name:{width}}{cells}{values["pixels"]:>11}')
+    averages = metrics['miou'], metrics['macc'], metrics['mfscore']
+    means = ''.join(map(_percent, averages))
+    lines.append(f'{"defect classes, mean":{width}}{means}')
+    false_regions = metrics['false_regions_per_image']
+    lines += [
+        f'{"any defect":{width}}{_percent(metrics["defect_iou"])}'
+        f'{_percent(metrics["defect_accuracy"])}',
+        f'{"defects hit":{width}}{_percent(metrics["defect_hit_rate"])}',
+        f'{"false regions/image":{width}}{_number(false_regions)}',
+    ]
+    return '\n'.join(lines)
+
+
+def sum_over_processes(counts: _Counted) -> _Counted:
+    """The counts of all processes together; with one process, `counts`.
+
+    Args:
+        counts: a dataclass of integers and int64 arrays, which all add up.
+    """
+    if jax.process_count() == 1:
+        return counts
+    fields = [np.asarray(value, np.int64) for value in vars(counts).values()]
+    values = np.concatenate([field.ravel() for field in fields])
+    # JAX would cut 64-bit integers down to 32 bits: they travel as pairs of 32 bits.
+    gathered = multihost_utils.process_allgather(values.view(np.uint32))
+    total = np.ascontiguousarray(gathered).view(np.int64).sum(axis=0)
+    parts = np.split(total, np.cumsum([field.size for field in fields])[:-1])
+    sums: Any = (
+        part.reshape(field.shape) if field.ndim else int(part[0])
+        for part, field in zip(parts, fields, strict=True)
+    )
+    return type(counts)(*sums)
+
+
+def _check_classes(
+    predictor: Predictor, info: DatasetInfo, data_dir: str | pathlib.Path
+) -> None:
+    if _tells_no_classes(predictor):
+        return
+    if predictor.class_names != info.class_names:
+        raise ValueError(
+            f'{data_dir} has the {len(info.class_names)} classes '
+            f'{", ".join(info.class_names)}, but the checkpoint in {predictor.workdir} '
+            f'the {len(predictor.class_names)} classes '
+            f'{", ".join(predictor.class_names)}; evaluate on data with the classes '
+            'that it was trained on.'
+        )
+
+
+def _tells_no_classes(predictor: Predictor) -> bool:
+    """Whether the network has one class of defects for all."""
+    return predictor.class_names == OUT_OF_CLASS_NAMES
+
+
+def _num_pairs(info: DatasetInfo, split: str) -> int | None:
+    """Pairs that this process evaluates; None where the split is a part of one."""
+    if split not in info.num_examples:
+        return None
+    others = info.num_examples[split] - jax.process_index()
+    return math.ceil(others / int(jax.process_count()))
+
+
+def _predictions(
+    predictor: Predictor,
+    data_dir: str | pathlib.Path,
+    split: str,
+    batch_size: int,
+    *,
+    with_probabilities: bool = False,
+    painted: bool = False,
+) -> Iterator[LabelledPair]:
+    """Each pair of this process with its prediction."""
+    batches = evaluation_batches(
+        data_dir,
+        split,
+        batch_size=batch_size,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+        painted=painted,
+    )
+    for batch in batches:
+        maps = predictor.predict_batch(
+            batch['image'], batch['reference'], with_probabilities=with_probabilities
+        )
+        for index in np.flatnonzero(batch['valid']):
+            yield LabelledPair(
+                id=batch['id'][index],
+                image=batch['image'][index],
+                reference=batch['reference'][index],
+                mask=batch['mask'][index],
+                prediction=maps.mask[index],
+                score=maps.score[index],
+                distance=None if maps.distance is None else maps.distance[index],
+                probabilities=(
+                    None if maps.probabilities is None else maps.probabilities[index]
+                ),
+            )
+
+
+def _largest_score(predictor: Predictor) -> float:
+    """A probability's; for head 'ooc' as far above the threshold as 0 is below it."""
+    threshold = default_rule(predictor.config).threshold
+    return 1.0 if threshold is None else 2 * threshold
+
+
+def _end_of_curves(predictor: Predictor) -> float:
+    """For head 'ooc' further up, as many change scores of defects are higher."""
+    threshold = default_rule(predictor.config).threshold
+    return 1.0 if threshold is None else 4 * threshold
+
+
+def _label(pair: LabelledPair, predictor: Predictor) -> np.ndarray:
+    """The mask in the network's classes."""
+    if not _tells_no_classes(predictor):
+        return pair.mask
+    label = is_defect(pair.mask).astype(np.uint8)
+    label[pair.mask == IGNORED] = IGNORED
+    return label
+
+
+def _gmacs(predictor: Predictor, size: tuple[int, ...]) -> float:
+    least = predictor.model.smallest_side
+    height, width = (max(least, min(side, predictor.tile_size)) for side in size)
+    num_classes = len(predictor.class_names)
+    return gmacs(predictor.config.model, num_classes, height, width)
+
+
+def _describe(split: str) -> str:
+    """'train[:10]+test[25%:]' as 'train-first-10-and-test-from-25-percent'."""
+    return '-and-'.join(_describe_part(part) for part in split.split('+'))
+
+
+def _describe_part(part: str) -> str:
+    name, bracket, bounds = part.strip().partition('[')
+    if not bracket:
+        return name
+    bounds = bounds.rstrip(']').replace('%', '-percent')
+    start, _, end = (re.sub('shard$', '-shards', x) for x in bounds.partition(':'))
+    if start.startswith('-') and not end:
+        return f'{name}-last{start}'
+    if end and not start:
+        return f'{name}-first-{end}'
+    return f'{name}-from-{start}' + (f'-to-{end}' if end else '')
+
+
+def _number(value: float | None) -> str:
+    return f'{"-":>11}' if value is None else f'{value:>11.2f}'
+
+
+def _percent(value: float | None) -> str:
+    return _number(None if value is None else 100 * value)

@@ -1,0 +1,103 @@
+"""What an evaluation writes beside its scores: curves, and pictures of pairs.
+
+curves.json, curves.png     each class at every threshold
+pairs/<id>.png              image, reference and label
+overlays/<id>.png           hits white, misses green, false alarms red
+probability/<id>.png        of any defect, brighter where higher
+distance/<id>.png           DistMap
+"""
+
+import hashlib
+import pathlib
+import urllib.parse
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cadnet_jax.evaluation.curves import ScoreHistograms, curves
+from cadnet_jax.files.atomic import write_json
+from cadnet_jax.files.images import write_png
+from cadnet_jax.pictures.overlays import (
+    colour_distance,
+    heat_map,
+    mark,
+    overlay,
+    side_by_side,
+)
+from cadnet_jax.pictures.plots import plot_curves
+from cadnet_jax.runs.workdir import (
+    CURVES_FILE,
+    DISTANCE,
+    OVERLAYS,
+    PAIRS,
+    PROBABILITY,
+)
+
+_LONGEST_NAME = 200  # characters; file systems take 255, less for a temporary name
+
+
+class LabelledPair(NamedTuple):
+    """A pair, its label and what is predicted of it, all of one height and width.
+
+    Attributes:
+        id: of the pair in its data set.
+        image: uint8 [H, W, 3].
+        reference: uint8 [H, W, 3].
+        mask: uint8 [H, W], labels.
+        prediction: uint8 [H, W], predicted classes.
+        score: float32 [H, W], see `decision.PixelScores`.
+        distance: DistMap, float32 [H, W], or None.
+        probabilities: float32 [H, W, K], see `decision.PixelScores`, or None.
+    """
+
+    id: str
+    image: np.ndarray
+    reference: np.ndarray
+    mask: np.ndarray
+    prediction: np.ndarray
+    score: np.ndarray
+    distance: np.ndarray | None
+    probabilities: np.ndarray | None
+
+
+def write_curves(
+    output_dir: pathlib.Path,
+    histograms: ScoreHistograms,
+    names: Sequence[str],
+    *,
+    largest: float,
+) -> None:
+    """Writes curves.json ({'classes': name -> `curves.curves`}) and curves.png."""
+    classes = curves(histograms, names, largest=largest)
+    plots = [plot_curves({'this run': classes}, name) for name in names]
+    write_json(output_dir / CURVES_FILE, {'classes': classes})
+    write_png(output_dir / 'curves.png', np.concatenate(plots))
+
+
+def write_pictures(
+    output_dir: pathlib.Path, pair: LabelledPair, *, largest: float
+) -> None:
+    """Writes the pictures of a pair; `largest` is the score of the brightest colour."""
+    name = f'{_file_name(pair.id)}.png'
+    label = mark(pair.image, pair.mask)
+    pictures = {
+        PAIRS: side_by_side(
+            ('image', 'reference', 'label'), (pair.image, pair.reference, label)
+        ),
+        OVERLAYS: overlay(pair.image, pair.mask, pair.prediction),
+        PROBABILITY: heat_map(pair.score, largest=largest),
+    }
+    if pair.distance is not None:
+        pictures[DISTANCE] = colour_distance(pair.distance)
+    for folder, picture in pictures.items():
+        write_png(output_dir / folder / name, picture)
+
+
+def _file_name(id: str) -> str:
+    """`id` as one name in ASCII; a long one is cut and told apart by its digest."""
+    name = urllib.parse.quote(id, safe='')
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.blake2b(id.encode(), digest_size=8).hexdigest()
+    return f'{name[: _LONGEST_NAME - len(digest) - 1]}_{digest}'

@@ -1,0 +1,246 @@
+"""Pairs of image files -> files that say where their defects are."""
+
+import functools
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from cadnet_jax.files.atomic import write_json
+from cadnet_jax.files.csv_files import read_rows
+from cadnet_jax.files.images import SUFFIXES, read_image, write_png
+from cadnet_jax.inference.predictor import Prediction, Predictor
+from cadnet_jax.pictures.overlays import mark, panel
+
+_Path = str | os.PathLike[str]
+
+
+class PairFiles(NamedTuple):
+    """The files of a pair, and the name of what is written about it."""
+
+    image: pathlib.Path
+    reference: pathlib.Path
+    name: str
+
+
+def list_pairs(
+    *, image: _Path = '', reference: _Path = '', pairs: _Path = ''
+) -> list[PairFiles]:
+    """Finds the files of all pairs; gives each a name of its own.
+
+    Args:
+        image: an image file, or a folder of them.
+        reference: a file, for all images; or a folder with a file of equal name for
+            each image.
+        pairs: instead of these, a CSV file with the columns `image` and `reference`;
+            relative paths start at its folder.
+
+    Raises:
+        FileNotFoundError: a file or folder is missing.
+        ValueError: neither or both kinds are given, a folder holds no image, a file
+            goes with a folder of references, or the CSV file lacks a column or a value.
+    """
+    if bool(pairs) == bool(image or reference) or bool(image) != bool(reference):
+        raise ValueError(
+            'give both image and reference (files or folders), or pairs '
+            f'(a CSV file); image is {str(image)!r}, reference {str(reference)!r}, '
+            f'pairs {str(pairs)!r}.'
+        )
+    if pairs:
+        files = _from_csv(pathlib.Path(pairs))
+    else:
+        files = _from_paths(pathlib.Path(image), pathlib.Path(reference))
+    names = _names([inspected for inspected, _ in files])
+    return [PairFiles(*pair, name) for pair, name in zip(files, names, strict=True)]
+
+
+def check_output_dir(pairs: Sequence[PairFiles], output_dir: _Path) -> None:
+    """Refuses to write where images are read: a next run would take masks for parts.
+
+    Raises:
+        ValueError: an image or a reference is in `output_dir`.
+    """
+    output = os.path.realpath(output_dir)
+    for pair in pairs:
+        for path in (pair.image, pair.reference):
+            if os.path.realpath(path.parent) == output:
+                raise ValueError(
+                    f'--output_dir={output_dir}: {path} is in it; results would be '
+                    'taken for images by the next run. Name another folder.'
+                )
+
+
+def check_pairs(pairs: Sequence[PairFiles], *, progress: bool = True) -> None:
+    """Reads all files once, so that a bad one is known before anything is computed.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is no image, or the sizes of a pair differ.
+    """
+    with tqdm(
+        total=len(pairs), desc='check', unit='pairs', leave=False, disable=not progress
+    ) as bar:
+        for reference_file, group in _by_reference(pairs).items():
+            reference = read_image(reference_file)
+            for pair in group:
+                _read_inspected(pair, reference)
+                bar.update()
+
+
+def predict_files(
+    predictor: Predictor,
+    pairs: Sequence[PairFiles],
+    output_dir: _Path,
+    *,
+    panels: bool = False,
+    progress: bool = True,
+) -> None:
+    """Writes NAME_mask.png (class ids), NAME_overlay.png and NAME.json for each pair.
+
+    With `panels` NAME_panel.png as well: image, reference, prediction and DistMap. The
+    JSON comes last: where it is, the pictures are. A reference that several pairs share
+    is encoded once.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is no image, or the sizes of a pair differ.
+    """
+    output_dir = pathlib.Path(output_dir)
+    with tqdm(
+        total=len(pairs), desc='predict', unit='pairs', disable=not progress
+    ) as bar:
+        for reference_file, group in _by_reference(pairs).items():
+            reference = read_image(reference_file)
+            predict: Callable[[np.ndarray], Prediction] = (
+                predictor.with_reference(reference)
+                if len(group) > 1
+                else functools.partial(predictor, reference=reference)
+            )
+            for pair in group:
+                image = _read_inspected(pair, reference)
+                prediction = predict(image)
+                mask = prediction.mask
+                write_png(output_dir / f'{pair.name}_mask.png', mask)
+                write_png(output_dir / f'{pair.name}_overlay.png', mark(image, mask))
+                if panels:
+                    write_png(
+                        output_dir / f'{pair.name}_panel.png',
+                        panel(image, reference, None, mask, prediction.distance),
+                    )
+                values = _as_json(pair, prediction, predictor)
+                write_json(output_dir / f'{pair.name}.json', values)
+                bar.update()
+
+
+def _by_reference(
+    pairs: Sequence[PairFiles],
+) -> dict[pathlib.Path, list[PairFiles]]:
+    """Pairs that share a reference, together; otherwise in their order."""
+    groups: dict[pathlib.Path, list[PairFiles]] = {}
+    for pair in pairs:
+        groups.setdefault(pair.reference, []).append(pair)
+    return groups
+
+
+def _read_inspected(pair: PairFiles, reference: np.ndarray) -> np.ndarray:
+    """The pair's image, uint8 [H, W, 3], of its reference's size."""
+    image = read_image(pair.image)
+    if image.shape != reference.shape:
+        raise ValueError(
+            f'{pair.image} is {_size(image)} pixels, but its reference '
+            f'{pair.reference} {_size(reference)}; align and crop them to one size.'
+        )
+    return image
+
+
+def _from_paths(
+    image: pathlib.Path, reference: pathlib.Path
+) -> list[tuple[pathlib.Path, pathlib.Path]]:
+    for name, path in (('image', image), ('reference', reference)):
+        if not path.exists():
+            raise FileNotFoundError(
+                f'{name} {path}: no such file or folder; check the path.'
+            )
+    if not image.is_dir():
+        if reference.is_dir():
+            raise ValueError(
+                f'reference {reference} is a folder, but image {image} a file; name '
+                'its reference.'
+            )
+        return [(image, reference)]
+    files = sorted(
+        path
+        for path in image.iterdir()
+        # macOS writes hidden companions, ._x.png, which are no images.
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith('.')
+    )
+    if not files:
+        raise ValueError(
+            f'{image}: no image in this folder; there must be files that end in '
+            f'{", ".join(SUFFIXES)}. Folders inside it are not searched: name '
+            'one of them, or list the pairs in a CSV file (--pairs).'
+        )
+    if not reference.is_dir():
+        return [(file, reference) for file in files]
+    pairs = [(file, reference / file.name) for file in files]
+    for file, other in pairs:
+        if not other.is_file():
+            raise FileNotFoundError(
+                f'{other}: no such file; each image in {image} needs a reference of '
+                f'equal name, and {file.name} has none.'
+            )
+    return pairs
+
+
+def _from_csv(path: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
+    """Of the other columns, such as those of a manifest, none is looked at."""
+    pairs = []
+    for line, row in read_rows(path, required=('image', 'reference'), others=True):
+        if not (row['image'] and row['reference']):
+            raise ValueError(
+                f'{path}, line {line}: image or reference is empty; each line needs '
+                'both.'
+            )
+        pairs.append((path.parent / row['image'], path.parent / row['reference']))
+    if not pairs:
+        raise ValueError(f'{path}: no pair; add lines below image,reference.')
+    return pairs
+
+
+def _names(images: Sequence[pathlib.Path]) -> list[str]:
+    """A different name for each image: its stem, with folders where stems repeat.
+
+    Where that does not tell them apart either (x.png and x.jpg, or one image with two
+    references), they are numbered.
+    """
+    paths = [path.absolute().with_suffix('').parts[1:] for path in images]
+    for depth in range(1, max(map(len, paths)) + 1):
+        names = ['-'.join(parts[-depth:]) for parts in paths]
+        # Some file systems do not tell upper from lower case.
+        if len({name.lower() for name in names}) == len(names):
+            return names
+    digits = len(str(len(images)))
+    return [f'{number:0{digits}}-{path.stem}' for number, path in enumerate(images, 1)]
+
+
+def _size(image: np.ndarray) -> str:
+    return f'{image.shape[1]} x {image.shape[0]}'
+
+
+def _as_json(
+    pair: PairFiles, prediction: Prediction, predictor: Predictor
+) -> dict[str, Any]:
+    height, width = prediction.mask.shape
+    defects = [defect._asdict() for defect in prediction.defects]
+    return {
+        'image': str(pair.image),
+        'reference': str(pair.reference),
+        'size': [width, height],
+        'defects': [
+            {'class': defect.pop('class_name'), **defect} for defect in defects
+        ],
+        'model': {'workdir': predictor.workdir, 'step': predictor.step},
+    }

@@ -1,0 +1,204 @@
+"""The network's scores of each pixel of a batch; `decision` makes classes of them."""
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from cadnet_jax.data.transforms import normalize
+from cadnet_jax.inference.decision import PixelScores
+from cadnet_jax.models.cadnet import Features
+from cadnet_jax.models.kernels.operations import resize_bilinear
+
+
+def empty_scores(
+    shape: tuple[int, int, int],
+    *,
+    has_classes: bool,
+    with_distance: bool,
+    num_probabilities: int,
+) -> PixelScores:
+    """Scores of `shape` = (B, H, W) that are still to be filled.
+
+    `num_probabilities` is the last axis of the probabilities; 0: there are none.
+    """
+    return PixelScores(
+        score=np.empty(shape, np.float32),
+        defect_class=np.empty(shape, np.uint8),
+        class_score=np.empty(shape, np.float32),
+        likeliest=np.empty(shape, np.uint8) if has_classes else None,
+        distance=np.empty(shape, np.float32) if with_distance else None,
+        probabilities=(
+            np.empty((*shape, num_probabilities), np.float32)
+            if num_probabilities
+            else None
+        ),
+    )
+
+
+def predict_pixels(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    images: np.ndarray,
+    references: np.ndarray | Features,
+    *,
+    limits: np.ndarray | None = None,
+    has_classes: bool = True,
+    defect_weight: float = 1.0,
+    with_probabilities: bool = False,
+) -> PixelScores:
+    """Runs the network on whole images.
+
+    Args:
+        model: compiled once for each shape of `images`.
+        variables: its 'params' and 'batch_stats'.
+        images: uint8 [B, H, W, 3].
+        references: uint8 [B, H, W, 3]; or what `encode_reference` says of one, which
+            all the images are then compared with.
+        limits: [B, 2], smallest and largest DistMap of the images of which these are
+            tiles (head 'ooc').
+        has_classes: the network gives the logits of classes, not a change score.
+        defect_weight: what the odds of a defect are divided by. The cross entropy that
+            counts a defect pixel so often makes them so many times too high.
+        with_probabilities: return those of all classes, too.
+
+    Returns:
+        NumPy arrays, read only.
+    """
+    _, height, width, _ = images.shape
+    if not isinstance(references, tuple):
+        references = pad_to_smallest_side(references, model.smallest_side)
+    scores = _forward(
+        model,
+        variables,
+        pad_to_smallest_side(images, model.smallest_side),
+        references,
+        limits,
+        np.float32(math.log(defect_weight)),
+        has_classes=has_classes,
+    )
+    if not with_probabilities:
+        scores = scores._replace(probabilities=None)
+    return PixelScores(
+        *(None if x is None else np.asarray(x)[:, :height, :width] for x in scores)
+    )
+
+
+def predict_distance(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    images: np.ndarray,
+    references: np.ndarray | Features,
+) -> np.ndarray:
+    """DistMap alone, float32 [B, H/4, W/4], not decoded; see `predict_pixels`."""
+    _, height, width, _ = images.shape
+    if not isinstance(references, tuple):
+        references = pad_to_smallest_side(references, model.smallest_side)
+    distance = _distance(
+        model, variables, pad_to_smallest_side(images, model.smallest_side), references
+    )
+    return np.asarray(distance)[:, : -(-height // 4), : -(-width // 4)]
+
+
+def encode_reference(
+    model: nn.Module, variables: Mapping[str, Any], reference: np.ndarray
+) -> Features:
+    """What the network sees in one reference, uint8 [1, H, W, 3], on the device."""
+    features: Features = _encode(
+        model, variables, pad_to_smallest_side(reference, model.smallest_side)
+    )
+    return features
+
+
+@functools.partial(jax.jit, static_argnames=('model', 'has_classes'))
+def _forward(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    images: jax.Array,
+    references: jax.Array | Features,
+    limits: jax.Array | None,
+    log_defect_weight: jax.Array,
+    *,
+    has_classes: bool,
+) -> PixelScores:
+    outputs = _compare(model, variables, images, references, limits)
+    size = (images.shape[1], images.shape[2])
+    logits = resize_bilinear(outputs.logits, size)
+    distance = None
+    if outputs.distance is not None:
+        distance = resize_bilinear(outputs.distance[..., None], size)[..., 0]
+    if not has_classes:
+        change = logits[..., 0]
+        return PixelScores(
+            score=change,
+            defect_class=jnp.ones_like(change, jnp.uint8),
+            class_score=change,
+            likeliest=None,
+            distance=distance,
+            probabilities=change[..., None],
+        )
+    probabilities = nn.softmax(logits.at[..., 0].add(log_defect_weight))
+    background, of_defects = probabilities[..., 0], probabilities[..., 1:]
+    defect_class = (1 + jnp.argmax(of_defects, axis=-1)).astype(jnp.uint8)
+    class_score = jnp.max(of_defects, axis=-1)
+    return PixelScores(
+        score=1 - background,
+        defect_class=defect_class,
+        class_score=class_score,
+        likeliest=jnp.where(class_score > background, defect_class, 0),
+        distance=distance,
+        probabilities=probabilities,
+    )
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def _distance(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    images: jax.Array,
+    references: jax.Array | Features,
+) -> jax.Array:
+    distance: jax.Array = _compare(model, variables, images, references, None).distance
+    return distance
+
+
+def _compare(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    images: jax.Array,
+    references: jax.Array | Features,
+    limits: jax.Array | None,
+) -> Any:
+    """The network's outputs; references that are encoded are not encoded again."""
+    images = normalize(images)
+    if not isinstance(references, tuple):
+        return model.apply(
+            variables, images, normalize(references), distance_limits=limits
+        )
+    features = model.apply(variables, images, method='encode')
+    return model.apply(
+        variables, features, references, distance_limits=limits, method='compare'
+    )
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def _encode(
+    model: nn.Module, variables: Mapping[str, Any], images: jax.Array
+) -> Features:
+    return model.apply(variables, normalize(images), method='encode')  # type: ignore[return-value]
+
+
+def pad_to_smallest_side(images: np.ndarray, smallest_side: int) -> np.ndarray:
+    """Repeats the last row and column up to the smallest side the network takes."""
+    _, height, width, _ = images.shape
+    missing = max(smallest_side - height, 0), max(smallest_side - width, 0)
+    if not any(missing):
+        return images
+    return np.pad(
+        images, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)), mode='edge'
+    )

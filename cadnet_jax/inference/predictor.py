@@ -1,0 +1,496 @@
+"""The one way from a pair of images to a mask.
+
+Evaluation, scripts and notebooks all go through `Predictor._predict_tiles`: by
+`predict_batch`, or by a call for one pair, which adds the list of defects, or by a
+`ReferencePredictor`, which has encoded the reference before.
+"""
+
+import dataclasses
+import functools
+import math
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax import linen as nn
+from flax import traverse_util
+
+from cadnet_jax.config import Config
+from cadnet_jax.inference.decision import (
+    PixelScores,
+    Prediction,
+    Rule,
+    decide,
+    predict_pair,
+)
+from cadnet_jax.inference.pixel_maps import (
+    empty_scores,
+    encode_reference,
+    predict_distance,
+    predict_pixels,
+)
+from cadnet_jax.inference.tiling import Tile, tiles
+from cadnet_jax.models.cadnet import Features, build_model
+from cadnet_jax.models.heads import HEADS, Head
+from cadnet_jax.models.initialize import parameter_shapes
+from cadnet_jax.runs.checkpoint import Step, load_variables
+from cadnet_jax.runs.workdir import read_config, read_dataset_info
+from cadnet_jax.weights import released
+
+OUT_OF_CLASS_NAMES = ('background', 'defect')
+# A 4096 x 4096 pair below 3 GB: the memory of attention grows as the square of a tile.
+_LARGEST_TILE = 768  # pixels
+
+
+class PixelMaps(NamedTuple):
+    """What is predicted of each pixel of a batch.
+
+    Attributes:
+        mask: uint8 [B, H, W], classes.
+        scores: what the mask follows from.
+    """
+
+    mask: np.ndarray
+    scores: PixelScores
+
+    @property
+    def score(self) -> np.ndarray:
+        """Score of any defect, float32 [B, H, W]."""
+        score: np.ndarray = self.scores.score
+        return score
+
+    @property
+    def distance(self) -> np.ndarray | None:
+        """DistMap, float32 [B, H, W]."""
+        return self.scores.distance
+
+    @property
+    def probabilities(self) -> np.ndarray | None:
+        """See `PixelScores`."""
+        return self.scores.probabilities
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predictor:
+    """A trained network that marks the defects of a pair.
+
+    Attributes:
+        config: of the run; its head and thresholds say what the network's answer means.
+        model: the network, compiled once for each size of images.
+        variables: its 'params' and 'batch_stats'.
+        class_names: name of each id in the predicted masks, background first.
+        workdir: where the variables come from.
+        step: number of training steps that they have seen.
+        tile_size: images with a longer side, in pixels, are predicted in tiles. The
+            attention is global, so that the network does best at the size of the crops
+            that it was trained on.
+        tile_margin: pixels along the borders of a tile that are not used.
+        rule: what is taken for a defect.
+    """
+
+    config: Config
+    model: nn.Module
+    variables: Mapping[str, Any]
+    class_names: tuple[str, ...]
+    workdir: str
+    step: int
+    tile_size: int
+    tile_margin: int
+    rule: Rule
+
+    def __post_init__(self) -> None:
+        if self.tile_margin < 0 or self.tile_size <= 2 * self.tile_margin:
+            raise ValueError(
+                f'tile_size is {self.tile_size} and tile_margin {self.tile_margin}: '
+                'a tile must be larger than its two margins.'
+            )
+        if self.head.answer == 'classes' and (self.rule.threshold or 0) >= 1:
+            raise ValueError(
+                f'threshold is {self.rule.threshold}; it must be in [0, 1): no '
+                'probability is higher.'
+            )
+
+    def __call__(self, image: np.ndarray, reference: np.ndarray) -> Prediction:
+        """Marks the defects of one pair, of any size.
+
+        Args:
+            image: the inspected one, uint8 [H, W, 3] RGB or [H, W] grey.
+            reference: defect-free, aligned with it, of the same height and width.
+
+        Raises:
+            ValueError: an image is not of that kind, or the sizes differ.
+        """
+        images = _check_image('image', image)[None]
+        references = _check_image('reference', reference)[None]
+        return self._predict_first(self.predict_batch(images, references).scores)
+
+    def predict_batch(
+        self,
+        images: np.ndarray,
+        references: np.ndarray,
+        *,
+        with_probabilities: bool = False,
+    ) -> PixelMaps:
+        """Classes, scores and DistMaps of pairs that have one size.
+
+        Images with a side above `tile_size` go through in overlapping tiles, in memory
+        that does not grow with them but for the result. What is predicted of a pair
+        does not depend on the others.
+
+        Args:
+            images: the inspected ones, uint8 [B, H, W, 3] RGB.
+            references: uint8 [B, H, W, 3].
+            with_probabilities: return the probabilities of all classes, too: 4 bytes a
+                pixel and class more.
+
+        Returns:
+            NumPy arrays. `decision.decide` makes other masks of their scores.
+
+        Raises:
+            ValueError: the arrays are not of that kind, or their shapes differ.
+        """
+        _check_batch('images', images)
+        _check_batch('references', references)
+        _check_sizes(images, references.shape)
+        if images.shape != references.shape:
+            raise ValueError(
+                f'there are {len(images)} images and {len(references)} references; '
+                'there must be one for each, or see with_reference.'
+            )
+        parts = [
+            references[(slice(None), *tile.source)] for tile in self._tiles(images)
+        ]
+        return self._predict_tiles(images, parts, with_probabilities)
+
+    def with_reference(self, reference: np.ndarray) -> 'ReferencePredictor':
+        """A predictor for images that all have one reference, which is encoded once.
+
+        Args:
+            reference: defect-free, uint8 [H, W, 3] RGB or [H, W] grey.
+
+        Raises:
+            ValueError: it is not of that kind.
+        """
+        reference = _check_image('reference', reference)[None]
+        return ReferencePredictor(
+            self,
+            reference.shape,
+            tuple(
+                encode_reference(
+                    self.model,
+                    self._placed_variables,
+                    reference[(slice(None), *tile.source)],
+                )
+                for tile in self._tiles(reference)
+            ),
+        )
+
+    def _predict_tiles(
+        self,
+        images: np.ndarray,
+        references: Sequence[np.ndarray | Features],
+        with_probabilities: bool,
+    ) -> PixelMaps:
+        """`references` are those of each tile in turn, as images or encoded."""
+        places = self._tiles(images)
+        limits = None
+        if self.head.scales_distance and len(places) > 1:
+            limits = self._distance_limits(images, references)
+        has_classes = self.head.answer == 'classes'
+        num_probabilities = len(self.class_names) if has_classes else 1
+        scores = empty_scores(
+            images.shape[:3],
+            has_classes=has_classes,
+            with_distance=self.head.sees_reference,
+            num_probabilities=num_probabilities if with_probabilities else 0,
+        )
+        for tile, reference in zip(places, references, strict=True):
+            source, target, core = ((slice(None), *part) for part in tile)
+            part = self._predict(images[source], reference, limits, with_probabilities)
+            for whole, values in zip(scores, part, strict=True):
+                if whole is not None:
+                    whole[target] = values[core]
+        if not np.isfinite(scores.score).all():
+            raise ValueError(
+                f'{self.workdir}: the scores of step {self.step} are not finite, so '
+                'that they say nothing of defects; name other weights.'
+            )
+        return PixelMaps(decide(scores, self.rule), scores)
+
+    def _predict_first(self, scores: PixelScores) -> Prediction:
+        """The first pair of a batch."""
+        first = PixelScores(*(None if x is None else x[0] for x in scores))
+        return predict_pair(first, self.class_names, self.rule)
+
+    @property
+    def threshold(self) -> float | None:
+        """See `Rule`."""
+        return self.rule.threshold
+
+    @property
+    def head(self) -> Head:
+        """What kind of network it is."""
+        return HEADS[self.config.model.head]
+
+    @functools.cached_property
+    def _placed_variables(self) -> Mapping[str, Any]:
+        placed: Mapping[str, Any] = jax.device_put(self.variables)
+        return placed
+
+    def _tiles(self, images: np.ndarray) -> list[Tile]:
+        _, height, width, _ = images.shape
+        return list(tiles(height, width, size=self.tile_size, margin=self.tile_margin))
+
+    def _predict(
+        self,
+        images: np.ndarray,
+        references: np.ndarray | Features,
+        limits: np.ndarray | None,
+        with_probabilities: bool,
+    ) -> PixelScores:
+        return predict_pixels(
+            self.model,
+            self._placed_variables,
+            images,
+            references,
+            limits=limits,
+            has_classes=self.head.answer == 'classes',
+            defect_weight=self.config.loss.defect_weight / self.config.loss.defect_odds,
+            with_probabilities=with_probabilities,
+        )
+
+    def _distance_limits(
+        self, images: np.ndarray, references: Sequence[np.ndarray | Features]
+    ) -> np.ndarray:
+        """Smallest and largest DistMap of each tiled image, as float32 [B, 2].
+
+        The out-of-class decoder scales DistMap by its range over the whole image, which
+        has to be known before the first tile is decoded.
+        """
+        low, high = np.full((2, len(images)), [[math.inf], [-math.inf]], np.float32)
+        for tile, reference in zip(self._tiles(images), references, strict=True):
+            source = (slice(None), *tile.source)
+            distance = predict_distance(
+                self.model, self._placed_variables, images[source], reference
+            )
+            # The cells of DistMap, 4 x 4 pixels, that reach into the core.
+            rows, columns = (
+                slice(part.start // 4, -(-part.stop // 4)) for part in tile.core
+            )
+            core = distance[:, rows, columns]
+            low = np.minimum(low, core.min(axis=(1, 2)))
+            high = np.maximum(high, core.max(axis=(1, 2)))
+        return np.stack([low, high], axis=1)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReferencePredictor:
+    """Marks the defects of images that all have one reference.
+
+    It does what its `Predictor` does with that reference, up to rounding in float32,
+    and saves the encoding of the reference: half of the encoder's work. The features
+    take 16 bytes a pixel of the reference (variant b0), and more where tiles overlap.
+
+    Attributes:
+        predictor: the network.
+        shape: of the reference, (1, H, W, 3).
+        features: of the reference, for each tile in turn.
+    """
+
+    predictor: Predictor
+    shape: tuple[int, ...]
+    features: tuple[Features, ...]
+
+    def __call__(self, image: np.ndarray) -> Prediction:
+        """Marks the defects of an image of the reference's height and width.
+
+        Args:
+            image: uint8 [H, W, 3] RGB or [H, W] grey.
+
+        Raises:
+            ValueError: it is not of that kind or size.
+        """
+        maps = self.predict_batch(_check_image('image', image)[None])
+        return self.predictor._predict_first(maps.scores)
+
+    def predict_batch(
+        self, images: np.ndarray, *, with_probabilities: bool = False
+    ) -> PixelMaps:
+        """Classes, scores and DistMaps; see `Predictor.predict_batch`.
+
+        Args:
+            images: uint8 [B, H, W, 3] RGB.
+            with_probabilities: return those of all classes, too.
+
+        Raises:
+            ValueError: they are not of that kind or size.
+        """
+        _check_batch('images', images)
+        _check_sizes(images, self.shape)
+        return self.predictor._predict_tiles(images, self.features, with_probabilities)
+
+
+def default_tile_size(config: Config) -> int:
+    """Side of the tiles in pixels: that of the training crops, 768 at most."""
+    return min(config.data.crop_size, _LARGEST_TILE)
+
+
+def default_rule(config: Config) -> Rule:
+    """The most probable class; of change scores, those above the middle of the taus."""
+    if HEADS[config.model.head].answer == 'classes':
+        return Rule()
+    return Rule(threshold=(config.loss.tau_ok + config.loss.tau_ng) / 2)
+
+
+def make_predictor(
+    config: Config,
+    class_names: tuple[str, ...],
+    variables: Mapping[str, Any],
+    *,
+    workdir: str | os.PathLike[str],
+    step: int,
+    tile_size: int | None = None,
+    threshold: float | None = None,
+    min_area: int = 1,
+) -> Predictor:
+    """A predictor of the given weights, trained on data with `class_names`.
+
+    See `load_predictor` for `tile_size`, `threshold` and `min_area`.
+    """
+    has_classes = HEADS[config.model.head].answer == 'classes'
+    if tile_size is None:
+        tile_size = default_tile_size(config)
+    return Predictor(
+        config=config,
+        model=build_model(config.model, len(class_names)),
+        variables=variables,
+        class_names=class_names if has_classes else OUT_OF_CLASS_NAMES,
+        workdir=str(workdir),
+        step=step,
+        tile_size=tile_size,
+        tile_margin=tile_size // 8,
+        rule=Rule(
+            default_rule(config).threshold if threshold is None else threshold, min_area
+        ),
+    )
+
+
+def load_predictor(
+    workdir: str | os.PathLike[str] = released.NAME,
+    step: Step | str = 'best',
+    *,
+    tile_size: int | None = None,
+    threshold: float | None = None,
+    min_area: int = 1,
+) -> Predictor:
+    """Restores the network of a training run, or the one that was released.
+
+    Args:
+        workdir: work directory of the run; 'released': the weights that come with the
+            package.
+        step: 'best', 'latest', or the number of a checkpoint that was kept.
+        tile_size: images with a longer side, in pixels, are predicted in overlapping
+            tiles; the outer eighth of a tile is not used. Default: the size of the
+            training crops, 768 at most.
+        threshold: score of any defect above which a pixel is one. Default: a pixel has
+            its most probable class; for head 'ooc' the middle of tau_ok and tau_ng.
+        min_area: pixels of the smallest defect; smaller ones are left out.
+
+    Raises:
+        FileNotFoundError: it is no work directory, or has no such checkpoint; or no
+            weights come with this package.
+        ValueError: the checkpoint does not fit the configuration or the classes, the
+            released weights are damaged, the tiles are too small, or `threshold` or
+            `min_area` is out of its range.
+    """
+    config, class_names = _read_settings(workdir)
+    if isinstance(step, str) and step.isdigit():
+        step = int(step)
+    variables, number = load_variables(workdir, step)  # type: ignore[arg-type]
+    _check_variables(config, len(class_names), variables, workdir)
+    return make_predictor(
+        config,
+        class_names,
+        variables,
+        workdir=workdir,
+        step=number,
+        tile_size=tile_size,
+        threshold=threshold,
+        min_area=min_area,
+    )
+
+
+def _read_settings(
+    workdir: str | os.PathLike[str],
+) -> tuple[Config, tuple[str, ...]]:
+    """The configuration, and the class names of the data."""
+    if released.is_released(workdir):
+        weights = released.read()
+        return weights.config, weights.class_names
+    workdir = pathlib.Path(workdir)
+    return read_config(workdir), read_dataset_info(workdir).class_names
+
+
+def _check_variables(
+    config: Config,
+    num_classes: int,
+    variables: Mapping[str, Any],
+    workdir: str | os.PathLike[str],
+) -> None:
+    model = build_model(config.model, num_classes)
+    expected = traverse_util.flatten_dict(parameter_shapes(model), sep='/')
+    found = traverse_util.flatten_dict(dict(variables), sep='/')
+    wrong = [
+        f'{name} is {_shape(found.get(name))}, not {_shape(expected.get(name))}'
+        for name in sorted(expected.keys() | found.keys())
+        if _shape(found.get(name)) != _shape(expected.get(name))
+    ]
+    if wrong:
+        raise ValueError(
+            f'{workdir}: the checkpoint does not fit config.json and the {num_classes} '
+            f'classes of dataset.json: {"; ".join(wrong[:3])}'
+            f'{f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""}. Restore the '
+            'two files that were written with this checkpoint.'
+        )
+
+
+def _shape(leaf: Any) -> str:
+    return 'missing' if leaf is None else str(list(leaf.shape))
+
+
+def _check_image(name: str, image: np.ndarray) -> np.ndarray:
+    """Returns uint8 [H, W, 3]; grey images are repeated to three channels."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        kind = getattr(image, 'dtype', type(image).__name__)
+        raise ValueError(
+            f'{name} must be a NumPy array of uint8 (0 to 255), not {kind}; convert '
+            'it, for example np.round(255 * image).astype(np.uint8) if 1 is white.'
+        )
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=-1)
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(
+            f'{name} has the shape {list(image.shape)}; it must be [H, W, 3] (RGB) or '
+            '[H, W] (grey): drop other channels, for example image[..., :3].'
+        )
+    return image
+
+
+def _check_batch(name: str, values: np.ndarray) -> None:
+    if values.dtype != np.uint8 or values.ndim != 4 or values.shape[3] != 3:
+        raise ValueError(
+            f'{name} must be uint8 [B, H, W, 3], not {values.dtype} '
+            f'{list(values.shape)}.'
+        )
+
+
+def _check_sizes(images: np.ndarray, reference: tuple[int, ...]) -> None:
+    if images.shape[1:] != reference[1:]:
+        raise ValueError(
+            f'image is {list(images.shape[1:3])} and reference '
+            f'{list(reference[1:3])} pixels [H, W]; a pair must have one size: '
+            'align and crop the reference to the image.'
+        )

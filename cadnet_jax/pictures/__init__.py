@@ -1,0 +1,1 @@
+"""Pictures: overlays of images, and plots."""

@@ -1,0 +1,151 @@
+"""Pictures of labels, predictions and DistMaps: uint8 RGB arrays, no files."""
+
+from collections.abc import Sequence
+
+import cv2
+import matplotlib
+import numpy as np
+
+from cadnet_jax.data.transforms import IGNORED
+from cadnet_jax.evaluation.metrics import is_defect
+
+HIT = (255, 255, 255)
+MISS = (0, 200, 0)
+FALSE_ALARM = (230, 0, 0)
+_IGNORED_COLOUR = (110, 110, 110)
+_TITLE_HEIGHT = 24
+_MIN_COLUMN_WIDTH = 96
+_GAP = 4
+
+
+def class_colours() -> np.ndarray:
+    """Colour of each value of a mask: uint8 [256, 3].
+
+    Background is black, ignored pixels are grey; the defect classes take ten colours
+    that are easily told apart, over and over.
+    """
+    palette = np.array(matplotlib.colormaps['tab10'].colors)  # type: ignore[attr-defined]
+    colours = np.round(255 * palette[np.arange(256) % len(palette) - 1])
+    colours[0] = 0
+    colours[IGNORED] = _IGNORED_COLOUR
+    return colours.astype(np.uint8)
+
+
+def colour_distance(distance: np.ndarray, *, largest: float = 2.2) -> np.ndarray:
+    """A DistMap as a coloured picture.
+
+    Args:
+        distance: float [H, W], at least 0.
+        largest: value of the brightest colour, larger ones look the same. Default: the
+            paper's tau_ng, which trained defects exceed. The scale is fixed, so that
+            pictures can be compared.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    return heat_map(distance, largest=largest)
+
+
+def heat_map(values: np.ndarray, *, largest: float) -> np.ndarray:
+    """Values as colours from black to light yellow.
+
+    Args:
+        values: float [H, W].
+        largest: value of the brightest colour; black is 0.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    table = matplotlib.colormaps['inferno'](np.arange(256), bytes=True)[:, :3]
+    levels = np.clip(values * (255 / largest), 0, 255)
+    return table[levels.astype(np.uint8)]
+
+
+def overlay(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Where label and prediction agree on defects, over the dimmed image.
+
+    Hits are white, misses green, false alarms red, as in the paper's figures; classes
+    are not told apart, ignored pixels are not marked.
+
+    Args:
+        image: uint8 [H, W, 3].
+        mask: uint8 [H, W], labels.
+        prediction: uint8 [H, W], predicted classes.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    picture = image // 3
+    labelled, predicted = is_defect(mask), prediction != 0
+    picture[labelled & predicted] = HIT
+    picture[labelled & ~predicted] = MISS
+    picture[(mask == 0) & predicted] = FALSE_ALARM
+    return picture
+
+
+def mark(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Defects in their class's colour over the dimmed image; ignored pixels in grey.
+
+    Args:
+        image: uint8 [H, W, 3].
+        mask: uint8 [H, W], labelled or predicted classes.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    picture = image // 3
+    marked = mask != 0
+    picture[marked] = class_colours()[mask[marked]]
+    return picture
+
+
+def _column(title: str, picture: np.ndarray) -> np.ndarray:
+    """`picture` under its title, on white."""
+    height, width = picture.shape[:2]
+    column = np.full(
+        (_TITLE_HEIGHT + height, max(width, _MIN_COLUMN_WIDTH), 3), 255, np.uint8
+    )
+    cv2.putText(
+        column, title, (4, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA
+    )
+    column[_TITLE_HEIGHT:, :width] = picture
+    return column
+
+
+def side_by_side(titles: Sequence[str], pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures uint8 [H, W, 3] of one height in a row, each under its title."""
+    columns = []
+    for title, picture in zip(titles, pictures, strict=True):
+        column = _column(title, picture)
+        columns += [column, np.full((column.shape[0], _GAP, 3), 255, np.uint8)]
+    return np.concatenate(columns[:-1], axis=1)
+
+
+def panel(
+    image: np.ndarray,
+    reference: np.ndarray,
+    mask: np.ndarray | None,
+    prediction: np.ndarray,
+    distance: np.ndarray | None,
+) -> np.ndarray:
+    """Image, reference, mask, prediction and DistMap in a row, with titles.
+
+    What is None has no column.
+
+    Args:
+        image: uint8 [H, W, 3].
+        reference: uint8 [H, W, 3].
+        mask: uint8 [H, W], labels, or None.
+        prediction: uint8 [H, W], predicted classes.
+        distance: float [H, W], or None.
+
+    Returns:
+        uint8 [H', W', 3], a little higher than the image.
+    """
+    pictures = {'image': image, 'reference': reference}
+    if mask is not None:
+        pictures['mask'] = mark(image, mask)
+    pictures['prediction'] = mark(image, prediction)
+    if distance is not None:
+        pictures['DistMap'] = colour_distance(distance)
+    return side_by_side(list(pictures), list(pictures.values()))

@@ -1,0 +1,121 @@
+"""A report as files: report.json, report.md with figures/, and report.html.
+
+The HTML page holds its figures in itself. Names of folders, data sets and classes are
+shown as they are: none is taken for HTML or Markdown.
+"""
+
+import base64
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import jinja2
+
+from cadnet_jax.files.atomic import write_json, write_text
+from cadnet_jax.files.images import write_png
+from cadnet_jax.reports.figures import Figure
+from cadnet_jax.reports.tables import Column, Row, Table
+from cadnet_jax.runs.results import Mean
+
+TITLE = "CADNet: the paper's tables and figures"
+NOTE = (
+    'Scores are in percent: mean ± sample standard deviation over n runs that differ '
+    'in the seed alone; one value where there is one run.'
+)
+_MARKDOWN = re.compile(r'([\\`*_\[\]<>|~$&])')
+
+
+def write_report(
+    tables: Sequence[Table], figures: Sequence[Figure], output_dir: pathlib.Path
+) -> None:
+    """Writes all files; those that are there are replaced."""
+    paths = {f.key: output_dir / 'figures' / f'{f.key}.png' for f in figures}
+    for figure in figures:
+        write_png(paths[figure.key], figure.picture)
+    write_text(output_dir / 'report.md', _markdown(tables, figures))
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader('cadnet_jax.reports'),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template('report.html').render(
+        title=TITLE,
+        note=NOTE,
+        tables=tables,
+        figures=figures,
+        data={
+            key: base64.b64encode(p.read_bytes()).decode() for key, p in paths.items()
+        },
+        show=show,
+    )
+    write_text(output_dir / 'report.html', page)
+    write_json(output_dir / 'report.json', _as_json(tables, figures))
+
+
+def show(value: Mean | str | None, column: Column) -> str:
+    """A cell as text."""
+    if value is None:
+        return '-'
+    if isinstance(value, str):
+        return value
+    scale = 100 if column.percent else 1
+    if value.std is None:
+        return f'{scale * value.mean:.2f}'
+    return f'{scale * value.mean:.2f} ± {scale * value.std:.2f} (n={value.n})'
+
+
+def _markdown(tables: Sequence[Table], figures: Sequence[Figure]) -> str:
+    lines = [f'# {_plain(TITLE)}', '', _plain(NOTE)]
+    for table in tables:
+        lines += ['', f'## {_plain(table.title)}', '', _plain(table.note), '']
+        lines.append(_line(['', *(column.name for column in table.columns)]))
+        lines.append('|---' * (1 + len(table.columns)) + '|')
+        for row in table.rows:
+            cells = (show(row.cells[column.name], column) for column in table.columns)
+            lines.append(_line([row.label, *cells]))
+    for figure in figures:
+        name = f'figures/{figure.key}.png'
+        lines += ['', f'## {_plain(figure.title)}', '', f'![]({name})']
+    return '\n'.join(lines) + '\n'
+
+
+def _line(cells: Sequence[str]) -> str:
+    return '| ' + ' | '.join(map(_plain, cells)) + ' |'
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return _MARKDOWN.sub(r'\\\1', ' '.join(text.split()))
+
+
+def _as_json(tables: Sequence[Table], figures: Sequence[Figure]) -> dict[str, Any]:
+    return {
+        'tables': {
+            table.key: {
+                'title': table.title,
+                'note': table.note,
+                'rows': [_row(row) for row in table.rows],
+            }
+            for table in tables
+        },
+        'figures': {
+            figure.key: {'title': figure.title, 'file': f'figures/{figure.key}.png'}
+            for figure in figures
+        },
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    """Scores as fractions."""
+    return {
+        'label': row.label,
+        'values': {
+            name: value._asdict() if isinstance(value, Mean) else value
+            for name, value in row.cells.items()
+        },
+        'evaluations': [str(result.directory) for result in row.results],
+        'seeds': [result.config.train.seed for result in row.results],
+    }

@@ -1,0 +1,267 @@
+"""The paper's experiments: which runs each consists of, and what they are tested on.
+
+A run has a folder of its own, named after it. Studies share runs: one that several name
+is trained once. What is there already is left alone, so that the same call goes on
+where an earlier one was stopped.
+"""
+
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+from cadnet_jax import config as configs
+from cadnet_jax.config import Config
+from cadnet_jax.data.batches import evaluation_batches, read_info
+from cadnet_jax.evaluation.evaluate import evaluate, output_directory
+from cadnet_jax.inference.predictor import (
+    default_rule,
+    default_tile_size,
+    load_predictor,
+)
+from cadnet_jax.runs.checkpoint import kept_steps
+from cadnet_jax.runs.results import RunRecord, read_record
+from cadnet_jax.runs.workdir import (
+    Inputs,
+    check_same_run,
+    checkpoints_folder,
+    is_begun,
+    training_data,
+)
+from cadnet_jax.training.loop import train
+from cadnet_jax.training.optim import learning_rate_schedule
+
+FRACTIONS = (0.05, 0.1, 0.15)
+# Fine-tuning has the paper's steps in the paper; here it has a part of them.
+FINE_TUNING_SHARE = 0.25
+_SET_BY_STUDIES = ('head', 'seed', 'label_fraction', 'balance')
+
+
+class Run(NamedTuple):
+    """One run of a study.
+
+    Attributes:
+        name: of its folder.
+        trained_on: 'line', 'abpt' or 'mixed'.
+        tested_on: kinds of defects.
+        config: all settings but `data_dir`, which `trained_on` stands for.
+        starts_from: name of the run with whose last weights it starts; '' for random
+            ones.
+        start_step: number of steps of that run.
+    """
+
+    name: str
+    trained_on: str
+    tested_on: tuple[str, ...]
+    config: Config
+    starts_from: str = ''
+    start_step: int = 0
+
+
+def comparison(base: Config, seed: int) -> list[Run]:
+    """Table 3: CADNet and SegFormer on lines and points together."""
+    return [_run(base, 'mixed', head, seed) for head in ('cad', 'segformer')]
+
+
+def cross_test(base: Config, seed: int) -> list[Run]:
+    """Figure 6: trained on lines (L) or points (A), tested on either.
+
+    The change-aware head takes part where both are the same, the out-of-class head and
+    SegFormer in all four.
+    """
+    both = ('line', 'abpt')
+    runs = []
+    for kind in both:
+        runs += [
+            _run(base, kind, 'cad', seed),
+            _run(base, kind, 'ooc', seed, tested_on=both),
+            _run(base, kind, 'segformer', seed, tested_on=both),
+        ]
+    return runs
+
+
+def few_labels(base: Config, seed: int) -> list[Run]:
+    """Table 6, last row: trained on points, then on a few labelled lines.
+
+    With none of them it is the run of `cross_test`. Every share takes the same steps.
+    """
+    steps = max(1, round(FINE_TUNING_SHARE * base.train.steps))
+    warmup = min(base.optim.warmup_steps, steps // 10)
+    start = _run(base, 'abpt', 'ooc', seed, tested_on=('line', 'abpt'))
+    runs = [start]
+    for fraction in FRACTIONS:
+        config = configs.replace(
+            start.config, label_fraction=fraction, steps=steps, warmup_steps=warmup
+        )
+        name = f'line_ooc_{round(100 * fraction):02}percent_seed{seed}'
+        runs.append(Run(name, 'line', ('line',), config, start.name, base.train.steps))
+    return runs
+
+
+def ablation(base: Config, seed: int) -> list[Run]:
+    """Table 7: CE; CE + CL; CE + BCL; CE + BCL + CAD."""
+    variants: Mapping[str, Mapping[str, Any]] = {
+        'ce': {'contrastive_weight': 0.0},
+        'ce_cl': {'balance': 'none'},
+        'ce_bcl': {'balance': 'train'},
+    }
+    plain = _run(base, 'mixed', 'plain', seed)
+    runs = [
+        plain._replace(
+            name=f'mixed_plain_{name}_seed{seed}',
+            config=configs.replace(plain.config, **changed),
+        )
+        for name, changed in variants.items()
+    ]
+    return [*runs, _run(base, 'mixed', 'cad', seed)]
+
+
+STUDIES: Mapping[str, Callable[[Config, int], list[Run]]] = {
+    function.__name__: function
+    for function in (comparison, cross_test, few_labels, ablation)
+}
+
+
+def runs_of(names: Iterable[str], base: Config, seeds: int) -> list[Run]:
+    """The runs of some studies, each once; all of seed 0 first, then of seed 1, ...
+
+    Args:
+        names: of `STUDIES`.
+        base: settings that all runs share. The studies set head, loss, labels, seed and
+            the steps of fine-tuning.
+        seeds: how many.
+
+    Raises:
+        ValueError: `base` sets what differs from run to run, or has no contrastive
+            loss, or a warm-up longer than the run.
+    """
+    given = configs.differences(Config(), base)
+    if ours := [name for name in _SET_BY_STUDIES if name in given]:
+        raise ValueError(
+            f'--{ours[0]}={given[ours[0]][1]}: that differs from run to run, and the '
+            'studies set it; leave it out.'
+        )
+    if not base.loss.contrastive_weight:
+        raise ValueError('--contrastive_weight=0: the studies need that loss.')
+    learning_rate_schedule(base.optim, base.train.steps)
+    runs: dict[str, Run] = {}
+    for seed in range(seeds):
+        for name in names:
+            runs |= {run.name: run for run in STUDIES[name](base, seed)}
+    return list(runs.values())
+
+
+def complete(
+    run: Run,
+    root: pathlib.Path,
+    data_dirs: Mapping[str, pathlib.Path],
+    *,
+    split: str,
+    num_pictures: int = 0,
+) -> bool:
+    """Trains a run as far as it is not, and evaluates its last weights where missing.
+
+    A run with all its evaluations is complete, whether its checkpoints are there or
+    not.
+
+    Args:
+        run: stands in `root / run.name`.
+        root: folder of all runs, or a file of runs that are complete (see `runs`).
+        data_dirs: prepared data set of each kind of defects.
+        split: that is tested, of each of these.
+        num_pictures: of the pairs whose pictures are written.
+
+    Returns:
+        Whether it is complete; False where it was asked to stop.
+
+    Raises:
+        FileNotFoundError: the data, or the weights that it starts from, are not there.
+        ValueError: there is no such split, or the folder holds a run with other
+            settings, or of other data, or a file that is damaged.
+    """
+    workdir = root / run.name
+    config = configs.replace(run.config, data_dir=str(data_dirs[run.trained_on]))
+    if run.starts_from:
+        # What that run is tested with, where its best weights would be others.
+        parent = checkpoints_folder(root / run.starts_from, 'latest')
+        config = configs.replace(config, init_from=str(parent / str(run.start_step)))
+    last = config.train.steps
+    trained = last in kept_steps(workdir)['latest']
+    record = _read_record(workdir)
+    evaluated = _evaluated(record, config) if record else set()
+    if record and (trained or evaluated):
+        _check_same_run(record, config)
+    missing = [
+        kind
+        for kind in run.tested_on
+        if (f'synlcd/{kind}', split, last) not in evaluated
+    ]
+    if not missing:
+        return True
+    for kind in missing:  # Ahead of the training, it finds a split that is not there.
+        evaluation_batches(
+            data_dirs[kind], split, batch_size=config.data.eval_batch_size
+        )
+    if not trained and not train(config, workdir):
+        return False
+    predictor = load_predictor(workdir, 'latest')
+    for kind in missing:
+        evaluate(
+            predictor,
+            data_dirs[kind],
+            split,
+            batch_size=config.data.eval_batch_size,
+            output_dir=output_directory(predictor, data_dirs[kind], split),
+            num_pictures=num_pictures,
+        )
+    # The programs of many runs are more than one process can hold.
+    jax.clear_caches()
+    return True
+
+
+def _run(
+    base: Config, kind: str, head: str, seed: int, *, tested_on: tuple[str, ...] = ()
+) -> Run:
+    config = configs.replace(base, head=head, seed=seed)
+    return Run(f'{kind}_{head}_seed{seed}', kind, tested_on or (kind,), config)
+
+
+def _read_record(workdir: pathlib.Path) -> RunRecord | None:
+    """The run in `workdir`; None where none was begun."""
+    if not is_begun(workdir) and not workdir.parent.is_file():
+        return None
+    try:
+        return read_record(str(workdir))
+    except ValueError as error:
+        raise ValueError(
+            f'{error} Or delete its folder: the study then does so.'
+        ) from None
+
+
+def _evaluated(record: RunRecord, config: Config) -> set[tuple[str, str, int]]:
+    """Data set, split and step of each evaluation with the default tiles and rule."""
+    size, rule = default_tile_size(config), default_rule(config)
+    return {
+        (metrics['dataset'], metrics['split'], metrics['step'])
+        for _, metrics in record.evaluations
+        if metrics.get('tile_size', size) == size
+        and metrics.get('threshold', rule.threshold) == rule.threshold
+        and metrics.get('min_area', rule.min_area) == rule.min_area
+    }
+
+
+def _check_same_run(record: RunRecord, config: Config) -> None:
+    """That what is there has these settings, and learnt from these data.
+
+    Paths may differ. Of a share of the labels the pixels are not counted again.
+    """
+    data = training_data(read_info(config.data.data_dir), config.data.train_split)
+    if config.data.label_fraction < 1:
+        data = data._replace(class_pixels=record.data.class_pixels)
+    saved, given = (
+        Inputs(configs.replace(x, init_from='given' if x.train.init_from else ''), y)
+        for x, y in ((record.config, record.data), (config, data))
+    )
+    elsewhere = 'another folder for the runs'
+    check_same_run(record.workdir, saved, given, elsewhere=elsewhere)

@@ -1,0 +1,114 @@
+"""Whether pairs are new to a network: scores on what it learned from say little.
+
+A run keeps digests of the images that it is trained on. A pair of equal pixels is found
+in other data and under another name as well; one that was saved again by JPEG is not.
+"""
+
+import pathlib
+
+from cadnet_jax.config import Config
+from cadnet_jax.data.batches import image_digests, read_info
+from cadnet_jax.runs.workdir import (
+    checkpoint_at,
+    dataset_file,
+    read_dataset_info,
+    read_learned_images,
+    write_learned_images,
+)
+
+_Path = str | pathlib.Path
+
+
+def keep_learned_images(config: Config, workdir: _Path) -> None:
+    """Writes the digests of what a run is trained on, and what its first weights were.
+
+    Args:
+        config: of the run.
+        workdir: of the run.
+    """
+    origin = origin_workdir(config)
+    earlier = read_learned_images(origin) if origin else frozenset()
+    digests = image_digests(
+        config.data.data_dir,
+        config.data.train_split,
+        fraction=config.data.label_fraction,
+        seed=config.train.seed,
+    )
+    write_learned_images(workdir, earlier | digests.keys())
+
+
+def origin_workdir(config: Config) -> _Path | None:
+    """Work directory of the weights that a run starts from; None: random weights."""
+    checkpoint = checkpoint_at(config.train.init_from)
+    return checkpoint[0] if checkpoint else config.train.init_from or None
+
+
+def describe_learned(workdir: _Path, data_dir: _Path, split: str) -> str:
+    """How many pairs of a split a run learned from, in a clause; '' if none is known.
+
+    Args:
+        workdir: of the run.
+        data_dir: prepared data set.
+        split: of it.
+
+    Raises:
+        FileNotFoundError: there is no prepared data set.
+        ValueError: no such split, or a damaged file.
+    """
+    learned = read_learned_images(workdir)
+    if not learned:
+        return ''
+    digests = image_digests(data_dir, split)
+    common = sorted(digests[digest] for digest in digests.keys() & learned)
+    if not common:
+        return ''
+    return (
+        f'{workdir} learned from {len(common)} of the {len(digests)} pairs of '
+        f'{split!r} of {data_dir}, such as {common[0]}'
+    )
+
+
+def describe_other_records(workdir: _Path, data_dir: _Path) -> str:
+    """That `data_dir` is another preparation of the data of a run; '' if it is not.
+
+    Raises:
+        FileNotFoundError: there is no prepared data set.
+        ValueError: a file is damaged.
+    """
+    if not dataset_file(workdir).exists():
+        return ''
+    data, info = read_dataset_info(workdir), read_info(data_dir)
+    fingerprints = {data.fingerprint, info.fingerprint}
+    if data.name != info.name or '' in fingerprints or len(fingerprints) == 1:
+        return ''
+    return (
+        f'{data_dir}: not the records that {workdir} learned from (fingerprint '
+        f'{info.fingerprint}, not {data.fingerprint}): prepared again since'
+    )
+
+
+def check_new(
+    workdir: _Path, data_dir: _Path, split: str, *, allow_learned: bool = False
+) -> None:
+    """Refuses to measure a run on what it learned from; prints what else is amiss.
+
+    Args:
+        workdir: of the run.
+        data_dir: prepared data set.
+        split: of it.
+        allow_learned: print a warning instead.
+
+    Raises:
+        FileNotFoundError: there is no prepared data set.
+        ValueError: the run learned from a pair of the split, there is no such split,
+            or a file is damaged.
+    """
+    if text := describe_other_records(workdir, data_dir):
+        print(f'warning: {text}.')
+    if text := describe_learned(workdir, data_dir, split):
+        if not allow_learned:
+            raise ValueError(
+                f'{text}: a score on these says nothing about new parts. Name another '
+                '--split, or give --allow_learned.'
+            )
+        print(f'warning: {text}.')

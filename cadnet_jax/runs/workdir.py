@@ -1,0 +1,337 @@
+"""The files of a work directory: their names, and how they are read and compared.
+
+config.json                       all settings
+dataset.json                      name, classes, pixels and fingerprint of the data
+learned_images.json               digests of the images that are trained on
+started_from.json                 whose weights the run started from, if any's
+train_samples.json                ids of the pairs, with label_fraction below 1
+metrics.jsonl, tensorboard/       what `training_log` writes
+checkpoints/{latest,best}/STEP/   what `checkpoint` writes
+evaluation/NAME/                  what `evaluate` writes: metrics.json, curves.json,
+                                  curves.png and the folders of images
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from cadnet_jax import config as configs
+from cadnet_jax.config import Config
+from cadnet_jax.data.batches import DatasetInfo, Share
+from cadnet_jax.files.atomic import write_json
+from cadnet_jax.files.text import are_counts, are_names, read_object
+
+Path = str | pathlib.Path
+Kind = Literal['best', 'latest']
+
+# In the folder of an evaluation: files, and folders of images.
+METRICS_FILE = 'metrics.json'
+CURVES_FILE = 'curves.json'
+PAIRS, OVERLAYS = 'pairs', 'overlays'
+PROBABILITY, DISTANCE = 'probability', 'distance'
+
+_EVALUATE_AGAIN = 'Evaluate the run again with experiments/evaluate.py.'
+
+
+class TrainingData(NamedTuple):
+    """The data set that a run learns from, as dataset.json keeps it."""
+
+    name: str
+    class_names: tuple[str, ...]
+    class_pixels: tuple[int, ...]
+    fingerprint: str = ''  # of all records; '' where an earlier version wrote the file
+
+
+class Inputs(NamedTuple):
+    """What makes a run the run that it is."""
+
+    config: Config
+    data: TrainingData
+
+
+def training_data(info: DatasetInfo, split: str) -> TrainingData:
+    """What dataset.json says of learning from `split`.
+
+    Pixels are known of whole splits: 'train[:10%]' has those of 'train'.
+    """
+    names = {part.partition('[')[0].strip() for part in split.split('+')}
+    if 'all' in names:
+        names = set(info.class_pixels)
+    pixels = np.sum([info.class_pixels[name] for name in sorted(names)], axis=0)
+    return TrainingData(
+        info.name, info.class_names, tuple(pixels.tolist()), info.fingerprint
+    )
+
+
+# --- Names --------------------------------------------------------------------------
+
+
+def config_file(workdir: Path) -> pathlib.Path:
+    """config.json; a folder that has one is a work directory."""
+    return pathlib.Path(workdir) / 'config.json'
+
+
+def dataset_file(workdir: Path) -> pathlib.Path:
+    """dataset.json."""
+    return pathlib.Path(workdir) / 'dataset.json'
+
+
+def learned_file(workdir: Path) -> pathlib.Path:
+    """learned_images.json."""
+    return pathlib.Path(workdir) / 'learned_images.json'
+
+
+def log_file(workdir: Path) -> pathlib.Path:
+    """metrics.jsonl."""
+    return pathlib.Path(workdir) / 'metrics.jsonl'
+
+
+def events_folder(workdir: Path) -> pathlib.Path:
+    """TensorBoard's."""
+    return pathlib.Path(workdir) / 'tensorboard'
+
+
+def checkpoints_folder(workdir: Path, kind: Kind) -> pathlib.Path:
+    """Has a folder for each checkpoint, named after its step."""
+    return pathlib.Path(workdir) / 'checkpoints' / kind
+
+
+def checkpoint_at(path: Path) -> tuple[pathlib.Path, int] | None:
+    """Work directory and step of a checkpoint's folder; None if `path` is not one."""
+    path = pathlib.Path(path)
+    if path.parent.parent.name == 'checkpoints' and path.name.isdigit():
+        return path.parents[2], int(path.name)
+    return None
+
+
+def evaluation_folder(workdir: Path, name: str) -> pathlib.Path:
+    """Of one evaluation."""
+    return pathlib.Path(workdir) / 'evaluation' / name
+
+
+def evaluations(workdir: Path) -> list[pathlib.Path]:
+    """The folders of all evaluations that are complete, by name."""
+    files = pathlib.Path(workdir).glob(f'evaluation/*/{METRICS_FILE}')
+    return sorted(path.parent for path in files)
+
+
+def is_begun(workdir: Path) -> bool:
+    """Whether there is anything of a run in `workdir`."""
+    parts = pathlib.Path(workdir).glob('evaluation/*')
+    return config_file(workdir).exists() or any(parts)
+
+
+# --- Reading and writing ------------------------------------------------------------
+
+
+def write_inputs(
+    workdir: Path,
+    inputs: Inputs,
+    *,
+    share: Share | None = None,
+    origin: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes what a run starts from; makes the work directory if it is missing.
+
+    Args:
+        workdir: of the run.
+        inputs: settings and data.
+        share: the pairs that are trained on, if they are not all.
+        origin: see `read_origin`; None: random weights.
+    """
+    workdir, (config, data) = pathlib.Path(workdir), inputs
+    workdir.mkdir(parents=True, exist_ok=True)
+    if share:
+        chosen = {
+            'dataset': data.name,
+            'split': config.data.train_split,
+            'label_fraction': config.data.label_fraction,
+            'seed': config.train.seed,
+            'ids': share.ids,
+        }
+        write_json(workdir / 'train_samples.json', chosen)
+    if origin:
+        write_json(workdir / 'started_from.json', origin)
+    write_dataset_info(workdir, data)
+    # A notebook elsewhere finds the data, too.
+    data_dir = str(pathlib.Path(config.data.data_dir).absolute())
+    write_config(workdir, configs.replace(config, data_dir=data_dir))
+
+
+def write_config(workdir: Path, config: Config) -> None:
+    """Writes config.json."""
+    write_json(config_file(workdir), dataclasses.asdict(config))
+
+
+def read_config(workdir: Path) -> Config:
+    """Reads config.json.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, or a setting is unknown or out of its range.
+    """
+    return configs.load(config_file(workdir))
+
+
+def write_dataset_info(workdir: Path, data: TrainingData) -> None:
+    """Writes dataset.json."""
+    write_json(dataset_file(workdir), data._asdict())
+
+
+def read_dataset_info(workdir: Path) -> TrainingData:
+    """Reads dataset.json.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged.
+    """
+    path = dataset_file(workdir)
+    if not path.exists():
+        raise FileNotFoundError(
+            f'{path}: no such file. Is this a work directory that train.py wrote?'
+        )
+    remedy = 'Restore it, or train anew.'
+    values = read_object(path, remedy=remedy)
+    if not (
+        isinstance(values.get('name'), str)
+        and are_names(values.get('class_names'))
+        and are_counts(values.get('class_pixels'))
+    ):
+        raise ValueError(
+            f'{path}: damaged: lacks name, class_names or class_pixels. {remedy}'
+        )
+    return as_training_data(values)
+
+
+def as_training_data(values: Mapping[str, Any]) -> TrainingData:
+    """The contents of a dataset.json.
+
+    Raises:
+        KeyError: a name is missing.
+    """
+    return TrainingData(
+        values['name'],
+        tuple(values['class_names']),
+        tuple(values['class_pixels']),
+        str(values.get('fingerprint', '')),
+    )
+
+
+def write_learned_images(workdir: Path, digests: Iterable[str]) -> None:
+    """Writes learned_images.json; see `input_pipeline.image_digests`."""
+    write_json(learned_file(workdir), {'digests': sorted(digests)})
+
+
+def read_learned_images(workdir: Path) -> frozenset[str]:
+    """Reads learned_images.json; empty where an earlier version started the run.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    path = learned_file(workdir)
+    if not path.exists():
+        return frozenset()
+    remedy = 'Restore it; without it no evaluation knows what the run learned from.'
+    digests = read_object(path, remedy=remedy).get('digests')
+    if not are_names(digests):
+        raise ValueError(f'{path}: damaged: lacks digests. {remedy}')
+    return frozenset(digests)
+
+
+def read_origin(workdir: Path) -> dict[str, Any]:
+    """Reads started_from.json (see `initial_weights.describe_origin`); {} if none.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    path = pathlib.Path(workdir) / 'started_from.json'
+    return read_json(path, ('dataset',)) if path.exists() else {}
+
+
+def read_curves(evaluation: pathlib.Path) -> dict[str, Any]:
+    """`classes` of the curves.json of an evaluation; {} if there is none.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    path = evaluation / CURVES_FILE
+    curves: dict[str, Any] = {}
+    if path.exists():
+        curves = read_json(path, ('classes',))['classes']
+    return curves
+
+
+def read_json(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
+    """A JSON object that has some names at least.
+
+    Raises:
+        ValueError: it is damaged, or lacks one.
+    """
+    values = read_object(path, remedy=_EVALUATE_AGAIN)
+    if missing := [name for name in names if name not in values]:
+        raise ValueError(
+            f'{path}: lacks {", ".join(missing)}: damaged, or of another version. '
+            f'{_EVALUATE_AGAIN}'
+        )
+    return values
+
+
+# --- Comparing ----------------------------------------------------------------------
+
+
+def check_same_run(
+    workdir: Path,
+    saved: Inputs,
+    given: Inputs,
+    *,
+    step: int | None = None,
+    elsewhere: str = 'another --workdir',
+) -> None:
+    """Refuses other settings or other data than those of the run in `workdir`.
+
+    Args:
+        workdir: names the run in errors.
+        saved: what the run was started with.
+        given: what it is to go on with.
+        step: of its latest checkpoint, if it is to be resumed: as long as the rate was
+            constant so far, the end of the run may have moved.
+        elsewhere: what to name instead.
+
+    Raises:
+        ValueError: names what differs, and the remedy.
+    """
+    may_change = configs.MAY_CHANGE
+    both = saved.config, given.config
+    if step is not None and all(_at_constant_rate(config, step) for config in both):
+        may_change |= {'steps', 'cooldown_steps'}
+    if changed := configs.changed_settings(*both, may_change=may_change):
+        raise ValueError(
+            f'{config_file(workdir)}: the run has other settings: {changed}. Give the '
+            f'same, or name {elsewhere}.'
+        )
+    for what, old, new in differing_data(saved.data, given.data):
+        raise ValueError(
+            f'{dataset_file(workdir)}: the run learns from other data, {what} {old!r}, '
+            f'than --data_dir={given.config.data.data_dir}, {new!r}. Give the same '
+            f'data, or name {elsewhere}.'
+        )
+
+
+def differing_data(
+    old: TrainingData, new: TrainingData
+) -> Iterator[tuple[str, Any, Any]]:
+    """Name and both values of what differs; an unknown fingerprint is not compared."""
+    fields = zip(TrainingData._fields, old, new, strict=True)
+    for what, before, after in fields:
+        is_known = what != 'fingerprint' or (before and after)
+        if is_known and before != after:
+            yield what, before, after
+
+
+def _at_constant_rate(config: Config, step: int) -> bool:
+    """Whether the end of the run has no influence on the steps up to `step`."""
+    last = config.train.steps - config.optim.cooldown_steps
+    return config.optim.schedule == 'constant' and step <= last

@@ -1,0 +1,1 @@
+"""Training: losses, the optimizer, a step, and the loop around it."""

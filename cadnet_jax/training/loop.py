@@ -1,0 +1,363 @@
+"""The schedule of a run: train, log, save, evaluate; stop, and resume exactly.
+
+Steps are numbered from 1. At a step its line of metrics.jsonl is written first, then
+the checkpoint, then the evaluation: what is cut short is done again on resuming.
+"""
+
+import contextlib
+import pathlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from cadnet_jax.config import Config
+from cadnet_jax.data.batches import (
+    DatasetInfo,
+    Share,
+    evaluation_batches,
+    read_info,
+    read_share,
+    training_batches,
+)
+from cadnet_jax.data.label_checks import label_faults
+from cadnet_jax.data.sampling import num_unchanged
+from cadnet_jax.evaluation.evaluate import evaluate
+from cadnet_jax.evaluation.metrics import Metrics
+from cadnet_jax.files.disk import full_disk_explained
+from cadnet_jax.inference.predictor import make_predictor
+from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.models.initialize import parameter_shapes
+from cadnet_jax.pictures.overlays import panel
+from cadnet_jax.runs.checkpoint import Checkpoints, kept_steps, load_variables
+from cadnet_jax.runs.learned import (
+    describe_learned,
+    describe_other_records,
+    keep_learned_images,
+    origin_workdir,
+)
+from cadnet_jax.runs.workdir import (
+    Inputs,
+    TrainingData,
+    check_same_run,
+    config_file,
+    evaluations,
+    learned_file,
+    read_config,
+    read_dataset_info,
+    training_data,
+    write_inputs,
+)
+from cadnet_jax.training.log import RecentMetrics, TrainingLog, not_finite
+from cadnet_jax.training.norm_statistics import make_norm_statistics
+from cadnet_jax.training.optim import learning_rate_schedule, make_optimizer
+from cadnet_jax.training.step import (
+    AXIS,
+    TrainState,
+    initial_state,
+    make_train_step,
+    replicate,
+    shard,
+    unreplicate,
+)
+from cadnet_jax.training.stop_signal import StopSignal
+from cadnet_jax.weights.initial import describe, describe_origin, init_from
+
+_ROOM = 'make room; the same command resumes at the last whole checkpoint'
+_PANELS = 4  # pairs of the evaluated split that TensorBoard shows
+
+
+def every(step: int, n: int) -> bool:
+    """Whether what is done each `n` steps is due at `step`."""
+    return step % n == 0
+
+
+def train(
+    config: Config,
+    workdir: str | pathlib.Path,
+    *,
+    resume_from: int | None = None,
+) -> bool:
+    """Trains to the last step, from where the work directory stands.
+
+    SIGTERM, and Ctrl-C once, ends the run after the step that is under way and saves
+    it. Where several processes train together each one calls this, with the same
+    arguments; the first one writes.
+
+    Args:
+        config: all settings; on a second start in the same `workdir`, the same. With
+            a constant rate `steps` and `cooldown_steps` may differ until the cool-down.
+        workdir: made where it is not there.
+        resume_from: step of the checkpoint to go on from; those of later steps are
+            removed. None: the latest.
+
+    Returns:
+        Whether it came to its end; False where it was asked to stop.
+
+    Raises:
+        FileNotFoundError: the data, the weights to start from, or the checkpoint of
+            step `resume_from` are not there.
+        ValueError: settings that cannot be, a work directory of other settings or
+            other data, a damaged checkpoint, or a loss that is no longer finite.
+    """
+    workdir = pathlib.Path(workdir)
+    schedule = learning_rate_schedule(config.optim, config.train.steps)
+    batches = training_batches(
+        config.data,
+        seed=config.train.seed,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    share = None
+    if config.data.label_fraction < 1:
+        share = read_share(config.data, seed=config.train.seed)
+    data = _check_inputs(config, share, workdir)
+    model = build_model(config.model, len(data.class_names), axis_name=AXIS)
+    optimizer = make_optimizer(
+        config.optim, config.train.steps, parameter_shapes(model)['params']
+    )
+    saved = jax.device_get(initial_state(model, optimizer, seed=config.train.seed))
+    origin = None
+    if config.train.init_from and not kept_steps(workdir)['latest']:
+        saved, left_out = init_from(saved, config.train.init_from)
+        origin = describe_origin(config.train.init_from) | {'left_out': left_out}
+    if config.optim.ema_decay:
+        saved = saved.replace(ema_params=jax.tree.map(np.array, saved.params))
+    train_step = make_train_step(
+        model,
+        optimizer,
+        config.loss,
+        # With one class of defects its balance is 1, however many pixels are painted.
+        np.maximum(data.class_pixels, int(config.data.paint_defects)).tolist(),
+        seed=config.train.seed,
+        ema_decay=config.optim.ema_decay,
+        num_unchanged=num_unchanged(config.data) // jax.device_count(),
+        hard_candidates=config.data.hard_candidates,
+    )
+    with_new_statistics = make_norm_statistics(config, len(data.class_names))
+    if first := jax.process_index() == 0:
+        write_inputs(workdir, Inputs(config, data), share=share, origin=origin)
+        if not (kept_steps(workdir)['latest'] and learned_file(workdir).exists()):
+            keep_learned_images(config, workdir)
+        if origin:
+            print(describe(origin))
+            _warn_of_origin(config)
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(full_disk_explained(workdir, remedy=_ROOM))
+        stop = stack.enter_context(StopSignal())
+        checkpoints = stack.enter_context(
+            Checkpoints(workdir, keep=config.train.keep_checkpoints)
+        )
+        start, recent = 0, RecentMetrics()
+        if checkpoints.latest_step is not None or resume_from is not None:
+            saved, recent.pending = checkpoints.restore(saved, batches, resume_from)
+            start = int(saved.step)
+        if resume_from is not None:
+            checkpoints.remove_after(start)
+        log = stack.enter_context(TrainingLog(workdir, step=start, enabled=first))
+
+        def evaluation_due(step: int) -> bool:
+            due = every(step, config.train.eval_every) or step == config.train.steps
+            return due and step > 0 and not log.evaluated(step)
+
+        def evaluate_weights(step: int, variables: Mapping[str, Any]) -> None:
+            with stop.interrupting():
+                metrics, panels = _evaluate(config, data, variables, workdir, step)
+            score, best = _score(metrics), checkpoints.best_score
+            if best is None or (score is not None and score >= best):
+                checkpoints.save_best(step, variables, score)
+            log.evaluation(step, metrics, panels)
+
+        if evaluation_due(start):
+            evaluate_weights(start, load_variables(workdir, start)[0])
+        if start == config.train.steps:
+            print(f'{workdir}: all of the {start} steps are done.')
+            return True
+        progress = stack.enter_context(_progress_bar(config, start, shown=first))
+        state = replicate(saved)
+        timer = time.monotonic(), start
+        for step in range(start + 1, config.train.steps + 1):
+            state, metrics = train_step(state, shard(next(batches)))
+            recent.add(step, metrics)
+            progress.set_postfix({'step': step, 'loss': recent.loss}, refresh=False)
+            progress.update(config.data.batch_size)
+            if every(step, config.train.log_every) or step == config.train.steps:
+                values = recent.means() | {'learning_rate': float(schedule(step - 1))}
+                speed = (step - timer[1]) / (time.monotonic() - timer[0])
+                log.training(step, values, speed=speed * config.data.batch_size)
+                timer = time.monotonic(), step
+            stopping = stop.should_stop(step, config.train.log_every)
+            if (
+                stopping
+                or every(step, config.train.checkpoint_every)
+                or evaluation_due(step)
+            ):
+                recent.fetch()
+                saved = unreplicate(state)
+                _check_finite(saved, step)
+                variables = saved.variables
+                if config.train.norm_batches and evaluation_due(step):
+                    variables = with_new_statistics(variables)
+                checkpoints.save(step, saved, batches, recent.pending, variables)
+            if stopping:
+                progress.write(f'Stopped at step {step}; the same command goes on.')
+                return False
+            if evaluation_due(step):
+                evaluate_weights(step, variables)
+                timer = time.monotonic(), step
+    # It may have been in the last evaluation, or in the writing of what was saved.
+    return not stop.requested
+
+
+def _check_inputs(
+    config: Config, share: Share | None, workdir: pathlib.Path
+) -> TrainingData:
+    """Refuses what cannot be trained, ahead of all that takes time.
+
+    The training split has been found by then.
+    """
+    smallest_side = build_model(config.model, num_classes=2).smallest_side
+    if config.data.crop_size < smallest_side:
+        raise ValueError(
+            f'--crop_size is {config.data.crop_size}; it must be at least '
+            f'{smallest_side}.'
+        )
+    if config.data.batch_size % jax.device_count():
+        raise ValueError(
+            f'--batch_size is {config.data.batch_size}; it must be a multiple of the '
+            f'number of devices, {jax.device_count()}.'
+        )
+    unchanged = num_unchanged(config.data)
+    if config.data.hard_candidates > 1 and unchanged % jax.device_count():
+        raise ValueError(
+            f'--unchanged_fraction is {config.data.unchanged_fraction}: {unchanged} '
+            'unchanged crops a batch; --hard_candidates needs a multiple of the number '
+            f'of devices, {jax.device_count()}.'
+        )
+    data_dir, split = config.data.data_dir, config.data.eval_split
+    info = read_info(data_dir)
+    evaluation_batches(data_dir, split, batch_size=config.data.eval_batch_size)
+    data = training_data(info, config.data.train_split)
+    if share:
+        data = data._replace(class_pixels=share.class_pixels)
+    _check_defects(config, data)
+    if jax.process_index() == 0 and not config.data.paint_defects:
+        _warn_of_labels(config, info, data)
+    has_results = kept_steps(workdir)['latest'] or evaluations(workdir)
+    if has_results and config_file(workdir).exists():
+        saved = Inputs(read_config(workdir), read_dataset_info(workdir))
+        step = max(kept_steps(workdir)['latest'], default=None)
+        check_same_run(workdir, saved, Inputs(config, data), step=step)
+    elif any(kept_steps(workdir).values()):
+        raise ValueError(
+            f'--workdir={workdir}: there are checkpoints, but no config.json: it is '
+            'not the work directory of a run. Name another; --init_from starts from it.'
+        )
+    return data
+
+
+def _check_defects(config: Config, data: TrainingData) -> None:
+    """That there is something to learn."""
+    defects = data.class_names[1:]
+    if config.data.paint_defects and len(defects) != 1:
+        raise ValueError(
+            f'--paint_defects: {config.data.data_dir} has the classes of defects '
+            f'{", ".join(defects)}, but paint is of one class. Give all of them one '
+            'name in classes.csv and prepare the data again.'
+        )
+    if not config.data.paint_defects and not any(data.class_pixels[1:]):
+        raise ValueError(
+            f'{config.data.data_dir}: no pixel of {config.data.train_split!r} is '
+            'labeled as a defect, so that there is nothing to learn. Use the released '
+            'weights as they are (predict.py without --workdir), or paint changes into '
+            'the good pairs: train.py --paint_defects.'
+        )
+
+
+def _warn_of_labels(config: Config, info: DatasetInfo, data: TrainingData) -> None:
+    """Prints what the labels cannot teach or choose, as far as the run needs them."""
+    train_split, eval_split = config.data.train_split, config.data.eval_split
+    pixels = dict(info.class_pixels) | {
+        eval_split: training_data(info, eval_split).class_pixels,
+        train_split: data.class_pixels,
+    }
+    for fault in label_faults(
+        data.class_names, pixels, train_split=train_split, eval_split=eval_split
+    ):
+        print(f'warning: {config.data.data_dir}: {fault.message}.')
+
+
+def _warn_of_origin(config: Config) -> None:
+    """Prints what the weights that a run starts from have seen of its data."""
+    origin, data_dir = origin_workdir(config) or '', config.data.data_dir
+    for text in (
+        describe_other_records(origin, data_dir),
+        describe_learned(origin, data_dir, config.data.eval_split),
+    ):
+        if text:
+            print(f'warning: --init_from: {text}.')
+
+
+def _progress_bar(config: Config, start: int, *, shown: bool) -> tqdm:
+    batch_size = config.data.batch_size
+    return tqdm(
+        desc='train',
+        total=config.train.steps * batch_size,
+        initial=start * batch_size,
+        unit='pairs',
+        disable=not shown,
+    )
+
+
+def _check_finite(state: TrainState, step: int) -> None:
+    """Refuses to save a state that only a lost run can have."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        if not np.isfinite(leaf).all():
+            raise not_finite(step, jax.tree_util.keystr(path))
+
+
+def _evaluate(
+    config: Config,
+    data: TrainingData,
+    variables: Mapping[str, Any],
+    workdir: pathlib.Path,
+    step: int,
+) -> tuple[Metrics, list[np.ndarray]]:
+    """Metrics of the evaluated split, and pictures of its first pairs."""
+    predictor = make_predictor(
+        config, data.class_names, variables, workdir=workdir, step=step
+    )
+    batch_size = config.data.eval_batch_size
+    source = config.data.data_dir, config.data.eval_split
+    painted = config.data.paint_defects
+    metrics = evaluate(predictor, *source, batch_size=batch_size, painted=painted)
+    batch = next(evaluation_batches(*source, batch_size=batch_size, painted=painted))
+    maps = predictor.predict_batch(batch['image'], batch['reference'])
+    panels = [
+        panel(
+            batch['image'][i],
+            batch['reference'][i],
+            batch['mask'][i],
+            maps.mask[i],
+            None if maps.distance is None else maps.distance[i],
+        )
+        for i in np.flatnonzero(batch['valid'])[:_PANELS]
+    ]
+    return metrics, panels
+
+
+def _score(metrics: Metrics) -> float | None:
+    """What the best checkpoint is best in: mIoU, or else the defects' common IoU.
+
+    None where no pixel is labeled as a defect: then IoU is 0 or undefined, whatever the
+    weights are.
+    """
+    classes = metrics['classes']
+    if not any(classes[name]['pixels'] for name in classes if name != 'background'):
+        return None
+    values = metrics['miou'], metrics['defect_iou']
+    return next((value for value in values if value is not None), None)

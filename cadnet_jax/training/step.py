@@ -1,0 +1,281 @@
+"""One step of training, over all devices.
+
+The step is written for one device of the named axis `data`; `jax.pmap` stands here and
+in `norm_statistics` alone. Gradients and BatchNorm statistics are averaged over the
+axis, so that N devices with B/N pairs each do what one does with B.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+from flax import struct
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from cadnet_jax.config import LossConfig
+from cadnet_jax.data.transforms import IGNORED, normalize
+from cadnet_jax.models.cadnet import CADNet
+from cadnet_jax.models.heads import HEADS
+from cadnet_jax.models.initialize import initialize
+from cadnet_jax.training.losses import total_loss
+
+AXIS = 'data'
+
+Batch = Mapping[str, Any]
+Metrics = dict[str, jax.Array]
+Tree = TypeVar('Tree')
+Step = Callable[['TrainState', Batch], tuple['TrainState', Metrics]]
+
+
+class TrainState(struct.PyTreeNode):
+    """All that changes in training.
+
+    Attributes:
+        step: number of updates that were made.
+        params: the parameters that the updates change.
+        batch_stats: running BatchNorm statistics.
+        opt_state: of the optimizer.
+        ema_params: exponential moving average of `params`; None: there is none.
+    """
+
+    step: Any
+    params: Any
+    batch_stats: Any
+    opt_state: optax.OptState
+    ema_params: Any = None
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The network that is evaluated: of the averages, if there are any."""
+        params = self.params if self.ema_params is None else self.ema_params
+        return {'params': params, 'batch_stats': self.batch_stats}
+
+
+def initial_state(
+    model: CADNet, optimizer: optax.GradientTransformation, *, seed: int
+) -> TrainState:
+    """A fresh state on the host, the same for the same seed."""
+    variables = initialize(model, seed=seed)
+    params = variables['params']
+    # As one program: `init` by itself would compile one for each shape.
+    opt_state = jax.device_get(jax.jit(optimizer.init)(params))
+    return TrainState(
+        np.zeros((), np.int32), params, variables['batch_stats'], opt_state
+    )
+
+
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    *,
+    model: CADNet,
+    optimizer: optax.GradientTransformation,
+    loss_config: LossConfig,
+    class_pixels: Sequence[int],
+    seed: int,
+    ema_decay: float = 0.0,
+    num_unchanged: int = 0,
+    hard_candidates: int = 1,
+    axis_name: str | None = AXIS,
+) -> tuple[TrainState, Metrics]:
+    """One update on this device's share of a batch.
+
+    Args:
+        state: parameters and all that belongs to them.
+        batch: `image`, `reference` uint8 `[B, H, W, 3]`, `mask` uint8 `[B, H, W]`.
+        model: built with the same `axis_name`.
+        optimizer: what turns gradients into updates.
+        loss_config: weights and thresholds.
+        class_pixels: pixels of each class in the training split.
+        seed: root of the random draws, which depend on it, the step and the device.
+        ema_decay: of the averaged parameters, if the state has any.
+        num_unchanged: how many unchanged crops the update is made on, of this device.
+        hard_candidates: the last `num_unchanged * hard_candidates` of the batch are
+            candidates for them, of which the hardest are taken.
+        axis_name: the device axis; None on a single device outside `jax.pmap`.
+
+    Returns:
+        The new state, and scalars by name: `loss`, its terms, `gradient_norm`.
+    """
+    key = jax.random.fold_in(jax.random.key(seed), state.step)
+    if axis_name is not None:
+        key = jax.random.fold_in(key, lax.axis_index(axis_name))
+    drop_path, dropout = jax.random.split(key)
+    if hard_candidates > 1:
+        variables = {'params': state.params, 'batch_stats': state.batch_stats}
+        batch = _keep_hardest(
+            batch,
+            model,
+            variables,
+            num_unchanged,
+            num_unchanged * hard_candidates,
+            has_classes=HEADS[model.config.head].answer == 'classes',
+        )
+
+    def loss_function(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
+        outputs, updates = model.apply(
+            {'params': params, 'batch_stats': state.batch_stats},
+            normalize(batch['image']),
+            normalize(batch['reference']),
+            train=True,
+            rngs={'drop_path': drop_path, 'dropout': dropout},
+            mutable=['batch_stats'],
+        )
+        loss, terms = total_loss(
+            outputs,
+            batch['mask'],
+            loss_config,
+            head=model.config.head,
+            class_pixels=class_pixels,
+            axis_name=axis_name,
+        )
+        return loss, ({'loss': loss, **terms}, updates['batch_stats'])
+
+    gradient_function = jax.value_and_grad(loss_function, has_aux=True)
+    (_, (metrics, batch_stats)), gradients = gradient_function(state.params)
+    if axis_name is not None:
+        gradients, metrics = lax.pmean((gradients, metrics), axis_name)
+    metrics['gradient_norm'] = optax.tree.norm(gradients)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    ema_params = state.ema_params
+    if ema_params is not None:
+        ema_params = _update_average(ema_params, params, state.step, ema_decay)
+    return (
+        TrainState(state.step + 1, params, batch_stats, opt_state, ema_params),
+        metrics,
+    )
+
+
+def _keep_hardest(
+    batch: Batch,
+    model: nn.Module,
+    variables: Any,
+    count: int,
+    num_candidates: int,
+    *,
+    has_classes: bool,
+) -> dict[str, jax.Array]:
+    """`batch` with the `count` hardest of the last `num_candidates` crops."""
+    candidates = {name: values[-num_candidates:] for name, values in batch.items()}
+    outputs: Any = model.apply(
+        variables,
+        normalize(candidates['image']),
+        normalize(candidates['reference']),
+    )
+    logits = outputs.logits
+    defect = 1 - jax.nn.softmax(logits)[..., 0] if has_classes else logits[..., 0]
+    hardest = lax.top_k(_hardness(defect, candidates['mask']), count)[1]
+    return {
+        name: jnp.concatenate([values[:-num_candidates], candidates[name][hardest]])
+        for name, values in batch.items()
+    }
+
+
+def _hardness(
+    defect: jax.Array | np.ndarray, mask: jax.Array | np.ndarray
+) -> jax.Array:
+    """Mean over the highest 1 % of each crop's scores, [B].
+
+    Args:
+        defect: scores [B, h, w] of cells of pixels.
+        mask: [B, H, W]; a cell whose central pixel is ignored has the lowest score.
+    """
+    rows, columns = (
+        (np.arange(cells) * 2 + 1) * pixels // (2 * cells)
+        for cells, pixels in zip(defect.shape[1:], mask.shape[1:], strict=True)
+    )
+    known = mask[:, rows][:, :, columns] != IGNORED
+    scores = jnp.where(known, defect, jnp.min(defect)).reshape(len(defect), -1)
+    return jnp.mean(lax.top_k(scores, max(1, scores.shape[1] // 100))[0], axis=1)
+
+
+def _update_average(average: Any, params: Any, step: Any, decay: float) -> Any:
+    """Exponential moving average, of a short memory in the first steps.
+
+    Otherwise the initial weights would last for 1 / (1 - decay) steps (as
+    tf.train.ExponentialMovingAverage does it with `num_updates`).
+    """
+    weight = 1 - jnp.minimum(decay, (1 + step) / (10 + step))
+    return jax.tree.map(lambda old, new: old + weight * (new - old), average, params)
+
+
+def make_train_step(
+    model: CADNet,
+    optimizer: optax.GradientTransformation,
+    loss_config: LossConfig,
+    class_pixels: Sequence[int],
+    *,
+    seed: int,
+    ema_decay: float = 0.0,
+    num_unchanged: int = 0,
+    hard_candidates: int = 1,
+) -> Step:
+    """`train_step` over all local devices: state and batch with a leading device axis.
+
+    The state passed in is donated: it is no longer to be used. `model` must have been
+    built with `axis_name=AXIS`.
+    """
+    step = functools.partial(
+        train_step,
+        model=model,
+        optimizer=optimizer,
+        loss_config=loss_config,
+        class_pixels=tuple(class_pixels),
+        seed=seed,
+        ema_decay=ema_decay,
+        num_unchanged=num_unchanged,
+        hard_candidates=hard_candidates,
+    )
+    # JAX says in types nothing of what it maps.
+    return cast(Step, jax.pmap(step, axis_name=AXIS, donate_argnums=0))
+
+
+def replicate(state: Tree) -> Tree:
+    """`state` once for each local device, along a new leading axis.
+
+    Placed as `jax.pmap` places its results: otherwise the second step compiles anew.
+    """
+    devices = jax.local_devices()
+    placement = NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS))
+    copies = jax.tree.map(
+        lambda x: np.broadcast_to(x, (len(devices), *np.shape(x))), state
+    )
+    placed: Tree = jax.device_put(copies, placement)
+    return placed
+
+
+def unreplicate(state: Tree) -> Tree:
+    """The state of the first device, as numpy arrays on the host.
+
+    They are copies: the state itself is donated to the next step.
+    """
+    first: Tree = jax.tree.map(lambda x: np.array(x.addressable_data(0))[0], state)
+    return first
+
+
+def shard(batch: Batch) -> dict[str, np.ndarray]:
+    """Splits `[B, ...]` arrays over the local devices: `[N, B/N, ...]`.
+
+    Device d gets the entries d, d + N, ...: of each kind of crops the same number.
+
+    Raises:
+        ValueError: the devices do not divide B.
+    """
+    count = jax.local_device_count()
+    size = len(batch['image'])
+    if size % count:
+        raise ValueError(
+            f'A batch of {size} pairs cannot be split over {count} devices: make '
+            'batch_size a multiple of the number of devices.'
+        )
+    return {
+        name: values.reshape(size // count, count, *values.shape[1:]).swapaxes(0, 1)
+        for name, values in batch.items()
+    }

@@ -1,0 +1,131 @@
+"""What weights a run starts from: `--init_from`, and what started_from.json keeps."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from flax import traverse_util
+
+from cadnet_jax.config import Config
+from cadnet_jax.runs.checkpoint import Step, kept_steps, load_variables
+from cadnet_jax.runs.workdir import (
+    checkpoint_at,
+    config_file,
+    read_config,
+    read_dataset_info,
+)
+from cadnet_jax.training.step import TrainState
+from cadnet_jax.weights import released
+
+
+class Started(NamedTuple):
+    """A state that starts from given weights.
+
+    Attributes:
+        state: with the arrays that were taken; the others are fresh.
+        left_out: arrays that were not taken, by name, and why.
+    """
+
+    state: TrainState
+    left_out: tuple[str, ...]
+
+
+def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
+    """Puts the weights in `directory` in place of those in a fresh `state`.
+
+    Every array of equal name and shape is taken: weights for other classes or another
+    head give all that the two networks share.
+
+    Args:
+        state: of NumPy arrays.
+        directory: a work directory (its best weights, or else its latest), one of its
+            checkpoints (WORKDIR/checkpoints/latest/600), or what `save_variables`
+            wrote; 'released': the weights that come with the package.
+
+    Raises:
+        FileNotFoundError: there are no checkpoints, or not that one.
+        ValueError: the network shares no array with them, or one is not finite.
+    """
+    loaded = traverse_util.flatten_dict(
+        load_variables(*_weights_at(directory))[0], sep='/'
+    )
+    fresh = traverse_util.flatten_dict(
+        {'params': state.params, 'batch_stats': state.batch_stats},
+        sep='/',
+        keep_empty_nodes=True,
+    )
+    taken, left_out = {}, []
+    for name, array in sorted(loaded.items()):
+        if not np.isfinite(array).all():
+            raise ValueError(
+                f'--init_from={directory}: {name} is not finite. Name other weights.'
+            )
+        if name not in fresh:
+            left_out.append(f'{name} (the network has none)')
+        elif fresh[name].shape != array.shape:
+            shapes = f'{list(array.shape)}, not {list(fresh[name].shape)}'
+            left_out.append(f'{name} ({shapes})')
+        else:
+            taken[name] = array
+    if not taken:
+        raise ValueError(
+            f'--init_from={directory}: the network shares no array with these weights: '
+            f'{", ".join(left_out)}. Name others, or start from random weights: '
+            '--init_from='
+        )
+    state = state.replace(**traverse_util.unflatten_dict(fresh | taken, sep='/'))
+    return Started(state, tuple(left_out))
+
+
+def describe(origin: Mapping[str, Any]) -> str:
+    """What started_from.json says of the arrays, in a line for the terminal."""
+    left_out = ', '.join(origin['left_out']) or 'nothing'
+    return f'Started from the weights in {origin["init_from"]}; left out: {left_out}.'
+
+
+def describe_origin(directory: str | pathlib.Path) -> dict[str, Any]:
+    """What started_from.json keeps of the weights that `init_from` reads.
+
+    Args:
+        directory: see `init_from`.
+
+    Returns:
+        `init_from`: the directory; `step`; and of the run that learned these weights
+        `dataset`, `label_fraction`, `head` and `seed`, None where they are no run's.
+        Of the released weights `sha256` as well.
+
+    Raises:
+        FileNotFoundError: there are no checkpoints, or not that one.
+        ValueError: a file of that run is damaged.
+    """
+    origin: dict[str, Any] = {'init_from': str(directory)}
+    if released.is_released(directory):
+        weights = released.read()
+        run = _of_run(weights.dataset, weights.config)
+        return origin | {'step': weights.step, 'sha256': released.SHA256} | run
+    workdir, step = _weights_at(directory)
+    kept = kept_steps(pathlib.Path(workdir))
+    origin['step'] = max(kept[step], default=None) if isinstance(step, str) else step
+    if not config_file(workdir).exists():
+        return origin | dict.fromkeys(('dataset', 'label_fraction', 'head', 'seed'))
+    return origin | _of_run(read_dataset_info(workdir).name, read_config(workdir))
+
+
+def _of_run(dataset: str, config: Config) -> dict[str, Any]:
+    return {
+        'dataset': dataset,
+        'label_fraction': config.data.label_fraction,
+        'head': config.model.head,
+        'seed': config.train.seed,
+    }
+
+
+def _weights_at(directory: str | pathlib.Path) -> tuple[str | pathlib.Path, Step]:
+    """Work directory and step that `init_from` takes `directory` for."""
+    if released.is_released(directory):
+        return directory, 'best'
+    if checkpoint := checkpoint_at(directory):
+        return checkpoint
+    workdir = pathlib.Path(directory)
+    return workdir, 'best' if kept_steps(workdir)['best'] else 'latest'

@@ -1,0 +1,218 @@
+"""Weights from elsewhere: reads their files and makes them variables of `CADNet`.
+
+Whose weights they are is seen from the names; `foreign_names` has the tables.
+"""
+
+import pathlib
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors.numpy
+from flax import traverse_util
+
+from cadnet_jax.models.cadnet import CADNet
+from cadnet_jax.models.initialize import parameter_shapes
+from cadnet_jax.runs.checkpoint import load_variables
+from cadnet_jax.weights.foreign_names import LAYOUTS, Layout, Rows, origin
+
+_HEADS = ('decode_head.', 'head.', 'classifier.')
+
+Path = tuple[str, ...]
+Shape = tuple[int, ...]
+Weights = Mapping[str, np.ndarray]
+
+
+class Imported(NamedTuple):
+    """What `convert` made of a file.
+
+    Attributes:
+        variables: {'params', 'batch_stats'} of float32 arrays; where only the encoder
+            was read, `params` holds `encoder` alone and `batch_stats` nothing.
+        layout: whose names they were.
+        skipped: names in the file that were left out on purpose.
+    """
+
+    variables: dict[str, Any]
+    layout: str
+    skipped: tuple[str, ...]
+
+
+def encoder_of_run(workdir: str | pathlib.Path) -> Imported:
+    """The encoder of a training run (its best weights), for data of other classes.
+
+    Raises:
+        FileNotFoundError: there are no checkpoints.
+    """
+    variables, step = load_variables(workdir)
+    return Imported(
+        {'params': {'encoder': variables['params']['encoder']}, 'batch_stats': {}},
+        layout=f'step {step} of a run',
+        skipped=('decoder',),
+    )
+
+
+def convert(
+    weights: Weights, model: CADNet, *, source: str, encoder_only: bool = False
+) -> Imported:
+    """Gives foreign weights our names and axes.
+
+    Decoders are read in the published CADNet's names, which for the head 'plain' or
+    'segformer' are those of mmsegmentation's SegFormer; other heads are skipped.
+
+    Args:
+        weights: arrays by their foreign names, as `read_weights` returns them.
+        model: what the weights are for.
+        source: names their origin in errors.
+        encoder_only: skip the decoder, where there is one.
+
+    Raises:
+        ValueError: whose names these are is not known; or names are unknown or missing,
+            or shapes are not the model's: all of them are listed.
+    """
+    flat = traverse_util.flatten_dict(parameter_shapes(model))
+    shapes: dict[Path, Shape] = {path: leaf.shape for path, leaf in flat.items()}
+    encoder = [path for path in shapes if path[1] == 'encoder']
+    layout = _recognize(weights, encoder, source)
+    whole = (
+        not encoder_only
+        and layout.column == 'published'
+        and any(name.startswith('decode_head.') for name in weights)
+    )
+    origins = {path: origin(path, layout) for path in (shapes if whole else encoder)}
+    expected = {
+        rows.name: _foreign_shape(shapes[path], rows, len(parts))
+        for path, parts in origins.items()
+        for rows in parts
+    }
+    skipped = tuple(
+        name
+        for name in weights
+        if name.endswith('.num_batches_tracked')
+        or (name.startswith(_HEADS) and not whole)
+    )
+    if faults := _faults(weights, expected, skipped):
+        raise ValueError(
+            f'{source}: read with the names of {layout.title}, this is not what the '
+            f'model needs. {faults}. Is it of another variant, head or number of '
+            'classes?'
+        )
+    arrays = {
+        path: _our_axes(np.concatenate([_take(weights, rows) for rows in parts]))
+        for path, parts in origins.items()
+    }
+    variables = {'batch_stats': {}, **traverse_util.unflatten_dict(arrays)}
+    return Imported(variables, layout.title, skipped)
+
+
+def _recognize(weights: Weights, encoder: list[Path], source: str) -> Layout:
+    """The layout that has the most names in common with the file."""
+
+    def names_in_common(layout: Layout) -> int:
+        parts = [rows for path in encoder for rows in origin(path, layout)]
+        return sum(rows.name in weights for rows in parts)
+
+    layout = max(LAYOUTS, key=names_in_common)
+    if not names_in_common(layout):
+        known = dict.fromkeys(layout.title for layout in LAYOUTS)
+        raise ValueError(
+            f'{source}: no name in it is known. Known are those of {", ".join(known)}; '
+            f'these begin with: {", ".join(list(weights)[:3]) or "none at all"}.'
+        )
+    return layout
+
+
+def _foreign_shape(shape: Shape, rows: Rows, parts: int) -> Shape:
+    """PyTorch's shape `[O, I, H, W]` of an array that gives one of `parts` of ours."""
+    outputs = shape[-1] // parts * 3 // (rows.stop - rows.start)
+    return (outputs, *shape[-2:-1], *shape[:-2])
+
+
+def _squeezed(shape: Shape) -> Shape:
+    """The shape of a 1x1 convolution's kernel as a matrix; others stay."""
+    return shape[:2] if shape[2:] == (1, 1) else shape
+
+
+def _faults(
+    weights: Weights, expected: Mapping[str, Shape], skipped: Collection[str]
+) -> str:
+    """What keeps the weights from being used; empty where nothing does."""
+    faults = {
+        'unknown': [n for n in weights if n not in expected and n not in skipped],
+        'missing': [n for n in expected if n not in weights],
+        'misshapen': [
+            f'{name} {weights[name].shape}, not {shape}'
+            for name, shape in expected.items()
+            if name in weights and _squeezed(weights[name].shape) != shape
+        ],
+    }
+    return '; '.join(
+        f'{len(found)} {kind}: {", ".join(found)}'
+        for kind, found in faults.items()
+        if found
+    )
+
+
+def _take(weights: Weights, rows: Rows) -> np.ndarray:
+    array = weights[rows.name]
+    third = len(array) / 3
+    return array[round(rows.start * third) : round(rows.stop * third)]
+
+
+def _our_axes(array: np.ndarray) -> np.ndarray:
+    """`[O, I, H, W]` -> float32 `[H, W, I, O]`; `[O, I]` -> `[I, O]`."""
+    array = array.reshape(_squeezed(array.shape))
+    if array.ndim > 1:
+        array = array.transpose(*range(2, array.ndim), 1, 0)
+    return np.ascontiguousarray(array, np.float32)
+
+
+def read_weights(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+    """Reads arrays by name from a `.npz`, `.safetensors`, `.pth` or `.bin` file.
+
+    The last two are PyTorch's; wrappers 'state_dict' and 'model' are taken off.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is of another kind, or cut short; or PyTorch is missing.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such file.')
+    readers: dict[str, Callable[[pathlib.Path], dict[str, np.ndarray]]] = {
+        '.npz': _read_npz,
+        '.safetensors': safetensors.numpy.load_file,
+        '.pth': _read_torch,
+        '.bin': _read_torch,
+    }
+    if path.suffix not in readers:
+        raise ValueError(f'{path}: known kinds of files are {", ".join(readers)}.')
+    try:
+        return readers[path.suffix](path)
+    except ModuleNotFoundError:
+        raise ValueError(
+            f'{path}: this needs PyTorch: pip install -c constraints.txt -e '
+            "'.[torch]'; or save the weights as .safetensors or .npz."
+        ) from None
+    except Exception as error:  # Each reader has its own kinds.
+        reason = str(error).partition('\n')[0]
+        raise ValueError(
+            f'{path}: not readable as {path.suffix}, or cut short ({reason}).'
+        ) from error
+
+
+def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+    with path.open('rb') as stream, np.load(stream) as file:
+        return dict(file)
+
+
+def _read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
+    import torch
+
+    values = torch.load(path, map_location='cpu', weights_only=True)
+    for wrapper in ('state_dict', 'model'):
+        values = values.get(wrapper, values)
+    return {
+        name: (value.float() if value.is_floating_point() else value).numpy()
+        for name, value in values.items()
+    }
