@@ -7,12 +7,12 @@ import nbclient
 import nbformat
 import pytest
 
-from tests.tiny_data import CLASS_NAMES, prepare_tiny
-from tests.tiny_run import write_run
+from tests.conftest import ROOT
+from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
+from tests.support.tiny_run import write_run
 
 pytestmark = pytest.mark.slow
 
-ROOT = pathlib.Path(__file__).parents[1]
 NOTEBOOK = ROOT / 'notebooks' / 'inspect_pairs.ipynb'
 
 

@@ -18,7 +18,7 @@ from cadnet_jax.models.cadnet import CADNet, Outputs, build_model
 from cadnet_jax.models.kernels.operations import resize_bilinear
 from cadnet_jax.training.losses import contrastive, cross_entropy
 from cadnet_jax.weights.pretrained import convert, read_weights
-from tests import foreign_names
+from tests.support import foreign_names
 
 pytestmark = pytest.mark.slow
 

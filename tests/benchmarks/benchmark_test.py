@@ -1,0 +1,212 @@
+"""What the benchmark says is what happened: time, memory, and whose turn it was."""
+
+import dataclasses
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from cadnet_jax.benchmarks import benchmark, workloads, workloads_torch
+from cadnet_jax.benchmarks.benchmark import Job, Settings, Work
+from cadnet_jax.config import Config, DataConfig
+from cadnet_jax.models.mix_transformer import VARIANTS, Variant
+from tests.conftest import ROOT
+from tests.support.tiny_data import prepare_tiny
+
+pytestmark = pytest.mark.slow
+
+MEGABYTES = 1_000_000
+TINY = Config(data=DataConfig(crop_size=32, batch_size=2))
+SETTINGS = Settings(TINY, image_size=48)
+
+
+# Measured processes import the jobs below from here.
+def _short(settings: Settings) -> Job:
+    del settings
+    return Job(lambda: time.sleep(0.02), pairs=1)
+
+
+def _long(settings: Settings) -> Job:
+    """Ten times the work of `_short`, for two pairs; half of it is waiting."""
+    del settings
+    return Job(lambda: time.sleep(0.2), pairs=2, waited=lambda: 0.1, gmacs=1.5)
+
+
+def _large(settings: Settings) -> Job:
+    """Holds `image_size` squared bytes for a moment; all of them are written."""
+    side = settings.image_size
+    return Job(lambda: np.ones((side, side), np.uint8), pairs=1)
+
+
+def _noting(settings: Settings) -> Job:
+    """Writes its name and the size to the file that stands as data_dir."""
+    path = pathlib.Path(settings.config.data.data_dir)
+
+    def run() -> None:
+        with path.open('a') as file:
+            file.write(f'{settings.image_size} ')
+
+    return Job(run, pairs=1)
+
+
+def test_times_are_those_of_the_work() -> None:
+    results = benchmark.measure(
+        [Work('short', _short, SETTINGS), Work('long', _long, SETTINGS)],
+        rounds=2,
+        runs=2,
+    )
+    short, long = results
+    # A sleep can last longer on a busy machine, never less.
+    assert short['median_ms'] >= 20
+    assert long['median_ms'] >= 200
+    assert long['start_s'] >= 0.2
+    assert long['p95_ms'] >= long['median_ms']
+    assert long['ms_per_pair'] == pytest.approx(long['median_ms'] / 2)
+    assert long['pairs_per_s'] == pytest.approx(2000 / long['median_ms'])
+    assert (long['wait_ms'], long['gmacs']) == (pytest.approx(100), 1.5)
+    assert 'wait_ms' not in short and 'gmacs' not in short
+    ratio = benchmark.ratios(long, short)
+    assert ratio['smallest'] <= ratio['largest']
+    expected = long['median_ms'] / 2 / short['median_ms']  # of a pair, and it has two
+    assert ratio['ratio'] == pytest.approx(expected)
+    table = benchmark.format_table(results)
+    assert f'long / short, time of a pair: {ratio["ratio"]:.3f}' in table
+
+
+def test_works_take_turns(tmp_path: pathlib.Path) -> None:
+    """A B A B, after each has started by itself."""
+    path = tmp_path / 'order'
+    config = Config(data=DataConfig(data_dir=str(path)))
+    works = [Work('x', _noting, Settings(config, size)) for size in (1, 2)]
+    benchmark.measure(works, rounds=2, runs=3)
+    started = ['1'] * 3 + ['2'] * 3  # the first run, and two to warm up
+    assert path.read_text().split() == started + 2 * (['1'] * 3 + ['2'] * 3)
+
+
+def test_memory_that_was_freed_counts_and_that_of_others_does_not() -> None:
+    """500 MB more is measured as that, while 700 MB are held here."""
+    held = np.ones(700 * MEGABYTES, np.uint8)
+    sides = 1, round((500 * MEGABYTES) ** 0.5)
+    works = [Work('x', _large, Settings(TINY, side)) for side in sides]
+    nothing, square = benchmark.measure(works, rounds=1, runs=1)
+    assert 0.05 < nothing['peak_gb'] < held.nbytes / 1e9
+    assert square['peak_gb'] - nothing['peak_gb'] == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_fault_in_a_work_is_told() -> None:
+    work = Work(
+        'forward', workloads.forward, Settings(Config(data=DataConfig(crop_size=16)))
+    )
+    with pytest.raises(ValueError, match='16 x 16 pixels; each side must be 32'):
+        benchmark.measure([work])
+
+
+def test_without_torch_its_workloads_say_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(ValueError, match=r'torch is not installed.* pip install torch'):
+        workloads.in_turn(['forward', 'torch_forward'], [SETTINGS])
+
+
+@pytest.mark.parametrize('name', workloads_torch.TORCH_WORKLOADS)
+def test_torch_workloads_do_their_work(name: str) -> None:
+    pytest.importorskip('torch')
+    pytest.importorskip('transformers')
+    job = workloads.WORKLOADS[name](Settings(TINY))
+    job.run()
+    assert job.pairs == 2
+
+
+def test_two_settings_are_compared_work_by_work() -> None:
+    other = SETTINGS._replace(devices=2)
+    (both,) = workloads.in_turn(['forward', 'prediction'], [SETTINGS])
+    assert [work.name for work in both] == ['forward', 'prediction']
+    groups = workloads.in_turn(['forward', 'prediction'], [SETTINGS, other])
+    assert [[work.name for work in group] for group in groups] == [
+        ['forward A', 'forward B'],
+        ['prediction A', 'prediction B'],
+    ]
+    assert [work.settings for work in groups[1]] == [SETTINGS, other]
+
+
+def test_the_pipeline_asks_for_data_before_anything_starts() -> None:
+    with pytest.raises(FileNotFoundError, match='--data_dir is missing'):
+        workloads.in_turn(['forward', 'pipeline'], [SETTINGS])
+
+
+@pytest.fixture(scope='module')
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return prepare_tiny(tmp_path_factory.mktemp('tiny'))
+
+
+def test_the_pipeline_asks_for_a_split_before_anything_starts(
+    prepared: pathlib.Path,
+) -> None:
+    data = dataclasses.replace(TINY.data, data_dir=str(prepared), train_split='tarin')
+    with pytest.raises(ValueError, match="cannot read split 'tarin'"):
+        workloads.in_turn(['pipeline'], [Settings(Config(data=data))])
+
+
+@pytest.mark.parametrize(
+    'name',
+    [n for n in workloads.WORKLOADS if n not in workloads_torch.TORCH_WORKLOADS],
+)
+def test_each_workload_does_its_work(
+    name: str, prepared: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(VARIANTS, 'b0', Variant((8, 16, 20, 32), (1, 1, 1, 1)))
+    data = dataclasses.replace(TINY.data, data_dir=str(prepared))
+    data = dataclasses.replace(data, train_split='train[:50%]')
+    job = workloads.WORKLOADS[name](Settings(Config(data=data), image_size=48))
+    job.run()
+    assert job.pairs == 2
+    assert (job.waited is not None) == (name == 'pipeline')
+    if job.waited:
+        assert job.waited() > 0
+    assert (job.gmacs is not None) == (name in ('forward', 'cached_forward'))
+    if job.gmacs is not None:
+        assert job.cost is not None
+        # Of two pairs; XLA counts a multiply-add as two, and everything else too.
+        assert job.cost['flops'] > 2 * 2 * 1e9 * job.gmacs
+
+
+def test_the_script_compares_two_settings(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / 'figures.json'
+    done = subprocess.run(
+        [
+            *(sys.executable, 'experiments/benchmark.py', f'--output={path}'),
+            *('--workload=forward', '--crop_size=32', '--batch_size=1'),
+            *('--compare=--batch_size=2 --head=plain', '--rounds=1', '--runs=2'),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'forward B / forward A, time of a pair: ' in done.stdout
+    first, second = json.loads(path.read_text())
+    assert [(r['work'], r['pairs']) for r in (first, second)] == [
+        ('forward A', 1),
+        ('forward B', 2),
+    ]
+    assert 0 < second['gmacs'] < first['gmacs']
+    for result in first, second:
+        assert 0 < result['matmul_share'] < 1
+        assert result['peak_gb'] > 0.1
+
+
+def test_the_script_names_a_flag_that_it_does_not_know() -> None:
+    done = subprocess.run(
+        [sys.executable, 'experiments/benchmark.py', '--compare=--batchsize=2'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert 'batchsize' in done.stderr and len(done.stderr.splitlines()) == 1

@@ -1,0 +1,84 @@
+"""Claims about the measurement of weights, with networks that are made up."""
+
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from cadnet_jax.evaluation import measuring
+from cadnet_jax.evaluation.measuring import DataSet, Options
+from tests.support.tiny_data import prepare_tiny
+
+
+class Scores(NamedTuple):
+    score: np.ndarray
+
+
+class Differencing:
+    """A network whose score is the difference of its images."""
+
+    step = 7
+
+    def predict_batch(self, images: np.ndarray, references: np.ndarray) -> Scores:
+        apart = np.abs(images.astype(np.float32) - references).max(axis=-1)
+        return Scores(np.clip(apart / 100, 0, 1))
+
+
+@pytest.fixture(scope='module')
+def data_set(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
+    prepared = prepare_tiny(tmp_path_factory.mktemp('data'))
+    return DataSet('boards', str(prepared), 'test')
+
+
+def measure(data_set: DataSet, **options: Any) -> dict[str, Any]:
+    network: Any = Differencing()
+    return measuring.measure(network, [data_set], Options(**options), choose=['boards'])
+
+
+def test_what_sees_each_difference_finds_each_defect(data_set: DataSet) -> None:
+    """The tiny boards differ in their defects alone: so does differencing."""
+    report = measure(data_set)
+    for system in ('network', 'differencing'):
+        scores = report[system]['sets']['boards']
+        assert scores['pairs'] == 7
+        assert scores['hit_rate_at'] == {'0.1': 1.0, '0.3': 1.0, '1.0': 1.0}
+        assert scores['best_iou'] > 0.95
+    assert measuring.format_table(report).count('\n') == 4
+
+
+def test_without_its_reference_a_comparison_finds_nothing(data_set: DataSet) -> None:
+    scores = measure(data_set, reference='self')['network']['sets']['boards']
+    assert scores['best_iou'] == 0
+    assert scores['hit_rate_at']['1.0'] == 0
+    other = measure(data_set, reference='other')['network']['sets']['boards']
+    assert other['pairs'] == 6  # the first has no other before it
+    assert other['best_iou'] < 0.5
+
+
+def test_thresholds_of_an_earlier_measurement_are_kept(
+    data_set: DataSet, tmp_path: pathlib.Path
+) -> None:
+    earlier = measure(data_set)
+    network: Any = Differencing()
+    disturbed = Options(nuisance='brightness')
+    report = measuring.measure(network, [data_set], disturbed, earlier=earlier)
+    assert report['network']['threshold'] == earlier['network']['threshold']
+    assert report['chosen_on'] == ['boards']
+    (tmp_path / 'x.json').write_text('{"network": 1}')
+    with pytest.raises(ValueError, match='not a measurement'):
+        measuring.read(tmp_path / 'x.json')
+
+
+def test_a_set_that_is_not_there_cannot_choose(data_set: DataSet) -> None:
+    network: Any = Differencing()
+    with pytest.raises(ValueError, match='--choose=screens: no such set; there are b'):
+        measuring.measure(network, [data_set], Options(), choose=['screens'])
+    with pytest.raises(ValueError, match='--choose is missing'):
+        measuring.measure(network, [data_set], Options())
+
+
+@pytest.mark.parametrize('text', ['boards', 'boards=dir', '=dir:test', 'boards=:test'])
+def test_a_set_is_given_as_name_directory_and_split(text: str) -> None:
+    with pytest.raises(ValueError, match='give NAME=DIR:SPLIT'):
+        measuring.parse_data_set(text)

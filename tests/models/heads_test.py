@@ -1,0 +1,95 @@
+"""The table of heads: a row is all that a new head takes."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from cadnet_jax.config import Config, LossConfig, ModelConfig
+from cadnet_jax.evaluation.evaluate import evaluate
+from cadnet_jax.inference.predictor import make_predictor
+from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.models.heads import HEADS
+from cadnet_jax.models.mix_transformer import VARIANTS, Variant
+from cadnet_jax.training import step as ts
+from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
+
+TINY = Variant((8, 16, 20, 32), (1, 1, 1, 1))
+
+
+@pytest.fixture
+def fifth_head(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Classes, from the attention that none of the others uses for them."""
+    row = HEADS['ooc']._replace(
+        title='Fifth', answer='classes', losses=('cross_entropy',)
+    )
+    monkeypatch.setitem(HEADS, 'fifth', row)
+    monkeypatch.setitem(VARIANTS, 'b0', TINY)
+    return 'fifth'
+
+
+def test_a_row_is_all_that_a_new_head_takes(
+    fifth_head: str, tmp_path: pathlib.Path
+) -> None:
+    """It trains a step, predicts a pair in tiles and is evaluated."""
+    config = Config(model=ModelConfig(head=fifth_head))
+    data_dir = prepare_tiny(tmp_path / 'data', sizes=((64, 64),))
+    model = build_model(config.model, len(CLASS_NAMES))
+    optimizer = optax.adam(1e-3)
+    state = ts.initial_state(model, optimizer, seed=0)
+    rng = np.random.default_rng(0)
+    images, references = rng.integers(0, 256, (2, 2, 64, 64, 3), np.uint8)
+    mask = rng.integers(0, len(CLASS_NAMES), (2, 64, 64), np.uint8)
+    batch = {'image': images, 'reference': references, 'mask': mask}
+
+    def step(state: ts.TrainState, batch: Any) -> Any:
+        return ts.train_step(
+            state,
+            batch,
+            model=model,
+            optimizer=optimizer,
+            loss_config=LossConfig(),
+            class_pixels=(100, 2, 1),
+            seed=0,
+            axis_name=None,
+        )
+
+    after, metrics = jax.jit(step)(state, batch)
+    assert set(metrics) == {'loss', 'cross_entropy', 'gradient_norm'}
+    assert np.isfinite(metrics['loss'])
+    predictor = make_predictor(
+        config, CLASS_NAMES, after.variables, workdir='run', step=1, tile_size=40
+    )
+    prediction = predictor(images[0], references[0])
+    assert prediction.mask.shape == (64, 64)
+    assert prediction.distance is not None
+    assert predictor.rule.threshold is None
+    whole = dataclasses.replace(predictor, tile_size=64)
+    metrics = evaluate(
+        whole, data_dir, 'val', batch_size=2, output_dir=tmp_path, progress=False
+    )
+    assert tuple(metrics['classes']) == CLASS_NAMES
+    assert metrics['gmacs'] is not None and metrics['gmacs'] > 0
+
+
+def test_a_head_that_is_not_in_the_table_is_refused(fifth_head: str) -> None:
+    """The names are those of the rows, also of new ones."""
+    with pytest.raises(ValueError, match=r'head is .other.; it can be: cad, .*fifth'):
+        Config(model=ModelConfig(head='other'))
+    with pytest.raises(ValueError, match="ce_weight is 0: head 'fifth' has no other"):
+        Config(model=ModelConfig(head=fifth_head), loss=LossConfig(ce_weight=0.0))
+
+
+@pytest.mark.parametrize('head', HEADS)
+def test_the_logits_are_what_the_row_says(head: str) -> None:
+    model = build_model(ModelConfig(head=head), 5)
+    image = jax.ShapeDtypeStruct((1, 32, 32, 3), np.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), image, image)
+    outputs = jax.eval_shape(model.apply, variables, image, image)
+    channels = {'classes': 5, 'change': 1}[HEADS[head].answer]
+    assert outputs.logits.shape == (1, 8, 8, channels)
+    assert (outputs.distance is not None) == HEADS[head].sees_reference

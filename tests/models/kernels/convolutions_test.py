@@ -1,0 +1,85 @@
+"""Each form of a convolution against XLA's, in value and in gradient."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from cadnet_jax.models.kernels import convolutions
+from tests.support.gradients import assert_same_with_gradients
+
+# (kernel, stride, padding) of the encoder's convolutions: patches and reductions.
+CONVOLUTIONS = ((7, 4, 3), (3, 2, 1), (8, 8, 0), (4, 4, 0), (2, 2, 0))
+SIZES = ((32, 32), (37, 53), (33, 47))
+
+
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize(('taps', 'stride', 'pad'), CONVOLUTIONS)
+def test_a_convolution_by_patches_is_the_convolution(
+    taps: int, stride: int, pad: int, size: tuple[int, int]
+) -> None:
+    """Also where the last rows and columns meet no kernel."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, *size, 3), np.float32)
+    kernel = rng.standard_normal((taps, taps, 3, 5), np.float32)
+
+    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            (stride, stride),
+            [(pad, pad)] * 2,
+            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        )
+
+    def ours(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return convolutions.convolution_by_patches(x, kernel, stride, pad)
+
+    assert_same_with_gradients(ours, plain, x, kernel)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 5), (7, 2), (13, 11)])
+def test_a_depthwise_convolution_by_shifts_is_the_convolution(
+    size: tuple[int, int],
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, *size, 5), np.float32)
+    kernel = rng.standard_normal((3, 3, 1, 5), np.float32)
+
+    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            (1, 1),
+            'SAME',
+            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+            feature_group_count=5,
+        )
+
+    ours = convolutions.depthwise_convolution_by_shifts
+    assert_same_with_gradients(ours, plain, x, kernel)
+
+
+def test_the_form_is_chosen_by_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other backends get XLA's convolution, of the same values."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, 9, 9, 4), np.float32)
+    kernel = rng.standard_normal((3, 3, 4, 2), np.float32)
+    depthwise = rng.standard_normal((3, 3, 1, 4), np.float32)
+    programs = []
+    values = []
+    for backend in ('cpu', 'gpu'):
+        monkeypatch.setattr(jax, 'default_backend', lambda backend=backend: backend)
+
+        def both(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+            return (
+                convolutions.convolution(x, kernel, 2, 1),
+                convolutions.depthwise_convolution(x, depthwise),
+            )
+
+        programs.append(str(jax.make_jaxpr(both)(x)).count('conv_general_dilated'))
+        values.append(both(jnp.asarray(x)))
+    assert programs == [0, 2]
+    for ours, plain in zip(*values, strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=0, atol=1e-4)
