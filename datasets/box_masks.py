@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cadnet_jax.datasets.encoding import IGNORED
+from cadnet_jax.data.labels import IGNORED
 
 Bits = NDArray[np.bool_]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadnet_jax.data.label_checks import label_faults
-from cadnet_jax.datasets.encoding import IGNORED
+from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.inspection.registration import estimate_shift
 
 _EQUAL = 8  # grey levels: no more than the noise of a good JPEG file

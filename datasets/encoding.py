@@ -4,8 +4,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-IGNORED = 255  # in a mask: counted nowhere
-
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     """PNG of an RGB image [H, W, 3] or a mask [H, W], uint8.

@@ -25,7 +25,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
-from cadnet_jax.datasets.encoding import IGNORED, encode_png
+from cadnet_jax.data.labels import IGNORED
+from cadnet_jax.datasets.encoding import encode_png
 
 _DIGITS = 16  # of a SHA-256, which is 64 hexadecimal digits long
 

@@ -15,11 +15,12 @@ import pytest
 from flax import traverse_util
 
 from cadnet_jax.config import LossConfig, ModelConfig
+from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.models.cadnet import CADNet, build_model
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
-from cadnet_jax.training.losses import IGNORED, total_loss
+from cadnet_jax.training.losses import total_loss
 
 pytestmark = pytest.mark.slow
 

@@ -1,12 +1,12 @@
 """Forms of one operation against each other, at the shapes that the network has.
 
-`models.backend` chooses between such forms. The figures say what to choose.
+`models.kernels.backend` chooses between such forms. The figures say what to choose.
 """
 
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,8 @@ from flax import linen as nn
 
 from cadnet_jax.benchmarks.subject import PRECISIONS, Subject, draw_values, value_dtype
 from cadnet_jax.benchmarks.timing import Case, Program, Row, measure_cases, program_of
-from cadnet_jax.models import convolutions, operations
 from cadnet_jax.models.decoder import CHANNELS
+from cadnet_jax.models.kernels import convolutions, operations
 from cadnet_jax.models.mix_transformer import (
     HEADS,
     MLP_RATIO,
@@ -220,8 +220,7 @@ def _convolution(
         layer = nn.Conv(
             kernel[3], kernel[:2], stride, pad, use_bias=False, dtype=x.dtype
         )
-        values: jax.Array = layer.apply({'params': {'kernel': weights}}, x)
-        return values
+        return cast(jax.Array, layer.apply({'params': {'kernel': weights}}, x))
 
     def patches(x: jax.Array, weights: jax.Array) -> jax.Array:
         return convolutions.convolution_by_patches(x, weights, stride, pad)
@@ -245,8 +244,7 @@ def _depthwise(name: str, shape: tuple[int, int, int, int]) -> Operation:
             use_bias=False,
             dtype=x.dtype,
         )
-        values: jax.Array = layer.apply({'params': {'kernel': weights}}, x)
-        return values
+        return cast(jax.Array, layer.apply({'params': {'kernel': weights}}, x))
 
     return Operation(
         name,
@@ -282,7 +280,5 @@ def _own_layer_norm(x: jax.Array, scale: jax.Array) -> jax.Array:
 
 
 def _linen_layer_norm(x: jax.Array, scale: jax.Array) -> jax.Array:
-    values: jax.Array = nn.LayerNorm(epsilon=1e-6, use_bias=False, dtype=x.dtype).apply(
-        {'params': {'scale': scale.reshape(-1)}}, x
-    )
-    return values
+    layer = nn.LayerNorm(epsilon=1e-6, use_bias=False, dtype=x.dtype)
+    return cast(jax.Array, layer.apply({'params': {'scale': scale.reshape(-1)}}, x))

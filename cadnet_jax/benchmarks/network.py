@@ -13,11 +13,13 @@ from cadnet_jax.benchmarks.timing import Case, Program, Row, measure_cases, prog
 from cadnet_jax.config import Config
 from cadnet_jax.data.sampling import num_unchanged
 from cadnet_jax.data.transforms import normalize
+from cadnet_jax.devices import AXIS, replicate, shard
 from cadnet_jax.inference.pixel_maps import predict_pixels
 from cadnet_jax.models.complexity import multiply_adds
 from cadnet_jax.models.initialize import parameter_shapes
-from cadnet_jax.training import step as ts
+from cadnet_jax.runs.state import initial_state
 from cadnet_jax.training.optim import make_optimizer
+from cadnet_jax.training.step import make_train_step
 
 _CLASS_PIXELS = 9, 1  # of the background and of each class of defects
 
@@ -171,15 +173,15 @@ def _num_candidates(config: Config) -> int:
 
 
 def _training(subject: Subject, config: Config, precision: str) -> Program:
-    model = subject.model(precision, axis_name=ts.AXIS)
+    model = subject.model(precision, axis_name=AXIS)
     optimizer = make_optimizer(
         config.optim, config.train.steps, parameter_shapes(model)['params']
     )
-    state = ts.initial_state(model, optimizer, seed=0)
+    state = initial_state(model, optimizer, seed=0)
     state = state.replace(params=subject.variables['params'])
     if config.optim.ema_decay:
         state = state.replace(ema_params=jax.tree.map(np.array, state.params))
-    step: Any = ts.make_train_step(
+    step: Any = make_train_step(
         model,
         optimizer,
         config.loss,
@@ -194,12 +196,12 @@ def _training(subject: Subject, config: Config, precision: str) -> Program:
     images, references = draw_pairs(count, config.data.crop_size)
     masks = (np.abs(images.astype(int) - references).max(axis=-1) > 20).astype(np.uint8)
     batch = {'image': images, 'reference': references, 'mask': masks}
-    current = [ts.replicate(state)]
+    current = [replicate(state)]
     with jax.default_matmul_precision(PRECISIONS[precision].products):
-        compiled = step.lower(current[0], ts.shard(batch)).compile()
+        compiled = step.lower(current[0], shard(batch)).compile()
 
     def dispatch() -> Any:
-        current[0], metrics = compiled(current[0], ts.shard(batch))
+        current[0], metrics = compiled(current[0], shard(batch))
         return current[0], metrics
 
     return Program(dispatch, compiled)

@@ -16,13 +16,15 @@ from cadnet_jax.benchmarks.workloads_torch import TORCH_WORKLOADS, check_install
 from cadnet_jax.config import Config
 from cadnet_jax.data.batches import read_info, training_batches
 from cadnet_jax.data.transforms import normalize
+from cadnet_jax.devices import AXIS, replicate, shard
 from cadnet_jax.inference.predictor import Predictor, make_predictor
 from cadnet_jax.models.cadnet import CADNet, build_model
 from cadnet_jax.models.complexity import multiply_adds
 from cadnet_jax.models.initialize import initialize, parameter_shapes
+from cadnet_jax.runs.state import initial_state
 from cadnet_jax.runs.workdir import training_data
-from cadnet_jax.training import step as ts
 from cadnet_jax.training.optim import make_optimizer
+from cadnet_jax.training.step import Batch, make_train_step
 
 CLASS_NAMES = ('background', 'line', 'point')
 
@@ -64,7 +66,7 @@ def training_step(settings: Settings) -> Job:
     update = _Training(config, (9, 1, 1))
     names = ('image', 'reference', 'mask')
     batch = dict(zip(names, _random_batch(config), strict=True))
-    cost = update.step.lower(update.state, ts.shard(batch)).compile().cost_analysis()  # type: ignore[attr-defined]
+    cost = update.step.lower(update.state, shard(batch)).compile().cost_analysis()  # type: ignore[attr-defined]
     return Job(lambda: update(batch), config.data.batch_size, cost=cost)
 
 
@@ -143,17 +145,15 @@ class _Training:
     """A run's state; a call is one step."""
 
     def __init__(self, config: Config, class_pixels: Sequence[int]) -> None:
-        model = build_model(config.model, len(class_pixels), axis_name=ts.AXIS)
+        model = build_model(config.model, len(class_pixels), axis_name=AXIS)
         optimizer = make_optimizer(
             config.optim, config.train.steps, parameter_shapes(model)['params']
         )
-        self.state = ts.replicate(ts.initial_state(model, optimizer, seed=0))
-        self.step = ts.make_train_step(
-            model, optimizer, config.loss, class_pixels, seed=0
-        )
+        self.state = replicate(initial_state(model, optimizer, seed=0))
+        self.step = make_train_step(model, optimizer, config.loss, class_pixels, seed=0)
 
-    def __call__(self, batch: ts.Batch) -> None:
-        self.state, metrics = self.step(self.state, ts.shard(batch))
+    def __call__(self, batch: Batch) -> None:
+        self.state, metrics = self.step(self.state, shard(batch))
         jax.block_until_ready((self.state, metrics))
 
 

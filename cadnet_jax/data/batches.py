@@ -24,6 +24,7 @@ import tensorflow_datasets as tfds
 
 from cadnet_jax.config import DataConfig
 from cadnet_jax.data import transforms
+from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.data.sampling import (
     Source,
     Subset,
@@ -535,12 +536,12 @@ class _PairSource:
 
     def _check_labels(self, example: dict[str, Any]) -> None:
         mask = example['mask']
-        unknown = mask[(mask >= self.num_classes) & (mask != transforms.IGNORED)]
+        unknown = mask[(mask >= self.num_classes) & (mask != IGNORED)]
         if unknown.size:
             raise ValueError(
                 f'{self._name}: the mask of {example["id"]!r} has the value '
                 f'{unknown[0]} ({unknown.size} pixels), outside the class map: 0 to '
-                f'{self.num_classes - 1}, or {transforms.IGNORED} for pixels to '
+                f'{self.num_classes - 1}, or {IGNORED} for pixels to '
                 'ignore. Correct the mask and prepare the data again.'
             )
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cadnet_jax.data.transforms import IGNORED
+from cadnet_jax.data.labels import IGNORED
 
 Pixels = NDArray[np.uint8]  # RGB [H, W, 3]
 Label = NDArray[np.uint8]  # [H, W]

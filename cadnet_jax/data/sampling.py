@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cadnet_jax.config import DataConfig
-from cadnet_jax.data.transforms import IGNORED
+from cadnet_jax.data.labels import IGNORED
 
 
 class Source(Protocol):

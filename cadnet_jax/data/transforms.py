@@ -14,11 +14,11 @@ import numpy as np
 
 from cadnet_jax.config import DataConfig
 from cadnet_jax.data import painting
+from cadnet_jax.data.labels import IGNORED
 
 # ImageNet statistics in RGB order, on the scale 0 to 255 (mmsegmentation, SegFormer).
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
-IGNORED = 255  # the mask's value where nothing is known
 PAINTED = 1  # the label of a painted change
 _SMALLEST_PART = 32  # pixels; what is painted needs some room
 _MOST_CHANGES = 3  # painted in a pair

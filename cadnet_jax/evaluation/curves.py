@@ -12,8 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from cadnet_jax.data.transforms import IGNORED
-from cadnet_jax.evaluation.metrics import is_defect
+from cadnet_jax.data.labels import IGNORED, is_defect
 
 BINS = 1000
 ANY_DEFECT = 'any defect'

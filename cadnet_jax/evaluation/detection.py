@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cadnet_jax.data.transforms import IGNORED
-from cadnet_jax.evaluation.metrics import is_defect
+from cadnet_jax.data.labels import IGNORED, is_defect
 
 SMALLEST_REGION = 12  # pixels
 _MOST_MARKED = 0.1  # share of the background

@@ -4,30 +4,21 @@ import math
 import pathlib
 import re
 from collections.abc import Iterator
-from typing import Any, TypeVar
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from tqdm import tqdm
 
 from cadnet_jax.data.batches import DatasetInfo, evaluation_batches, read_info
-from cadnet_jax.data.transforms import IGNORED
+from cadnet_jax.data.labels import IGNORED, is_defect
+from cadnet_jax.devices import sum_over_processes
 from cadnet_jax.evaluation.curves import (
-    ScoreHistograms,
     count_scores,
     curve_names,
     no_histograms,
 )
 from cadnet_jax.evaluation.files import LabelledPair, write_curves, write_pictures
-from cadnet_jax.evaluation.metrics import (
-    Counts,
-    Metrics,
-    count,
-    is_defect,
-    no_counts,
-    summarize,
-)
+from cadnet_jax.evaluation.metrics import count, no_counts, summarize
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.inference.predictor import (
     OUT_OF_CLASS_NAMES,
@@ -36,10 +27,9 @@ from cadnet_jax.inference.predictor import (
     default_tile_size,
 )
 from cadnet_jax.models.complexity import count_parameters, gmacs
+from cadnet_jax.runs.scores import Metrics
 from cadnet_jax.runs.workdir import METRICS_FILE, evaluation_folder
 from cadnet_jax.weights.released import is_released
-
-_Counted = TypeVar('_Counted', Counts, ScoreHistograms)
 
 
 def evaluate(
@@ -66,7 +56,7 @@ def evaluate(
             any classes, if the network tells none apart.
         split: such as 'test' or 'val[:10%]'.
         batch_size: pairs that go through the network together.
-        output_dir: where metrics.json is written, and what `evaluation_files` lists;
+        output_dir: where metrics.json is written, and what `evaluation.files` lists;
             None: nowhere.
         num_pictures: number of pairs whose pictures are written.
         progress: show a progress bar.
@@ -198,27 +188,6 @@ def format_table(metrics: Metrics) -> str:
         f'{"false regions/image":{width}}{_number(false_regions)}',
     ]
     return '\n'.join(lines)
-
-
-def sum_over_processes(counts: _Counted) -> _Counted:
-    """The counts of all processes together; with one process, `counts`.
-
-    Args:
-        counts: a dataclass of integers and int64 arrays, which all add up.
-    """
-    if jax.process_count() == 1:
-        return counts
-    fields = [np.asarray(value, np.int64) for value in vars(counts).values()]
-    values = np.concatenate([field.ravel() for field in fields])
-    # JAX would cut 64-bit integers down to 32 bits: they travel as pairs of 32 bits.
-    gathered = multihost_utils.process_allgather(values.view(np.uint32))
-    total = np.ascontiguousarray(gathered).view(np.int64).sum(axis=0)
-    parts = np.split(total, np.cumsum([field.size for field in fields])[:-1])
-    sums: Any = (
-        part.reshape(field.shape) if field.ndim else int(part[0])
-        for part, field in zip(parts, fields, strict=True)
-    )
-    return type(counts)(*sums)
 
 
 def _check_classes(

@@ -7,62 +7,13 @@ batches and over processes is one sum and one division at its end.
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, NotRequired, Self, TypedDict
+from typing import NamedTuple, Self
 
 import numpy as np
 import skimage.measure
 
-from cadnet_jax.data.transforms import IGNORED
-
-
-class ClassScores(TypedDict):
-    """The scores of one class, as fractions; None where undefined."""
-
-    iou: float | None
-    accuracy: float | None  # which is the recall
-    fscore: float | None
-    precision: float | None
-    recall: float | None
-    pixels: int  # labeled
-
-
-class Scores(TypedDict):
-    """Scores of pixels; see `scores`."""
-
-    classes: dict[str, ClassScores]
-    miou: float | None
-    macc: float | None
-    mfscore: float | None
-    defect_iou: float | None
-    defect_accuracy: float | None
-
-
-class Summary(Scores):
-    """Scores of pixels and regions; see `summarize`."""
-
-    defect_hit_rate: float | None
-    false_regions_per_image: float | None
-
-
-class Metrics(Summary):
-    """What metrics.json holds.
-
-    dataset, split: what was evaluated.
-    step: of the weights.
-    tile_size, threshold, min_area: how (see `predict.Predictor` and `decision.Rule`);
-        files of earlier versions may lack them.
-    parameters: trained ones of the network.
-    gmacs: 1e9 multiply-adds of a pair or a tile.
-    """
-
-    dataset: str
-    split: str
-    step: int
-    tile_size: NotRequired[int]
-    threshold: NotRequired[float | None]
-    min_area: NotRequired[int]
-    parameters: int
-    gmacs: float | None
+from cadnet_jax.data.labels import IGNORED, is_defect
+from cadnet_jax.runs.scores import ClassScores, Scores, Summary
 
 
 class Regions(NamedTuple):
@@ -106,11 +57,6 @@ class Counts:
 def no_counts(num_classes: int) -> Counts:
     """The counts of no image at all."""
     return Counts(confusion=np.zeros((num_classes, num_classes), np.int64))
-
-
-def is_defect(mask: np.ndarray) -> np.ndarray:
-    """Where `mask` (any shape) has a defect class: neither background nor ignored."""
-    return np.asarray((mask != 0) & (mask != IGNORED))
 
 
 def _check_mask(mask: np.ndarray, num_classes: int) -> None:

@@ -36,9 +36,10 @@ from cadnet_jax.inference.tiling import Tile, tiles
 from cadnet_jax.models.cadnet import Features, build_model
 from cadnet_jax.models.heads import HEADS, Head
 from cadnet_jax.models.initialize import parameter_shapes
-from cadnet_jax.runs.checkpoint import Step, load_variables
+from cadnet_jax.runs.checkpoint import Step
 from cadnet_jax.runs.workdir import read_config, read_dataset_info
 from cadnet_jax.weights import released
+from cadnet_jax.weights.loading import load_weights
 
 OUT_OF_CLASS_NAMES = ('background', 'defect')
 # A 4096 x 4096 pair below 3 GB: the memory of attention grows as the square of a tile.
@@ -409,7 +410,7 @@ def load_predictor(
     config, class_names = _read_settings(workdir)
     if isinstance(step, str) and step.isdigit():
         step = int(step)
-    variables, number = load_variables(workdir, step)  # type: ignore[arg-type]
+    variables, number = load_weights(workdir, step)  # type: ignore[arg-type]
     _check_variables(config, len(class_names), variables, workdir)
     return make_predictor(
         config,

@@ -31,7 +31,7 @@ class Head(NamedTuple):
         answer: 'classes', a logit for each; or 'change', one score that tells no
             classes of defects apart.
         sees_reference: False: it looks at the image alone, and has no DistMap.
-        losses: see `losses.total_loss`.
+        losses: see `training.losses.total_loss`.
         attention: the change-aware attention of CADNet's decoder: eqs. 11 and 12, eqs.
             13 and 14, or none.
         build: makes the network.

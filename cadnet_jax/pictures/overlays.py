@@ -6,8 +6,7 @@ import cv2
 import matplotlib
 import numpy as np
 
-from cadnet_jax.data.transforms import IGNORED
-from cadnet_jax.evaluation.metrics import is_defect
+from cadnet_jax.data.labels import IGNORED, is_defect
 
 HIT = (255, 255, 255)
 MISS = (0, 200, 0)

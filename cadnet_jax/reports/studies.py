@@ -167,7 +167,7 @@ def complete(
 
     Args:
         run: stands in `root / run.name`.
-        root: folder of all runs, or a file of runs that are complete (see `runs`).
+        root: folder of all runs, or a file of complete runs (see `runs.results`).
         data_dirs: prepared data set of each kind of defects.
         split: that is tested, of each of these.
         num_pictures: of the pairs whose pictures are written.

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
-from cadnet_jax.evaluation.metrics import Metrics
 from cadnet_jax.models.complexity import gmacs, multiply_adds
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.runs.results import Mean, Result, group_by, last_evaluations, mean
+from cadnet_jax.runs.scores import Metrics
 
 LINE, ABPT, MIXED = 'synlcd/line', 'synlcd/abpt', 'synlcd/mixed'
 _LETTERS = {LINE: 'L', ABPT: 'A'}

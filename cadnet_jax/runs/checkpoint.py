@@ -29,9 +29,8 @@ import orbax.checkpoint as ocp
 
 from cadnet_jax.files.text import read_object
 from cadnet_jax.runs.checkpoint_record import check_record, make_record, not_finite
+from cadnet_jax.runs.state import TrainState
 from cadnet_jax.runs.workdir import Kind, checkpoints_folder
-from cadnet_jax.training.step import TrainState
-from cadnet_jax.weights import released
 
 Step = int | Kind
 
@@ -247,8 +246,7 @@ def load_variables(
     """Reads weights for inference, on any number of devices.
 
     Args:
-        workdir: work directory of a run, or what `save_variables` wrote; 'released':
-            the weights that come with the package.
+        workdir: work directory of a run, or what `save_variables` wrote.
         step: 'best', 'latest', or the number of a step that was kept.
 
     Returns:
@@ -258,8 +256,6 @@ def load_variables(
         FileNotFoundError: there are no checkpoints, or none of that step.
         ValueError: the weights are damaged, or not all of them are finite.
     """
-    if released.is_released(workdir):
-        return _released_variables(step)
     for attempt in range(1, _ATTEMPTS + 1):
         kept = kept_steps(pathlib.Path(workdir))
         kind, number = _find(workdir, kept, step)
@@ -354,15 +350,6 @@ def _silence_tasks() -> None:
             others(unraisable)
 
     sys.unraisablehook = hook
-
-
-def _released_variables(step: Step) -> tuple[dict[str, Any], int]:
-    weights = released.read()
-    if step not in ('best', 'latest', weights.step):
-        raise FileNotFoundError(
-            f'{released.NAME}: no checkpoint {step!r}. There is: {weights.step}.'
-        )
-    return weights.variables, weights.step
 
 
 def save_variables(

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
-from cadnet_jax.evaluation.metrics import Metrics
 from cadnet_jax.files.atomic import write_text
 from cadnet_jax.files.text import read_text
+from cadnet_jax.runs.scores import Metrics
 from cadnet_jax.runs.workdir import (
     METRICS_FILE,
     TrainingData,
@@ -59,7 +59,7 @@ class Result:
         workdir: of the run, as it was given.
         config: of the run.
         data: what it learnt from.
-        origin: what started_from.json holds, see `initial_weights.describe_origin`;
+        origin: what started_from.json holds, see `weights.initial.describe_origin`;
             empty where there is none.
         directory: of the evaluation.
         metrics: what metrics.json holds.

@@ -5,9 +5,9 @@ dataset.json                      name, classes, pixels and fingerprint of the d
 learned_images.json               digests of the images that are trained on
 started_from.json                 whose weights the run started from, if any's
 train_samples.json                ids of the pairs, with label_fraction below 1
-metrics.jsonl, tensorboard/       what `training_log` writes
+metrics.jsonl, tensorboard/       what `training.log` writes
 checkpoints/{latest,best}/STEP/   what `checkpoint` writes
-evaluation/NAME/                  what `evaluate` writes: metrics.json, curves.json,
+evaluation/NAME/                  what `evaluation` writes: metrics.json, curves.json,
                                   curves.png and the folders of images
 """
 
@@ -235,14 +235,14 @@ def read_learned_images(workdir: Path) -> frozenset[str]:
     if not path.exists():
         return frozenset()
     remedy = 'Restore it; without it no evaluation knows what the run learned from.'
-    digests = read_object(path, remedy=remedy).get('digests')
+    digests: Any = read_object(path, remedy=remedy).get('digests')
     if not are_names(digests):
         raise ValueError(f'{path}: damaged: lacks digests. {remedy}')
     return frozenset(digests)
 
 
 def read_origin(workdir: Path) -> dict[str, Any]:
-    """Reads started_from.json (see `initial_weights.describe_origin`); {} if none.
+    """Reads started_from.json (see `weights.initial.describe_origin`); {} if none.
 
     Raises:
         ValueError: it is damaged.

@@ -25,8 +25,8 @@ from cadnet_jax.data.batches import (
 )
 from cadnet_jax.data.label_checks import label_faults
 from cadnet_jax.data.sampling import num_unchanged
+from cadnet_jax.devices import AXIS, replicate, shard, unreplicate
 from cadnet_jax.evaluation.evaluate import evaluate
-from cadnet_jax.evaluation.metrics import Metrics
 from cadnet_jax.files.disk import full_disk_explained
 from cadnet_jax.inference.predictor import make_predictor
 from cadnet_jax.models.cadnet import build_model
@@ -39,6 +39,8 @@ from cadnet_jax.runs.learned import (
     keep_learned_images,
     origin_workdir,
 )
+from cadnet_jax.runs.scores import Metrics
+from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.runs.workdir import (
     Inputs,
     TrainingData,
@@ -54,15 +56,7 @@ from cadnet_jax.runs.workdir import (
 from cadnet_jax.training.log import RecentMetrics, TrainingLog, not_finite
 from cadnet_jax.training.norm_statistics import make_norm_statistics
 from cadnet_jax.training.optim import learning_rate_schedule, make_optimizer
-from cadnet_jax.training.step import (
-    AXIS,
-    TrainState,
-    initial_state,
-    make_train_step,
-    replicate,
-    shard,
-    unreplicate,
-)
+from cadnet_jax.training.step import make_train_step
 from cadnet_jax.training.stop_signal import StopSignal
 from cadnet_jax.weights.initial import describe, describe_origin, init_from
 

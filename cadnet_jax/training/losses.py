@@ -13,7 +13,7 @@ import optax
 from jax import lax
 
 from cadnet_jax.config import LossConfig
-from cadnet_jax.data.transforms import IGNORED
+from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.models.cadnet import Outputs
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.kernels.operations import resize_bilinear

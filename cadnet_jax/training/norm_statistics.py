@@ -16,9 +16,10 @@ import numpy as np
 from cadnet_jax.config import Config
 from cadnet_jax.data.batches import training_batches
 from cadnet_jax.data.transforms import normalize
+from cadnet_jax.devices import AXIS, replicate, shard, unreplicate
 from cadnet_jax.models.cadnet import CADNet, build_model
 from cadnet_jax.models.layers import BatchNorm
-from cadnet_jax.training.step import AXIS, Batch, replicate, shard, unreplicate
+from cadnet_jax.training.step import Batch
 
 _STREAM = 1  # the training batches are stream 0
 

@@ -7,67 +7,27 @@ axis, so that N devices with B/N pairs each do what one does with B.
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen as nn
-from flax import struct
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cadnet_jax.config import LossConfig
-from cadnet_jax.data.transforms import IGNORED, normalize
+from cadnet_jax.data.labels import IGNORED
+from cadnet_jax.data.transforms import normalize
+from cadnet_jax.devices import AXIS
 from cadnet_jax.models.cadnet import CADNet
 from cadnet_jax.models.heads import HEADS
-from cadnet_jax.models.initialize import initialize
+from cadnet_jax.runs.state import TrainState
 from cadnet_jax.training.losses import total_loss
-
-AXIS = 'data'
 
 Batch = Mapping[str, Any]
 Metrics = dict[str, jax.Array]
-Tree = TypeVar('Tree')
-Step = Callable[['TrainState', Batch], tuple['TrainState', Metrics]]
-
-
-class TrainState(struct.PyTreeNode):
-    """All that changes in training.
-
-    Attributes:
-        step: number of updates that were made.
-        params: the parameters that the updates change.
-        batch_stats: running BatchNorm statistics.
-        opt_state: of the optimizer.
-        ema_params: exponential moving average of `params`; None: there is none.
-    """
-
-    step: Any
-    params: Any
-    batch_stats: Any
-    opt_state: optax.OptState
-    ema_params: Any = None
-
-    @property
-    def variables(self) -> dict[str, Any]:
-        """The network that is evaluated: of the averages, if there are any."""
-        params = self.params if self.ema_params is None else self.ema_params
-        return {'params': params, 'batch_stats': self.batch_stats}
-
-
-def initial_state(
-    model: CADNet, optimizer: optax.GradientTransformation, *, seed: int
-) -> TrainState:
-    """A fresh state on the host, the same for the same seed."""
-    variables = initialize(model, seed=seed)
-    params = variables['params']
-    # As one program: `init` by itself would compile one for each shape.
-    opt_state = jax.device_get(jax.jit(optimizer.init)(params))
-    return TrainState(
-        np.zeros((), np.int32), params, variables['batch_stats'], opt_state
-    )
+Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
 
 def train_step(
@@ -235,47 +195,3 @@ def make_train_step(
     )
     # JAX says in types nothing of what it maps.
     return cast(Step, jax.pmap(step, axis_name=AXIS, donate_argnums=0))
-
-
-def replicate(state: Tree) -> Tree:
-    """`state` once for each local device, along a new leading axis.
-
-    Placed as `jax.pmap` places its results: otherwise the second step compiles anew.
-    """
-    devices = jax.local_devices()
-    placement = NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS))
-    copies = jax.tree.map(
-        lambda x: np.broadcast_to(x, (len(devices), *np.shape(x))), state
-    )
-    placed: Tree = jax.device_put(copies, placement)
-    return placed
-
-
-def unreplicate(state: Tree) -> Tree:
-    """The state of the first device, as numpy arrays on the host.
-
-    They are copies: the state itself is donated to the next step.
-    """
-    first: Tree = jax.tree.map(lambda x: np.array(x.addressable_data(0))[0], state)
-    return first
-
-
-def shard(batch: Batch) -> dict[str, np.ndarray]:
-    """Splits `[B, ...]` arrays over the local devices: `[N, B/N, ...]`.
-
-    Device d gets the entries d, d + N, ...: of each kind of crops the same number.
-
-    Raises:
-        ValueError: the devices do not divide B.
-    """
-    count = jax.local_device_count()
-    size = len(batch['image'])
-    if size % count:
-        raise ValueError(
-            f'A batch of {size} pairs cannot be split over {count} devices: make '
-            'batch_size a multiple of the number of devices.'
-        )
-    return {
-        name: values.reshape(size // count, count, *values.shape[1:]).swapaxes(0, 1)
-        for name, values in batch.items()
-    }

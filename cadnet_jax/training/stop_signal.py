@@ -7,8 +7,8 @@ from types import FrameType, TracebackType
 from typing import Self
 
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
+
+from cadnet_jax.devices import any_process
 
 
 class StopRequested(BaseException):
@@ -61,7 +61,7 @@ class StopSignal:
             return self._requested
         if step % interval:
             return False
-        return bool(multihost_utils.process_allgather(np.array(self._requested)).any())
+        return any_process(self._requested)
 
     @contextlib.contextmanager
     def interrupting(self) -> Iterator[None]:

@@ -8,15 +8,16 @@ import numpy as np
 from flax import traverse_util
 
 from cadnet_jax.config import Config
-from cadnet_jax.runs.checkpoint import Step, kept_steps, load_variables
+from cadnet_jax.runs.checkpoint import Step, kept_steps
+from cadnet_jax.runs.state import TrainState
 from cadnet_jax.runs.workdir import (
     checkpoint_at,
     config_file,
     read_config,
     read_dataset_info,
 )
-from cadnet_jax.training.step import TrainState
 from cadnet_jax.weights import released
+from cadnet_jax.weights.loading import load_weights
 
 
 class Started(NamedTuple):
@@ -48,7 +49,7 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
         ValueError: the network shares no array with them, or one is not finite.
     """
     loaded = traverse_util.flatten_dict(
-        load_variables(*_weights_at(directory))[0], sep='/'
+        load_weights(*_weights_at(directory))[0], sep='/'
     )
     fresh = traverse_util.flatten_dict(
         {'params': state.params, 'batch_stats': state.batch_stats},

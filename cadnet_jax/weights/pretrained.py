@@ -13,8 +13,8 @@ from flax import traverse_util
 
 from cadnet_jax.models.cadnet import CADNet
 from cadnet_jax.models.initialize import parameter_shapes
-from cadnet_jax.runs.checkpoint import load_variables
 from cadnet_jax.weights.foreign_names import LAYOUTS, Layout, Rows, origin
+from cadnet_jax.weights.loading import load_weights
 
 _HEADS = ('decode_head.', 'head.', 'classifier.')
 
@@ -44,7 +44,7 @@ def encoder_of_run(workdir: str | pathlib.Path) -> Imported:
     Raises:
         FileNotFoundError: there are no checkpoints.
     """
-    variables, step = load_variables(workdir)
+    variables, step = load_weights(workdir)
     return Imported(
         {'params': {'encoder': variables['params']['encoder']}, 'batch_stats': {}},
         layout=f'step {step} of a run',

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from cadnet_jax.datasets.encoding import IGNORED
+from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.files.csv_files import read_rows, write_rows
 from cadnet_jax.files.images import decode, read_bytes, stored_pixels
 

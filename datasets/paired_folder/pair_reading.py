@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.datasets import checks
 from cadnet_jax.datasets.checks import Examined, Finding, LabelledPair
-from cadnet_jax.datasets.encoding import IGNORED, encode_png
+from cadnet_jax.datasets.encoding import encode_png
 from cadnet_jax.datasets.paired_folder.class_map import ClassMap
 from cadnet_jax.files.images import read_image
 

@@ -34,8 +34,8 @@ from etils import epath
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.datasets import box_masks, preparation, schema
-from cadnet_jax.datasets.encoding import IGNORED
 from cadnet_jax.datasets.pku_market_pcb import annotation
 from cadnet_jax.files.images import read_image
 

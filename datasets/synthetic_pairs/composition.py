@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadnet_jax.data import painting
-from cadnet_jax.datasets.encoding import IGNORED, encode_png
+from cadnet_jax.data.labels import IGNORED
+from cadnet_jax.datasets.encoding import encode_png
 from cadnet_jax.datasets.synthetic_pairs import nuisance
 from cadnet_jax.datasets.synthetic_pairs.drawing import Drawing, Pixels
 from cadnet_jax.datasets.synthetic_pairs.visibility import (

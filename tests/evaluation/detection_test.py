@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import skimage.measure
 
+from cadnet_jax.data.labels import is_defect
 from cadnet_jax.evaluation import metrics
 from cadnet_jax.evaluation.detection import (
     SMALLEST_REGION,
@@ -47,7 +48,7 @@ def test_counts_are_those_of_the_metrics_at_each_threshold(seed: int) -> None:
         assert counts.hits[k] == regions.hits
         assert counts.defects == regions.defects
         assert counts.false_regions[k] == slow_false_regions(mask, marked)
-        defect = metrics.is_defect(mask)
+        defect = is_defect(mask)
         assert counts.true_positives[k] == (marked & defect).sum()
         assert counts.false_positives[k] == (marked & (mask == 0)).sum()
 

@@ -22,7 +22,7 @@ from cadnet_jax.evaluation.evaluate import (
     output_directory,
 )
 from cadnet_jax.evaluation.files import LabelledPair, write_pictures
-from cadnet_jax.evaluation.metrics import Counts, count, no_counts, summarize
+from cadnet_jax.evaluation.metrics import count, no_counts, summarize
 from cadnet_jax.files.images import read_image
 from cadnet_jax.inference.decision import Rule
 from cadnet_jax.inference.predictor import PixelMaps, Predictor
@@ -269,27 +269,6 @@ def test_an_unknown_or_empty_split_is_named(
         run(differencing_predictor(), data_dir, split, output_dir=tmp_path / 'out')
     assert split in str(error.value)
     assert not (tmp_path / 'out').exists()
-
-
-def test_counts_of_processes_add_up_beyond_32_bits(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """JAX has 32-bit integers by default: a large test set has more pixels."""
-    mine = Counts(np.array([[5_000_000_000, 1], [2, 3]]), 4, 5, 6, 7)
-    other = Counts(np.array([[1, 10], [20, 2**33]]), 1, 1, 0, 2)
-
-    def allgather(values: np.ndarray) -> np.ndarray:
-        theirs = [*other.confusion.ravel(), 1, 1, 0, 2]
-        rows = np.stack([values, np.array(theirs, np.int64).view(values.dtype)])
-        return np.asarray(jax.numpy.asarray(rows))
-
-    monkeypatch.setattr(jax, 'process_count', lambda: 2)
-    monkeypatch.setattr(multihost_utils, 'process_allgather', allgather)
-    total = evaluate_lib.sum_over_processes(mine)
-    expected = mine + other
-    np.testing.assert_array_equal(total.confusion, expected.confusion)
-    assert (total.hits, total.defects) == (5, 6)
-    assert (total.false_regions, total.images) == (6, 9)
 
 
 def test_curves_of_processes_add_up(

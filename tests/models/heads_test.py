@@ -15,7 +15,8 @@ from cadnet_jax.inference.predictor import make_predictor
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
-from cadnet_jax.training import step as ts
+from cadnet_jax.runs.state import TrainState, initial_state
+from cadnet_jax.training.step import train_step
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 
 TINY = Variant((8, 16, 20, 32), (1, 1, 1, 1))
@@ -40,14 +41,14 @@ def test_a_row_is_all_that_a_new_head_takes(
     data_dir = prepare_tiny(tmp_path / 'data', sizes=((64, 64),))
     model = build_model(config.model, len(CLASS_NAMES))
     optimizer = optax.adam(1e-3)
-    state = ts.initial_state(model, optimizer, seed=0)
+    state = initial_state(model, optimizer, seed=0)
     rng = np.random.default_rng(0)
     images, references = rng.integers(0, 256, (2, 2, 64, 64, 3), np.uint8)
     mask = rng.integers(0, len(CLASS_NAMES), (2, 64, 64), np.uint8)
     batch = {'image': images, 'reference': references, 'mask': mask}
 
-    def step(state: ts.TrainState, batch: Any) -> Any:
-        return ts.train_step(
+    def step(state: TrainState, batch: Any) -> Any:
+        return train_step(
             state,
             batch,
             model=model,

@@ -20,7 +20,7 @@ from cadnet_jax.runs.checkpoint import (
     load_variables,
     save_variables,
 )
-from cadnet_jax.training.step import TrainState
+from cadnet_jax.runs.state import TrainState
 from tests.runs.checkpoint_test import _assert_equal, _batches, _params, _state
 
 FLIPS = 30  # of each kind of checkpoint; experiments/fuzz.py makes any number

@@ -17,11 +17,8 @@ import pytest
 
 from cadnet_jax.config import OptimConfig
 from cadnet_jax.data.batches import DatasetInfo
-from cadnet_jax.runs.checkpoint import (
-    Checkpoints,
-    kept_steps,
-    load_variables,
-)
+from cadnet_jax.runs.checkpoint import Checkpoints, kept_steps, load_variables
+from cadnet_jax.runs.state import TrainState
 from cadnet_jax.runs.workdir import (
     Kind,
     TrainingData,
@@ -30,7 +27,6 @@ from cadnet_jax.runs.workdir import (
     write_dataset_info,
 )
 from cadnet_jax.training.optim import make_optimizer
-from cadnet_jax.training.step import TrainState
 from cadnet_jax.weights.initial import init_from
 
 

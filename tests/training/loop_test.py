@@ -35,11 +35,12 @@ from cadnet_jax.runs.checkpoint import (
     load_variables,
     save_variables,
 )
+from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.runs.workdir import read_dataset_info
 from cadnet_jax.training import loop
 from cadnet_jax.training.log import read_log
 from cadnet_jax.training.optim import make_optimizer
-from cadnet_jax.training.step import TrainState, initial_state, make_train_step
+from cadnet_jax.training.step import make_train_step
 from tests.conftest import ROOT
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 

@@ -11,6 +11,7 @@ import pytest
 
 from cadnet_jax.config import LossConfig, ModelConfig
 from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.training import step as ts
 from tests.support.tiny_run import Differencing
 
@@ -21,27 +22,29 @@ CLASS_PIXELS = (100, 2, 1)
 # draws; ignored pixels on one device only; batch shares of the classes.
 DEVICES = """
     import jax, numpy as np, optax
-    from cadnet_jax.training import step as ts
     from cadnet_jax.config import LossConfig, ModelConfig
+    from cadnet_jax.devices import AXIS, replicate, shard, unreplicate
     from cadnet_jax.models.cadnet import build_model
+    from cadnet_jax.runs.state import initial_state
+    from cadnet_jax.training.step import make_train_step
 
     config = ModelConfig(drop_path=0, dropout=0)
-    model = build_model(config, 3, axis_name=ts.AXIS)
+    model = build_model(config, 3, axis_name=AXIS)
     optimizer = optax.sgd(0.01)
-    state = ts.replicate(ts.initial_state(model, optimizer, seed=0))
-    step = ts.make_train_step(
+    state = replicate(initial_state(model, optimizer, seed=0))
+    step = make_train_step(
         model, optimizer, LossConfig(balance='batch'), (100, 2, 1), seed=0
     )
     rng = np.random.default_rng(0)
     for _ in range(2):
         mask = rng.integers(0, 3, (4, 32, 32), np.uint8)
         mask[0, :20] = 255
-        state, metrics = step(state, ts.shard({
+        state, metrics = step(state, shard({
             'image': rng.integers(0, 256, (4, 32, 32, 3), np.uint8),
             'reference': rng.integers(0, 256, (4, 32, 32, 3), np.uint8),
             'mask': mask,
         }))
-    state = ts.unreplicate(state)
+    state = unreplicate(state)
     leaves = jax.tree.leaves((state.params, state.batch_stats))
     print(jax.local_device_count(), float(metrics['loss'][0]))
     np.save(OUTPUT, np.concatenate([np.ravel(leaf) for leaf in leaves]))
@@ -76,11 +79,11 @@ def random_batch(size: int, side: int = 64) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope='module')
-def steps() -> tuple[ts.TrainState, list[tuple[ts.TrainState, ts.Metrics]]]:
+def steps() -> tuple[TrainState, list[tuple[TrainState, ts.Metrics]]]:
     """A first state, and what seeds 0, 0 and 1 of the same step make of it."""
     model = build_model(ModelConfig(drop_path=0.2, dropout=0.5), 3)
     optimizer = optax.adam(1e-3)
-    state = ts.initial_state(model, optimizer, seed=0)
+    state = initial_state(model, optimizer, seed=0)
 
     def run(seed: int) -> Any:
         step = functools.partial(
@@ -193,32 +196,3 @@ def test_the_hardest_candidates_are_kept() -> None:
     for name, values in kept.items():
         chosen = [0, 1, 5, 3]
         np.testing.assert_array_equal(values, batch[name][chosen])
-
-
-def test_each_device_gets_its_part_of_each_kind_of_crops(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Of a batch with 4 crops of one kind first, and 6 of another."""
-    monkeypatch.setattr(jax, 'local_device_count', lambda: 2)
-    parts = ts.shard({'image': np.arange(10), 'mask': np.arange(10)})
-    assert [(part < 4).tolist() for part in parts['image']] == [
-        [True] * 2 + [False] * 3
-    ] * 2
-    assert sorted(parts['mask'].ravel()) == list(range(10))
-
-
-def test_a_batch_that_the_devices_cannot_share_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(jax, 'local_device_count', lambda: 2)
-    assert ts.shard(random_batch(4))['image'].shape == (2, 2, 64, 64, 3)
-    with pytest.raises(ValueError, match=r'3 pairs .* over 2 devices'):
-        ts.shard(random_batch(3))
-
-
-def test_replicating_and_back_is_the_identity() -> None:
-    model = build_model(ModelConfig(), 3)
-    state = ts.initial_state(model, optax.sgd(0.1), seed=0)
-    again = ts.unreplicate(ts.replicate(state))
-    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(again), strict=True):
-        np.testing.assert_array_equal(a, b)

@@ -18,7 +18,7 @@ from cadnet_jax.runs.checkpoint import (
     load_variables,
     save_variables,
 )
-from cadnet_jax.training.step import TrainState, initial_state
+from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.weights import released
 from cadnet_jax.weights.initial import describe, describe_origin, init_from
 

@@ -22,8 +22,8 @@ from cadnet_jax.files.images import read_image
 from cadnet_jax.inference.predictor import load_predictor
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
-from cadnet_jax.runs.checkpoint import load_variables
 from cadnet_jax.weights import released
+from cadnet_jax.weights.loading import load_weights
 from tests.conftest import ROOT
 from tests.support.tiny_data import prepare_tiny
 from tests.support.tiny_run import write_run
@@ -261,9 +261,9 @@ def test_the_step_is_the_one_that_was_released(
 ) -> None:
     release(monkeypatch, small_variables())
     for step in ('best', 'latest', 20_000):
-        assert load_variables('released', step)[1] == 20_000
+        assert load_weights('released', step)[1] == 20_000
     with pytest.raises(FileNotFoundError, match=r'no checkpoint 7\. There is: 20000'):
-        load_variables('released', 7)
+        load_weights('released', 7)
 
 
 def test_evaluations_never_stand_in_the_package(

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import shutil
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from cadnet_jax.runs.workdir import (
     training_data,
     write_dataset_info,
 )
-from tests.tiny_data import SPLITS, prepare_tiny
+from tests.support.tiny_data import SPLITS, prepare_tiny
 
 
 @pytest.fixture(scope='module')
@@ -29,7 +30,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return prepare_tiny(tmp_path_factory.mktemp('data'), sizes=[(32, 32)])
 
 
-def write_run(workdir: pathlib.Path, data_dir: pathlib.Path, **data: object) -> Config:
+def write_run(workdir: pathlib.Path, data_dir: pathlib.Path, **data: Any) -> Config:
     """What a run on `data_dir` keeps of its data."""
     config = Config(data=dataclasses.replace(DataConfig(str(data_dir)), **data))
     split = config.data.train_split
