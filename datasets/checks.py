@@ -93,6 +93,11 @@ KINDS = {
         'split without a defect cannot choose weights',
         'Move pairs with a defect there, or train with another --eval_split.',
     ),
+    'shares': Kind(
+        False,
+        'split far from the share that was asked for',
+        'Fill the column split of the manifest, or give smaller groups: --group_by.',
+    ),
     'empty_mask': Kind(
         False,
         'mask without a defect',

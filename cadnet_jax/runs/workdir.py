@@ -235,10 +235,10 @@ def read_learned_images(workdir: Path) -> frozenset[str]:
     if not path.exists():
         return frozenset()
     remedy = 'Restore it; without it no evaluation knows what the run learned from.'
-    digests: Any = read_object(path, remedy=remedy).get('digests')
-    if not are_names(digests):
+    values = read_object(path, remedy=remedy)
+    if not are_names(values.get('digests')):
         raise ValueError(f'{path}: damaged: lacks digests. {remedy}')
-    return frozenset(digests)
+    return frozenset(values['digests'])
 
 
 def read_origin(workdir: Path) -> dict[str, Any]:

@@ -48,7 +48,7 @@ _DECLARED = {
     'unlabelled': UNLABELLED,
     'unlabeled': UNLABELLED,
 }
-_LARGE_GROUP = 0.25  # of the smallest split; the order of smaller ones is drawn
+_FEW_PAIRS = 5  # by which a small split may always be off its share
 # A part of file names, and 'all' means all splits.
 _SPLIT_NAME = re.compile('(?!(?i:all)$)[A-Za-z][A-Za-z0-9_]{0,39}')
 
@@ -72,6 +72,7 @@ class Source(NamedTuple):
     pairs: list[PairFiles]
     class_map: ClassMap
     unused: list[pathlib.Path]  # files in its folders that belong to no pair
+    share_faults: Sequence[str] = ()  # of splits that were drawn
 
     @property
     def fingerprint(self) -> str:
@@ -107,7 +108,9 @@ def read_source(directory: pathlib.Path, options: Options) -> Source:
     )
     _check_masks_found(directory, pairs, unused, options)
     classes = class_map.read_class_map(options.classes or directory / CLASSES)
-    return Source(directory, draw_splits(pairs, options), classes, unused)
+    drawn = draw_splits(pairs, options)
+    faults = [] if drawn == pairs else share_faults(drawn, options)
+    return Source(directory, drawn, classes, unused, faults)
 
 
 def _check_masks_found(
@@ -182,6 +185,7 @@ class FirstManifest(NamedTuple):
     written: list[pathlib.Path]
     pairs: list[PairFiles]
     unused: list[pathlib.Path]
+    share_faults: list[str]
 
     def describe(self) -> str:
         """Lines to be printed."""
@@ -194,6 +198,7 @@ class FirstManifest(NamedTuple):
             lines.append(
                 f'Files of no pair: {len(self.unused):,}: {list_first(self.unused)}'
             )
+        lines += [f'warning: {fault}.' for fault in self.share_faults]
         return '\n'.join(lines)
 
 
@@ -209,6 +214,7 @@ def init_manifest(directory: pathlib.Path, options: Options) -> FirstManifest:
         raise ValueError(f'{manifest} is there already; move it away for a new one.')
     pairs, unused = _find_pairs(directory, options)
     pairs = draw_splits(pairs, options)
+    faults = share_faults(pairs, options)
     written = [manifest]
     if not (options.classes or classes.exists()):
         class_map.write_first_map(classes, (pair.mask for pair in pairs if pair.mask))
@@ -228,14 +234,15 @@ def init_manifest(directory: pathlib.Path, options: Options) -> FirstManifest:
         for pair in pairs
     ]
     write_rows(manifest, COLUMNS, rows)
-    return FirstManifest(written, pairs, unused)
+    return FirstManifest(written, pairs, unused, faults)
 
 
 def draw_splits(pairs: list[PairFiles], options: Options) -> list[PairFiles]:
     """`pairs`, each in a split: drawn by seed, group by group, where none is given.
 
-    Large groups are placed first, in the order of their sizes, so that the small ones
-    can make up for what is left to the shares.
+    A group's split follows from its name and the seed alone, so that a pair keeps its
+    split when others are added. Only where a split comes out empty a group moves there,
+    the one whose draw was the nearest.
 
     Raises:
         ValueError: some pairs have a split and some have none, or there are fewer
@@ -249,31 +256,62 @@ def draw_splits(pairs: list[PairFiles], options: Options) -> list[PairFiles]:
             f'{missing.image}: no split, but other pairs have one; fill the column '
             f'split of {MANIFEST}, or leave all of it empty to have them drawn.'
         )
-    sizes = Counter(pair.group for pair in pairs)
-    shares, total = options.splits, sum(options.splits.values())
-    if len(sizes) < len(shares):
+    groups, shares = sorted({pair.group for pair in pairs}), options.splits
+    if len(groups) < len(shares):
         raise ValueError(
-            f'{len(sizes)} groups ({list_first(sorted(sizes))}) cannot fill the '
+            f'{len(groups)} groups ({list_first(groups)}) cannot fill the '
             f'{len(shares)} splits {", ".join(shares)}, since a group is in one split: '
             "make more groups (--group_by; '.+' makes each image one), or fewer splits "
             '(--splits=train=100).'
         )
-    wanted = {name: share / total * len(pairs) for name, share in shares.items()}
-    names = sorted(sizes)
-    order = np.random.default_rng(options.split_seed).permutation(len(names)).tolist()
-    large = _LARGE_GROUP * min(wanted.values())
-    order.sort(key=lambda index: -max(sizes[names[index]], large))
-    split_of: dict[str, str] = {}
-    for position, index in enumerate(order):
-        empty = [name for name in shares if name not in split_of.values()]
-        left = len(order) - position
-        # The last groups go to splits that have none; else to the one that lacks most.
-        open_splits = empty if left <= len(empty) else list(shares)
-        name = max(open_splits, key=lambda split: wanted[split])
-        split_of[names[index]] = name
-        wanted[name] -= sizes[names[index]]
+    split_of = _draw_groups(groups, shares, options.split_seed)
     drawn = [pair._replace(split=split_of[pair.group]) for pair in pairs]
     return sorted(drawn, key=lambda pair: list(shares).index(pair.split))
+
+
+def _draw_groups(
+    groups: Sequence[str], shares: Mapping[str, float], seed: int
+) -> dict[str, str]:
+    """Group -> split; none of the splits is empty."""
+    ends = np.cumsum(list(shares.values())) / sum(shares.values())
+    bounds = dict(zip(shares, zip([0, *ends], ends, strict=False), strict=True))
+    draws = {group: _uniform(group, seed) for group in groups}
+    split_of = {
+        group: next(name for name, (_, end) in bounds.items() if draw < end)
+        for group, draw in draws.items()
+    }
+    for name, (start, end) in bounds.items():
+        counts = Counter(split_of.values())
+        if not counts[name]:
+            movable = [group for group in groups if counts[split_of[group]] > 1]
+            nearest = min(
+                movable, key=lambda group: max(start - draws[group], draws[group] - end)
+            )
+            split_of[nearest] = name
+    return split_of
+
+
+def _uniform(group: str, seed: int) -> float:
+    """Of [0, 1), from the name and the seed alone."""
+    text = f'{seed} {group}'.encode(errors='surrogateescape')
+    digest = hashlib.blake2b(text, digest_size=6).digest()
+    return int.from_bytes(digest) / 2**48
+
+
+def share_faults(pairs: Sequence[PairFiles], options: Options) -> list[str]:
+    """Lines on drawn splits that are far larger or smaller than was asked for."""
+    counts = Counter(pair.split for pair in pairs)
+    groups, total = {pair.group for pair in pairs}, sum(options.splits.values())
+    faults = []
+    for name, share in options.splits.items():
+        wanted = share / total * len(pairs)
+        if abs(counts[name] - wanted) > max(wanted / 2, _FEW_PAIRS):
+            faults.append(
+                f'the split {name!r} has {counts[name]} of {len(pairs)} pairs instead '
+                f'of about {round(wanted)}, drawn among {len(groups)} groups: fill the '
+                f'column split of {MANIFEST}, or give smaller groups by --group_by'
+            )
+    return faults
 
 
 def split_name_fault(name: str, others: Iterable[str]) -> str | None:

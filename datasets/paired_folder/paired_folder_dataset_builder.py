@@ -4,7 +4,7 @@ import functools
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -22,7 +22,11 @@ from cadnet_jax.datasets.paired_folder.pair_reading import (
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Writes the pairs of a `Source` and, in check/, what was found in them."""
 
-    VERSION = tfds.core.Version('1.0.0')
+    VERSION = tfds.core.Version('2.0.0')
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        '2.0.0': 'A drawn split depends on a group and the seed alone, so that pairs '
+        'keep theirs when others are added.',
+    }
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         'give the directory with manifest.csv, or with the folders of images, '
         'references and masks'
@@ -118,6 +122,9 @@ def check_source(source: Source, *, workers: int | None = None) -> checks.Report
     report.findings.extend(
         checks.Finding('unused', '', '', str(path), f'{path}: belongs to no pair')
         for path in source.unused
+    )
+    report.findings.extend(
+        checks.Finding('shares', '', '', '', text) for text in source.share_faults
     )
     return report
 

@@ -198,7 +198,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
 
 def test_each_kind_of_fault_has_an_example() -> None:
     """But for labels that a builder could not use, and faults of whole splits."""
-    others = {'unusable', 'no_choice', 'unlearned'}
+    others = {'unusable', 'no_choice', 'unlearned', 'shares'}
     assert {kind for _, kind, _, _ in FAULTS.values()} == set(KINDS) - others
 
 
@@ -222,7 +222,7 @@ def test_a_fault_is_found_named_and_can_be_mended(
         with pytest.raises(ValueError) as error:
             prepare(folder, output)
         assert found.message in str(error.value) and 'check_data' in str(error.value)
-        assert not list(output.rglob('*1.0.0*'))
+        assert not list(output.rglob('*2.0.0*'))
     else:
         prepared = prepare(folder, output)
         listed = (prepared / 'check/findings.csv').read_text().splitlines()
