@@ -172,7 +172,7 @@ class DataConfig:
     )
     label_fraction: float = _field(
         1.0,
-        'Share of the pairs of train_split that are learnt from, above 0; which ones '
+        'Share of the pairs of train_split that are learned from, above 0; which ones '
         'is drawn by the seed, and a smaller share is part of a larger one.',
         range=Range(above=0, high=1),
     )
@@ -204,7 +204,7 @@ class DataConfig:
     )
     defect_crop_fraction: float = _field(
         0.8,
-        'Share of the training crops that are placed around a random labelled defect, '
+        'Share of the training crops that are placed around a random labeled defect, '
         'where the pair has one; the others are placed uniformly.',
         range=FRACTION,
     )
@@ -523,7 +523,7 @@ _DEFINE: Mapping[Any, Callable[..., Any]] = {
 flags.disclaim_key_flags()
 
 
-# Settings that change neither what is learnt nor what is measured.
+# Settings that change neither what is learned nor what is measured.
 MAY_CHANGE = frozenset(
     {
         'cache_gb',

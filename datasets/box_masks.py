@@ -1,11 +1,11 @@
-"""Pixel masks from boxes, for sets whose defects are labelled by boxes alone.
+"""Pixel masks from boxes, for sets whose defects are labeled by boxes alone.
 
 A box says where a defect is and of what class; which of its pixels are the defect
 follows from what changed between image and reference. The thresholds were chosen on
 DeepPCB, where the rule leaves one of the 10,013 boxes empty. What cannot be told from
 the contour, or in a photograph from noise, is ignored. Notation:
 
-    changed  bool [H, W], pixels that differ between image and reference, binarised
+    changed  bool [H, W], pixels that differ between image and reference, binarized
     contour  bool [H, W], the band along the reference's own edges, where a pixel that
              differs may be no more than noise
     core     changed pixels that survive a 3x3 opening: thick enough to be a defect
@@ -25,14 +25,14 @@ Bits = NDArray[np.bool_]
 
 
 _SQUARE = np.ones((3, 3), np.uint8)
-_NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
+_NEIGHBORS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 _MAX_SHIFT = 4  # pixels; pairs of DeepPCB are off by less
 _MIN_PART = 6  # pixels; smaller parts are noise
 _MARGIN = 0.2  # of a box's side; what lies inside is its central 60 %
 
 
 class Box(NamedTuple):
-    """A labelled box in pixels, half-open: x_min <= x < x_max, y_min <= y < y_max."""
+    """A labeled box in pixels, half-open: x_min <= x < x_max, y_min <= y < y_max."""
 
     x_min: int
     y_min: int
@@ -61,10 +61,10 @@ def mask_from_boxes(
     """The class of each pixel, 0 where there is no defect.
 
     Args:
-        image: grey, [H, W]; a pixel is foreground where it exceeds `threshold`.
-        reference: grey, [H, W], aligned with `image` to within 4 pixels.
-        boxes: the image's labelled defects, inside the image.
-        threshold: grey level, 0 to 254.
+        image: gray, [H, W]; a pixel is foreground where it exceeds `threshold`.
+        reference: gray, [H, W], aligned with `image` to within 4 pixels.
+        boxes: the image's labeled defects, inside the image.
+        threshold: gray level, 0 to 254.
 
     Returns:
         Class ids, uint8 [H, W]; 255 in a box where nothing differs but the contour.
@@ -92,8 +92,8 @@ def mask_from_photo_boxes(
     Args:
         image: RGB, [H, W, 3].
         reference: RGB, [H, W, 3].
-        boxes: the image's labelled defects, inside the image.
-        threshold: grey levels, 0 to 254.
+        boxes: the image's labeled defects, inside the image.
+        threshold: gray levels, 0 to 254.
 
     Returns:
         Class ids, uint8 [H, W]; 255 in a box where nothing has changed.
@@ -123,7 +123,7 @@ def find_shift(
 ) -> tuple[int, int]:
     """The (dy, dx) that best aligns `template` with `foreground` outside the boxes.
 
-    Climbs from (0, 0) over the eight neighbours, up to 4 pixels along each axis, as
+    Climbs from (0, 0) over the eight neighbors, up to 4 pixels along each axis, as
     long as fewer pixels differ. Both arrays are [H, W].
     """
     outside = np.ones(foreground.shape, np.bool_)
@@ -138,7 +138,7 @@ def find_shift(
     best, best_cost = (0, 0), cost((0, 0))
     while True:
         y, x = best
-        steps = [(y + dy, x + dx) for dy, dx in _NEIGHBOURS]
+        steps = [(y + dy, x + dx) for dy, dx in _NEIGHBORS]
         costs = {at: cost(at) for at in steps if max(map(abs, at)) <= _MAX_SHIFT}
         nearest = min(costs, key=lambda at: costs[at])
         if costs[nearest] >= best_cost:
@@ -202,8 +202,8 @@ def _central_parts(bits: Bits) -> Bits:
     areas[0] = 0
     height, width = bits.shape
     top, left = int(_MARGIN * height), int(_MARGIN * width)
-    centre = np.unique(parts[top : height - top, left : width - left])
-    kept = centre[areas[centre] >= _MIN_PART]
+    center = np.unique(parts[top : height - top, left : width - left])
+    kept = center[areas[center] >= _MIN_PART]
     if not kept.size:
         kept = np.array([areas.argmax()])
     return np.isin(parts, kept) & bits

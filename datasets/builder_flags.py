@@ -49,8 +49,8 @@ def define_paired_folder_flags() -> None:
     define_path(
         'classes',
         None,
-        'paired_folder: CSV file with the columns value,name: which grey value or '
-        'colour (#rrggbb) of a mask is which class (classes.csv in the source).',
+        'paired_folder: CSV file with the columns value,name: which gray value or '
+        'color (#rrggbb) of a mask is which class (classes.csv in the source).',
     )
     flags.DEFINE_list(
         'folders',
@@ -69,7 +69,7 @@ def define_paired_folder_flags() -> None:
         'without_mask',
         None,
         ['defect_free', 'unlabelled'],
-        'paired_folder: what a pair without a mask is; pixels of an unlabelled one '
+        'paired_folder: what a pair without a mask is; pixels of an unlabeled one '
         'are ignored.',
     )
     flags.DEFINE_list(

@@ -44,7 +44,7 @@ li, figcaption { overflow-wrap: anywhere; }
 <h2>{{ kind.title | capitalize }}</h2>
 <p>{{ kind.severity }}; {{ kind.findings | length }} found. {{ kind.remedy }}</p>
 {% if kind.pictures %}
-<p>The worst: image, reference, labels (red; ignored pixels grey).</p>
+<p>The worst: image, reference, labels (red; ignored pixels gray).</p>
 {% endif %}
 {% for finding, picture in kind.pictures %}
 <figure><img src="{{ picture }}" alt="{{ finding.id }}">

@@ -1,8 +1,8 @@
-"""Checks of labelled pairs before anything is learnt from them.
+"""Checks of labeled pairs before anything is learned from them.
 
 `examine` looks at one pair, `summarize` at what was found in all of them. An error
 stops the preparation, a warning is counted and listed. Differences are the largest of
-the three channels', in grey levels.
+the three channels', in gray levels.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ from cadnet_jax.data.label_checks import label_faults
 from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.inspection.registration import estimate_shift
 
-_EQUAL = 8  # grey levels: no more than the noise of a good JPEG file
-_EQUAL_SHARE = 0.95  # of a labelled region's pixels
-_LARGE = 48  # grey levels
+_EQUAL = 8  # gray levels: no more than the noise of a good JPEG file
+_EQUAL_SHARE = 0.95  # of a labeled region's pixels
+_LARGE = 48  # gray levels
 _LARGE_AREA = 25  # pixels
 _MARGIN = 11  # pixels; half of it around a label may differ: masks are drawn by hand
 _THUMBNAIL = 192  # pixels a side
@@ -69,12 +69,12 @@ KINDS = {
     ),
     'equal_pixels': Kind(
         False,
-        'labelled where image and reference are equal',
+        'labeled where image and reference are equal',
         'Correct the mask, or give the image or mask that belongs to the pair.',
     ),
     'unlabelled': Kind(
         False,
-        'large difference where nothing is labelled',
+        'large difference where nothing is labeled',
         "Label it, give it the name 'ignored', or take a better reference.",
     ),
     'misaligned': Kind(
@@ -116,8 +116,8 @@ KINDS = {
 }
 
 
-class LabelledPair(NamedTuple):
-    """A pair as it will be learnt from."""
+class LabeledPair(NamedTuple):
+    """A pair as it will be learned from."""
 
     id: str
     image: NDArray[np.uint8]  # RGB [H, W, 3]
@@ -170,7 +170,7 @@ def unusable_label(split: str, id: str, label: str, reason: str) -> Finding:
     return Finding('unusable', split, id, id, f'{id}: {label}: {reason}')
 
 
-def examine(pair: LabelledPair) -> Examined:
+def examine(pair: LabeledPair) -> Examined:
     """Looks for all faults that a pair can have by itself."""
     shapes = [array.shape[:2] for array in (pair.image, pair.reference, pair.mask)]
     seen = Examined(
@@ -244,10 +244,10 @@ def summarize(pairs: Iterable[Examined], *, class_names: Sequence[str] = ()) -> 
     return Report(dict(num_pairs), findings, pictures)
 
 
-def _label_faults(pair: LabelledPair) -> list[Finding]:
+def _label_faults(pair: LabeledPair) -> list[Finding]:
     defects = (pair.mask != 0) & (pair.mask != IGNORED)
     if (pair.mask == IGNORED).all():
-        return []  # unlabelled
+        return []  # unlabeled
     findings = []
     if not defects.any() and len(pair.files) > 2:
         findings.append(_finding(pair, 'empty_mask', 'no defect', file=pair.files[2]))
@@ -255,15 +255,15 @@ def _label_faults(pair: LabelledPair) -> list[Finding]:
     equal, total = _equal_regions(defects, difference <= _EQUAL)
     if equal:
         text = (
-            f'image and reference are equal (within {_EQUAL} grey levels) in '
-            f'{equal} of {total} labelled regions'
+            f'image and reference are equal (within {_EQUAL} gray levels) in '
+            f'{equal} of {total} labeled regions'
         )
         findings.append(
             _finding(pair, 'equal_pixels', text, equal, file=pair.files[-1])
         )
     area, x, y = _largest_difference(pair)
     if area >= _LARGE_AREA:
-        text = f'{area} pixels around x = {x}, y = {y} differ and are not labelled'
+        text = f'{area} pixels around x = {x}, y = {y} differ and are not labeled'
         findings.append(_finding(pair, 'unlabelled', text, area))
     return findings
 
@@ -278,29 +278,29 @@ def _equal_regions(
     return int((shares >= _EQUAL_SHARE).sum()), count - 1
 
 
-def _largest_difference(pair: LabelledPair) -> tuple[int, int, int]:
-    """Area and centre (x, y) of the largest one off the labels; area 0 if none is.
+def _largest_difference(pair: LabeledPair) -> tuple[int, int, int]:
+    """Area and center (x, y) of the largest one off the labels; area 0 if none is.
 
-    The two are brought to one mean colour off the labels first, and what is thinner
+    The two are brought to one mean color off the labels first, and what is thinner
     than 5 pixels is passed over: the edges of a pair that is a little off.
     """
-    unlabelled = (pair.mask == 0).astype(np.uint8)
+    unlabeled = (pair.mask == 0).astype(np.uint8)
     offset = np.subtract(
-        cv2.mean(pair.image, unlabelled), cv2.mean(pair.reference, unlabelled)
+        cv2.mean(pair.image, unlabeled), cv2.mean(pair.reference, unlabeled)
     )[:3]
     difference = pair.image.astype(np.float32)
     difference -= pair.reference
     difference -= offset.astype(np.float32)
     np.abs(difference, out=difference)
     large = (_largest_channel(difference) > _LARGE).astype(np.uint8)
-    far = cv2.erode(unlabelled, np.ones((_MARGIN, _MARGIN), np.uint8))
+    far = cv2.erode(unlabeled, np.ones((_MARGIN, _MARGIN), np.uint8))
     large[far == 0] = 0
     thick = cv2.morphologyEx(large, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    count, _, stats, centres = cv2.connectedComponentsWithStats(thick)
+    count, _, stats, centers = cv2.connectedComponentsWithStats(thick)
     if count == 1:
         return 0, 0, 0
     largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    x, y = centres[largest].round().astype(int).tolist()
+    x, y = centers[largest].round().astype(int).tolist()
     return int(stats[largest, cv2.CC_STAT_AREA]), x, y
 
 
@@ -311,7 +311,7 @@ def _largest_channel(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _finding(
-    pair: LabelledPair | Examined,
+    pair: LabeledPair | Examined,
     kind: str,
     text: str,
     severity: float = 0,
@@ -327,8 +327,8 @@ def _digest(image: NDArray[np.uint8]) -> bytes:
     return hashlib.blake2b(image.tobytes(), digest_size=16, key=shape).digest()
 
 
-def _thumbnail(pair: LabelledPair) -> bytes:
-    """Image, reference and the image with its labels in red and ignored in grey."""
+def _thumbnail(pair: LabeledPair) -> bytes:
+    """Image, reference and the image with its labels in red and ignored in gray."""
     marked = pair.image // 2
     marked[(pair.mask != 0)] = (255, 60, 60)
     marked[pair.mask == IGNORED] = (128, 128, 128)

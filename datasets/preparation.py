@@ -194,12 +194,12 @@ def check_prepared(data_dir: pathlib.Path) -> checks.Report:
 
 def _read_pairs(
     builder: tfds.core.DatasetBuilder,
-) -> Iterator[checks.LabelledPair]:
+) -> Iterator[checks.LabeledPair]:
     """All pairs; their ids stand for the names of files."""
     for split in builder.info.splits:
         for pair in builder.as_data_source(split):
             id = pair['id'].decode()
-            yield checks.LabelledPair(
+            yield checks.LabeledPair(
                 id,
                 pair['image'],
                 pair['reference'],

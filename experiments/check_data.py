@@ -1,4 +1,4 @@
-"""Checks pairs before anything is learnt from them: your own, or prepared ones.
+"""Checks pairs before anything is learned from them: your own, or prepared ones.
 
     python experiments/check_data.py --source_dir=my_pairs --output_dir=check
     python experiments/check_data.py --data_dir=prepared/deep_pcb/1.0.0

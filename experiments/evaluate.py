@@ -11,7 +11,7 @@ from cadnet_jax.inference import predictor_flags
 from cadnet_jax.path_flags import define_path
 
 _DATA_DIR = define_path(
-    'data_dir', '', 'Prepared data set. Default: the one that the run learnt from.'
+    'data_dir', '', 'Prepared data set. Default: the one that the run learned from.'
 )
 _SPLIT = flags.DEFINE_string(
     'split', 'test', "Split that is evaluated; parts such as 'test[:10%]' work."

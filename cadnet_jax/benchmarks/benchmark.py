@@ -46,7 +46,7 @@ class Settings(NamedTuple):
     """What a job is made ready from.
 
     Attributes:
-        config: of the network, the data, the losses and the optimiser.
+        config: of the network, the data, the losses and the optimizer.
         image_size: side of predicted images in pixels; other jobs take crops.
         devices: virtual devices that the CPU is split into; 0: as it is.
     """

@@ -26,7 +26,7 @@ def check_installed() -> None:
 
 
 def torch_forward(settings: Settings) -> Job:
-    """The network in evaluation: normalised images on the device to logits."""
+    """The network in evaluation: normalized images on the device to logits."""
     import torch
 
     network, images, _, device = _segformer(settings)
@@ -41,7 +41,7 @@ def torch_forward(settings: Settings) -> Job:
 
 
 def torch_training_step(settings: Settings) -> Job:
-    """Normalised images on the device to updated parameters, by AdamW."""
+    """Normalized images on the device to updated parameters, by AdamW."""
     import torch
 
     network, images, labels, device = _segformer(settings)

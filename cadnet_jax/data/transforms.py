@@ -22,7 +22,7 @@ STD = (58.395, 57.12, 57.375)
 PAINTED = 1  # the label of a painted change
 _SMALLEST_PART = 32  # pixels; what is painted needs some room
 _MOST_CHANGES = 3  # painted in a pair
-_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
+_GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
 _TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
 
 
@@ -61,7 +61,7 @@ def augment(pair: Pair, config: DataConfig, rng: np.random.Generator) -> Pair:
     Returns:
         A pair of [crop_size, crop_size]. Where the resized image is smaller than the
         crop, the crop is filled up at the bottom and at the right: image and reference
-        with ImageNet's mean colour, the mask with 255.
+        with ImageNet's mean color, the mask with 255.
     """
     window = _draw_window(pair.mask, config, rng)
     if config.paint_defects:
@@ -70,7 +70,7 @@ def augment(pair: Pair, config: DataConfig, rng: np.random.Generator) -> Pair:
     image = _cut(pair.image, window, cv2.INTER_LINEAR)
     shifted = _shift_window(window, pair.mask.shape, config.reference_shift, rng)
     reference = _cut(pair.reference, shifted, cv2.INTER_LINEAR)
-    # Not INTER_NEAREST, whose samples lie up to half a step off the pixel centres.
+    # Not INTER_NEAREST, whose samples lie up to half a step off the pixel centers.
     mask = _cut(pair.mask, window, cv2.INTER_NEAREST_EXACT)
     side = config.crop_size
     mean = tuple(round(value) for value in MEAN)
@@ -218,12 +218,12 @@ def _cut(image: np.ndarray, window: _Window, interpolation: int) -> np.ndarray:
     return cv2.resize(part, (width, height), interpolation=interpolation)
 
 
-def _pad(image: np.ndarray, side: int, colour: tuple[int, ...]) -> np.ndarray:
+def _pad(image: np.ndarray, side: int, color: tuple[int, ...]) -> np.ndarray:
     height, width = image.shape[:2]
     if height == width == side:
         return image
     return cv2.copyMakeBorder(
-        image, 0, side - height, 0, side - width, cv2.BORDER_CONSTANT, value=colour
+        image, 0, side - height, 0, side - width, cv2.BORDER_CONSTANT, value=color
     )
 
 
@@ -232,9 +232,9 @@ def _change_lighting(
 ) -> np.ndarray:
     """Saturation, contrast and brightness, each with `photometric_probability`.
 
-    All three are linear in the colour, and so are done as one matrix: saturation
-    blends each pixel with its grey value, contrast multiplies all values (as in
-    mmsegmentation's PhotoMetricDistortion), brightness is added. Grey images have no
+    All three are linear in the color, and so are done as one matrix: saturation
+    blends each pixel with its gray value, contrast multiplies all values (as in
+    mmsegmentation's PhotoMetricDistortion), brightness is added. Gray images have no
     saturation to change.
     """
     drawn = rng.random(3) < config.photometric_probability
@@ -242,7 +242,7 @@ def _change_lighting(
         return image
     limits = np.array([config.saturation, config.contrast, config.brightness])
     saturation, contrast, brightness = drawn * rng.uniform(-limits, limits)
-    matrix = (1 + saturation) * np.eye(3) - saturation * np.tile(_GREY, (3, 1))
+    matrix = (1 + saturation) * np.eye(3) - saturation * np.tile(_GRAY, (3, 1))
     offset = np.full((3, 1), 255 * brightness)
     return cv2.transform(image, np.hstack([(1 + contrast) * matrix, offset]))
 

@@ -2,7 +2,7 @@
 
 The probabilities of an evaluation are counted in bins, so that these counts add up over
 batches and processes and stay small. A curve is one of a class against all others:
-its pixels are labelled or not, and predicted where the score is at or above a
+its pixels are labeled or not, and predicted where the score is at or above a
 threshold. With head 'ooc' the score is the change score, with classes a probability.
 """
 
@@ -23,21 +23,21 @@ class ScoreHistograms:
     """How often each score occurs; `+` merges the counts of disjoint sets of images.
 
     Attributes:
-        labelled: int64 [C, BINS], pixels of the class by their score, for each of C
+        labeled: int64 [C, BINS], pixels of the class by their score, for each of C
             curves.
-        unlabelled: int64 [C, BINS], pixels of all other classes. Ignored pixels are in
+        unlabeled: int64 [C, BINS], pixels of all other classes. Ignored pixels are in
             neither.
     """
 
-    labelled: np.ndarray
-    unlabelled: np.ndarray
+    labeled: np.ndarray
+    unlabeled: np.ndarray
 
     def __add__(self, other: Self) -> Self:
         """The counts of both."""
         return dataclasses.replace(
             self,
-            labelled=self.labelled + other.labelled,
-            unlabelled=self.unlabelled + other.unlabelled,
+            labeled=self.labeled + other.labeled,
+            unlabeled=self.unlabeled + other.unlabeled,
         )
 
 
@@ -52,7 +52,7 @@ def curve_names(class_names: Sequence[str], *, has_classes: bool) -> tuple[str, 
 def no_histograms(num_curves: int) -> ScoreHistograms:
     """The counts of no image at all."""
     counts = np.zeros((num_curves, BINS), np.int64)
-    return ScoreHistograms(labelled=counts, unlabelled=counts)
+    return ScoreHistograms(labeled=counts, unlabeled=counts)
 
 
 def count_scores(
@@ -77,7 +77,7 @@ def count_scores(
         curves = [(labels == k, scores[:, k]) for k in range(1, scores.shape[1])]
         curves.append((any_defect, 1 - scores[:, 0]))
     counts = np.array([_count(*curve, largest) for curve in curves])
-    return ScoreHistograms(labelled=counts[:, 1], unlabelled=counts[:, 0])
+    return ScoreHistograms(labeled=counts[:, 1], unlabeled=counts[:, 0])
 
 
 def curves(
@@ -95,34 +95,34 @@ def curves(
         thresholds ascending from 0; `average_precision`, the area below precision over
         recall (each step of recall times the precision at its end); `best_fscore` and
         `best_threshold`. Fractions; None where undefined: precision above the highest
-        score, and all but precision for a class without a labelled pixel.
+        score, and all but precision for a class without a labeled pixel.
     """
     return {
-        name: _curve(labelled, unlabelled, largest)
-        for name, labelled, unlabelled in zip(
-            names, histograms.labelled, histograms.unlabelled, strict=True
+        name: _curve(labeled, unlabeled, largest)
+        for name, labeled, unlabeled in zip(
+            names, histograms.labeled, histograms.unlabeled, strict=True
         )
     }
 
 
-def _count(labelled: np.ndarray, scores: np.ndarray, largest: float) -> np.ndarray:
+def _count(labeled: np.ndarray, scores: np.ndarray, largest: float) -> np.ndarray:
     """Pixels by label and bin, int64 [2, BINS]."""
     bins = np.clip(scores * np.float32(BINS / largest), 0, BINS - 1).astype(np.int64)
-    return np.bincount(labelled * BINS + bins, minlength=2 * BINS).reshape(2, BINS)
+    return np.bincount(labeled * BINS + bins, minlength=2 * BINS).reshape(2, BINS)
 
 
 def _curve(
-    labelled: np.ndarray, unlabelled: np.ndarray, largest: float
+    labeled: np.ndarray, unlabeled: np.ndarray, largest: float
 ) -> dict[str, Any]:
-    hits = np.cumsum(labelled[::-1])[::-1]  # at or above the threshold of each bin
-    predicted = hits + np.cumsum(unlabelled[::-1])[::-1]
+    hits = np.cumsum(labeled[::-1])[::-1]  # at or above the threshold of each bin
+    predicted = hits + np.cumsum(unlabeled[::-1])[::-1]
     total = hits[0]
     thresholds = np.arange(BINS) * (largest / BINS)
     precision = _ratios(hits, predicted)
     recall = _ratios(hits, np.full(BINS, total))
     fscore = _ratios(2 * hits, np.where(total, total + predicted, 0))
     best = int(np.argmax(np.nan_to_num(fscore, nan=-1)))
-    average = np.nansum(labelled * precision) / total if total else np.nan
+    average = np.nansum(labeled * precision) / total if total else np.nan
     return {
         'threshold': _as_json(thresholds),
         'precision': _as_json(precision),

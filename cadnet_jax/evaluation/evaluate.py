@@ -17,7 +17,7 @@ from cadnet_jax.evaluation.curves import (
     curve_names,
     no_histograms,
 )
-from cadnet_jax.evaluation.files import LabelledPair, write_curves, write_pictures
+from cadnet_jax.evaluation.files import LabeledPair, write_curves, write_pictures
 from cadnet_jax.evaluation.metrics import count, no_counts, summarize
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.inference.predictor import (
@@ -226,7 +226,7 @@ def _predictions(
     *,
     with_probabilities: bool = False,
     painted: bool = False,
-) -> Iterator[LabelledPair]:
+) -> Iterator[LabeledPair]:
     """Each pair of this process with its prediction."""
     batches = evaluation_batches(
         data_dir,
@@ -241,7 +241,7 @@ def _predictions(
             batch['image'], batch['reference'], with_probabilities=with_probabilities
         )
         for index in np.flatnonzero(batch['valid']):
-            yield LabelledPair(
+            yield LabeledPair(
                 id=batch['id'][index],
                 image=batch['image'][index],
                 reference=batch['reference'][index],
@@ -267,7 +267,7 @@ def _end_of_curves(predictor: Predictor) -> float:
     return 1.0 if threshold is None else 4 * threshold
 
 
-def _label(pair: LabelledPair, predictor: Predictor) -> np.ndarray:
+def _label(pair: LabeledPair, predictor: Predictor) -> np.ndarray:
     """The mask in the network's classes."""
     if not _tells_no_classes(predictor):
         return pair.mask

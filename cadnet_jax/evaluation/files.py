@@ -19,7 +19,7 @@ from cadnet_jax.evaluation.curves import ScoreHistograms, curves
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.images import write_png
 from cadnet_jax.pictures.overlays import (
-    colour_distance,
+    color_distance,
     heat_map,
     mark,
     overlay,
@@ -37,7 +37,7 @@ from cadnet_jax.runs.workdir import (
 _LONGEST_NAME = 200  # characters; file systems take 255, less for a temporary name
 
 
-class LabelledPair(NamedTuple):
+class LabeledPair(NamedTuple):
     """A pair, its label and what is predicted of it, all of one height and width.
 
     Attributes:
@@ -76,9 +76,9 @@ def write_curves(
 
 
 def write_pictures(
-    output_dir: pathlib.Path, pair: LabelledPair, *, largest: float
+    output_dir: pathlib.Path, pair: LabeledPair, *, largest: float
 ) -> None:
-    """Writes the pictures of a pair; `largest` is the score of the brightest colour."""
+    """Writes the pictures of a pair; `largest` is the score of the brightest color."""
     name = f'{_file_name(pair.id)}.png'
     label = mark(pair.image, pair.mask)
     pictures = {
@@ -89,7 +89,7 @@ def write_pictures(
         PROBABILITY: heat_map(pair.score, largest=largest),
     }
     if pair.distance is not None:
-        pictures[DISTANCE] = colour_distance(pair.distance)
+        pictures[DISTANCE] = color_distance(pair.distance)
     for folder, picture in pictures.items():
         write_png(output_dir / folder / name, picture)
 

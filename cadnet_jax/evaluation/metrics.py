@@ -30,9 +30,9 @@ class Counts:
 
     Attributes:
         confusion: int64 [K, K], pixels; rows: label, columns: prediction.
-        hits: labelled defects of which at least half is predicted as any defect.
-        defects: labelled defects.
-        false_regions: predicted regions that touch no labelled defect.
+        hits: labeled defects of which at least half is predicted as any defect.
+        defects: labeled defects.
+        false_regions: predicted regions that touch no labeled defect.
         images: images counted.
     """
 
@@ -106,9 +106,9 @@ def confusion_matrix(
 def count_regions(mask: np.ndarray, prediction: np.ndarray) -> Regions:
     """Counts the defects that are hit, and the predicted regions that are false.
 
-    A defect is a connected region of labelled defect pixels, of any class; it is hit
+    A defect is a connected region of labeled defect pixels, of any class; it is hit
     when at least half of its pixels are predicted as any defect. A connected region of
-    predicted pixels is false when none of them is labelled as a defect or ignored.
+    predicted pixels is false when none of them is labeled as a defect or ignored.
 
     Args:
         mask: uint8 [H, W], labels.
@@ -153,15 +153,15 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 def _class_scores(confusion: np.ndarray, index: int) -> ClassScores:
     hit = confusion[index, index]
-    labelled = confusion[index].sum()
+    labeled = confusion[index].sum()
     predicted = confusion[:, index].sum()
     return {
-        'iou': _ratio(hit, labelled + predicted - hit),
-        'accuracy': _ratio(hit, labelled),
-        'fscore': _ratio(2 * hit, labelled + predicted),
+        'iou': _ratio(hit, labeled + predicted - hit),
+        'accuracy': _ratio(hit, labeled),
+        'fscore': _ratio(2 * hit, labeled + predicted),
         'precision': _ratio(hit, predicted),
-        'recall': _ratio(hit, labelled),
-        'pixels': int(labelled),
+        'recall': _ratio(hit, labeled),
+        'pixels': int(labeled),
     }
 
 

@@ -227,7 +227,7 @@ def _not_an_image(path: str | os.PathLike[str]) -> ValueError:
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Reads a colour or grey image file.
+    """Reads a color or gray image file.
 
     Args:
         path: a PNG, JPEG, BMP, TIFF or WebP file. 16-bit values are divided by 256,
@@ -245,10 +245,10 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     if data.startswith(_TIFF_SIGNATURES):
         stored = stored_pixels(path, data)
         if stored.dtype == np.uint16:
-            # Where OpenCV makes 8 bits itself it garbles tiles at the edge of grey
-            # images, and rounds colours in another way.
-            is_grey = stored.ndim == 2
-            order = cv2.COLOR_GRAY2RGB if is_grey else cv2.COLOR_BGR2RGB
+            # Where OpenCV makes 8 bits itself it garbles tiles at the edge of gray
+            # images, and rounds colors in another way.
+            is_gray = stored.ndim == 2
+            order = cv2.COLOR_GRAY2RGB if is_gray else cv2.COLOR_BGR2RGB
             return cv2.cvtColor((stored // 256).astype(np.uint8), order)
     image = decode(data)
     if image is None:
@@ -257,7 +257,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def write_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Writes uint8 [H, W] (grey, class ids) or [H, W, 3] (RGB) as a PNG, atomically.
+    """Writes uint8 [H, W] (gray, class ids) or [H, W, 3] (RGB) as a PNG, atomically.
 
     Raises:
         ValueError: `image` is not uint8 of such a shape.

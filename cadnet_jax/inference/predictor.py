@@ -118,7 +118,7 @@ class Predictor:
         """Marks the defects of one pair, of any size.
 
         Args:
-            image: the inspected one, uint8 [H, W, 3] RGB or [H, W] grey.
+            image: the inspected one, uint8 [H, W, 3] RGB or [H, W] gray.
             reference: defect-free, aligned with it, of the same height and width.
 
         Raises:
@@ -170,7 +170,7 @@ class Predictor:
         """A predictor for images that all have one reference, which is encoded once.
 
         Args:
-            reference: defect-free, uint8 [H, W, 3] RGB or [H, W] grey.
+            reference: defect-free, uint8 [H, W, 3] RGB or [H, W] gray.
 
         Raises:
             ValueError: it is not of that kind.
@@ -309,7 +309,7 @@ class ReferencePredictor:
         """Marks the defects of an image of the reference's height and width.
 
         Args:
-            image: uint8 [H, W, 3] RGB or [H, W] grey.
+            image: uint8 [H, W, 3] RGB or [H, W] gray.
 
         Raises:
             ValueError: it is not of that kind or size.
@@ -463,7 +463,7 @@ def _shape(leaf: Any) -> str:
 
 
 def _check_image(name: str, image: np.ndarray) -> np.ndarray:
-    """Returns uint8 [H, W, 3]; grey images are repeated to three channels."""
+    """Returns uint8 [H, W, 3]; gray images are repeated to three channels."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         kind = getattr(image, 'dtype', type(image).__name__)
         raise ValueError(
@@ -475,7 +475,7 @@ def _check_image(name: str, image: np.ndarray) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(
             f'{name} has the shape {list(image.shape)}; it must be [H, W, 3] (RGB) or '
-            '[H, W] (grey): drop other channels, for example image[..., :3].'
+            '[H, W] (gray): drop other channels, for example image[..., :3].'
         )
     return image
 

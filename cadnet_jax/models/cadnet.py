@@ -83,7 +83,7 @@ class CADNet(nn.Module):
         train: bool = False,
         distance_limits: jax.Array | None = None,
     ) -> Outputs:
-        """Compares normalised images `[B, H, W, 3]`; sides of 32 pixels or more.
+        """Compares normalized images `[B, H, W, 3]`; sides of 32 pixels or more.
 
         Args:
             image: the inspected ones, see `transforms.normalize`.
@@ -102,7 +102,7 @@ class CADNet(nn.Module):
         )
 
     def encode(self, image: jax.Array, *, train: bool = False) -> Features:
-        """Features of normalised images `[B, H, W, 3]` after each stage."""
+        """Features of normalized images `[B, H, W, 3]` after each stage."""
         return self.encoder(image, train=train)
 
     def compare(

@@ -42,7 +42,7 @@ def min_max_normalize(
     """Norm of eq. 14: `[B, H, W, 1]` to 0..1 over each sample's own map.
 
     The published code takes the limits over the batch, so that a prediction depends on
-    its neighbours; this does not.
+    its neighbors; this does not.
 
     Args:
         distance: `[B, H, W, 1]`.

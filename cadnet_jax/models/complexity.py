@@ -37,7 +37,7 @@ class MultiplyAdds(NamedTuple):
 
 
 def count_parameters(variables: Mapping[str, Any]) -> int:
-    """The number of learnt parameters; BatchNorm's running statistics are none."""
+    """The number of learned parameters; BatchNorm's running statistics are none."""
     return sum(leaf.size for leaf in jax.tree.leaves(variables['params']))
 
 

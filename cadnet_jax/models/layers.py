@@ -91,7 +91,7 @@ class LayerNorm(nn.Module):
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over all axes but the last, as PyTorch does it.
+    """Batch normalization over all axes but the last, as PyTorch does it.
 
     Linen's own keeps the biased variance; PyTorch's running variance is the unbiased
     one, and so is this. With `axis_name`, statistics are those of all devices.

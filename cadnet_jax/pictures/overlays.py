@@ -11,31 +11,31 @@ from cadnet_jax.data.labels import IGNORED, is_defect
 HIT = (255, 255, 255)
 MISS = (0, 200, 0)
 FALSE_ALARM = (230, 0, 0)
-_IGNORED_COLOUR = (110, 110, 110)
+_IGNORED_COLOR = (110, 110, 110)
 _TITLE_HEIGHT = 24
 _MIN_COLUMN_WIDTH = 96
 _GAP = 4
 
 
-def class_colours() -> np.ndarray:
-    """Colour of each value of a mask: uint8 [256, 3].
+def class_colors() -> np.ndarray:
+    """Color of each value of a mask: uint8 [256, 3].
 
-    Background is black, ignored pixels are grey; the defect classes take ten colours
+    Background is black, ignored pixels are gray; the defect classes take ten colors
     that are easily told apart, over and over.
     """
     palette = np.array(matplotlib.colormaps['tab10'].colors)  # type: ignore[attr-defined]
-    colours = np.round(255 * palette[np.arange(256) % len(palette) - 1])
-    colours[0] = 0
-    colours[IGNORED] = _IGNORED_COLOUR
-    return colours.astype(np.uint8)
+    colors = np.round(255 * palette[np.arange(256) % len(palette) - 1])
+    colors[0] = 0
+    colors[IGNORED] = _IGNORED_COLOR
+    return colors.astype(np.uint8)
 
 
-def colour_distance(distance: np.ndarray, *, largest: float = 2.2) -> np.ndarray:
-    """A DistMap as a coloured picture.
+def color_distance(distance: np.ndarray, *, largest: float = 2.2) -> np.ndarray:
+    """A DistMap as a colored picture.
 
     Args:
         distance: float [H, W], at least 0.
-        largest: value of the brightest colour, larger ones look the same. Default: the
+        largest: value of the brightest color, larger ones look the same. Default: the
             paper's tau_ng, which trained defects exceed. The scale is fixed, so that
             pictures can be compared.
 
@@ -46,11 +46,11 @@ def colour_distance(distance: np.ndarray, *, largest: float = 2.2) -> np.ndarray
 
 
 def heat_map(values: np.ndarray, *, largest: float) -> np.ndarray:
-    """Values as colours from black to light yellow.
+    """Values as colors from black to light yellow.
 
     Args:
         values: float [H, W].
-        largest: value of the brightest colour; black is 0.
+        largest: value of the brightest color; black is 0.
 
     Returns:
         uint8 [H, W, 3].
@@ -75,26 +75,26 @@ def overlay(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray) -> np.n
         uint8 [H, W, 3].
     """
     picture = image // 3
-    labelled, predicted = is_defect(mask), prediction != 0
-    picture[labelled & predicted] = HIT
-    picture[labelled & ~predicted] = MISS
+    labeled, predicted = is_defect(mask), prediction != 0
+    picture[labeled & predicted] = HIT
+    picture[labeled & ~predicted] = MISS
     picture[(mask == 0) & predicted] = FALSE_ALARM
     return picture
 
 
 def mark(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Defects in their class's colour over the dimmed image; ignored pixels in grey.
+    """Defects in their class's color over the dimmed image; ignored pixels in gray.
 
     Args:
         image: uint8 [H, W, 3].
-        mask: uint8 [H, W], labelled or predicted classes.
+        mask: uint8 [H, W], labeled or predicted classes.
 
     Returns:
         uint8 [H, W, 3].
     """
     picture = image // 3
     marked = mask != 0
-    picture[marked] = class_colours()[mask[marked]]
+    picture[marked] = class_colors()[mask[marked]]
     return picture
 
 
@@ -146,5 +146,5 @@ def panel(
         pictures['mask'] = mark(image, mask)
     pictures['prediction'] = mark(image, prediction)
     if distance is not None:
-        pictures['DistMap'] = colour_distance(distance)
+        pictures['DistMap'] = color_distance(distance)
     return side_by_side(list(pictures), list(pictures.values()))

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 _DPI = 100
 _CELL = 2.0  # inches, the height of a picture
-_STYLES = ('-', '--', ':', '-.')  # colours come again after ten lines
+_STYLES = ('-', '--', ':', '-.')  # colors come again after ten lines
 _TITLE_CHARACTERS = 30  # that fit above a square picture
 
 

@@ -33,7 +33,7 @@ class Figure(NamedTuple):
     picture: np.ndarray
 
 
-class _Labelled(NamedTuple):
+class _Labeled(NamedTuple):
     """A result and the name that it has in a figure."""
 
     label: str
@@ -45,7 +45,7 @@ def make_figures(tables: Sequence[Table]) -> list[Figure]:
     rows = {table.key: table.rows for table in tables}
     comparison, ablation = rows.get('table_3', ()), rows.get('table_7', ())
     cross_test = [
-        _labelled(f'{letters(group[0])}: {row.label}', group)
+        _labeled(f'{letters(group[0])}: {row.label}', group)
         for row in rows.get('figure_6', ())
         for group in group_by(row.results, letters)
     ]
@@ -57,14 +57,14 @@ def make_figures(tables: Sequence[Table]) -> list[Figure]:
     ]
 
 
-def _one_of_each(rows: Sequence[Row]) -> list[_Labelled]:
-    return [_labelled(row.label, row.results) for row in rows]
+def _one_of_each(rows: Sequence[Row]) -> list[_Labeled]:
+    return [_labeled(row.label, row.results) for row in rows]
 
 
-def _labelled(label: str, results: Sequence[Result]) -> _Labelled:
+def _labeled(label: str, results: Sequence[Result]) -> _Labeled:
     """The result with the smallest seed, of those with pictures where there are any."""
     first = min(results, key=lambda r: (not _pictures(r), r.config.train.seed))
-    return _Labelled(f'{label}, seed {first.config.train.seed}', first)
+    return _Labeled(f'{label}, seed {first.config.train.seed}', first)
 
 
 def _pictures(result: Result) -> set[str]:
@@ -99,10 +99,10 @@ def _curves(rows: Sequence[Row]) -> list[Figure]:
     ]
 
 
-def _grids(key: str, title: str, labelled: Sequence[_Labelled]) -> list[Figure]:
+def _grids(key: str, title: str, labeled: Sequence[_Labeled]) -> list[Figure]:
     """Pairs in rows, runs in columns; for each data set, and each kind of picture."""
     figures: list[Figure] = []
-    with_pictures = [entry for entry in labelled if _pictures(entry.result)]
+    with_pictures = [entry for entry in labeled if _pictures(entry.result)]
     for group in group_by(
         with_pictures, lambda entry: (entry.result.tested_on, entry.result.split)
     ):
@@ -136,7 +136,7 @@ def _grids(key: str, title: str, labelled: Sequence[_Labelled]) -> list[Figure]:
 
 
 def _defects_first(directory: pathlib.Path, names: set[str]) -> list[str]:
-    """Pairs with a labelled defect, then the others: hits and misses tell."""
+    """Pairs with a labeled defect, then the others: hits and misses tell."""
 
     def is_clean(name: str) -> bool:
         overlay = read_image(directory / OVERLAYS / name)

@@ -82,7 +82,7 @@ def cross_test(base: Config, seed: int) -> list[Run]:
 
 
 def few_labels(base: Config, seed: int) -> list[Run]:
-    """Table 6, last row: trained on points, then on a few labelled lines.
+    """Table 6, last row: trained on points, then on a few labeled lines.
 
     With none of them it is the run of `cross_test`. Every share takes the same steps.
     """
@@ -252,7 +252,7 @@ def _evaluated(record: RunRecord, config: Config) -> set[tuple[str, str, int]]:
 
 
 def _check_same_run(record: RunRecord, config: Config) -> None:
-    """That what is there has these settings, and learnt from these data.
+    """That what is there has these settings, and learned from these data.
 
     Paths may differ. Of a share of the labels the pixels are not counted again.
     """

@@ -133,7 +133,7 @@ def cross_test(results: Sequence[Result]) -> Table:
         and result.config.data.label_fraction == 1
     ]
     rows = []
-    for label, group in _labelled(_by_head(*HEADS), chosen):
+    for label, group in _labeled(_by_head(*HEADS), chosen):
         cells = {}
         for pairing in _PAIRINGS:
             scores = [r.metrics for r in group if letters(r) == pairing]
@@ -159,9 +159,9 @@ def cross_test(results: Sequence[Result]) -> Table:
 
 
 def few_labels(results: Sequence[Result]) -> Table:
-    """Table 6, last row: trained on points, then on a share of the labelled lines.
+    """Table 6, last row: trained on points, then on a share of the labeled lines.
 
-    Without any of these (0 %) it is the out-of-class run that learnt points. It stands
+    Without any of these (0 %) it is the out-of-class run that learned points. It stands
     in the row of the fine-tuned runs where there is one such kind of run only, and
     otherwise in rows of its own.
     """
@@ -170,7 +170,7 @@ def few_labels(results: Sequence[Result]) -> Table:
         for result in results
         if result.config.data.label_fraction < 1
         and (result.data.name, result.tested_on) == (LINE, LINE)
-        and _learnt_points_first(result)
+        and _learned_points_first(result)
     ]
     start = [
         result
@@ -181,7 +181,7 @@ def few_labels(results: Sequence[Result]) -> Table:
     ]
     rows = []
     used: set[int] = set()
-    for label, group in _labelled(_by_head(*HEADS), tuned, _any_fraction):
+    for label, group in _labeled(_by_head(*HEADS), tuned, _any_fraction):
         fitting = [
             result
             for result in start
@@ -193,7 +193,7 @@ def few_labels(results: Sequence[Result]) -> Table:
             group = [*fitting, *group]
             used |= set(map(id, fitting))
         rows.append((label, group))
-    rows += _labelled(_by_head(*HEADS), [r for r in start if id(r) not in used])
+    rows += _labeled(_by_head(*HEADS), [r for r in start if id(r) not in used])
     fractions = sorted({*_FRACTIONS, *map(_share, tuned)})
     columns = [
         Column(f'{score} {100 * fraction:g} %', percent=True)
@@ -202,8 +202,8 @@ def few_labels(results: Sequence[Result]) -> Table:
     ]
     return Table(
         'table_6',
-        'Table 6: few labelled lines',
-        'Trained on abnormal points, then on a share of the labelled lines (0 %: not '
+        'Table 6: few labeled lines',
+        'Trained on abnormal points, then on a share of the labeled lines (0 %: not '
         'at all), tested on lines. Scores of any defect, of which lines are the only '
         'one; Fscore = 2 IoU / (1 + IoU).',
         tuple(columns),
@@ -229,10 +229,10 @@ def _check_data(results: Sequence[Result]) -> None:
     for result in results:
         share, pixels = result.config.data.label_fraction, result.data.class_pixels
         trained_on = result.data.name, result.config.data.train_split, share
-        learnt = pixels[0] if share == 1 else sum(pixels)
+        learned = pixels[0] if share == 1 else sum(pixels)
         tested_on = result.tested_on, result.split
         tested = result.metrics['classes']['background']['pixels']
-        for key, number in (trained_on, learnt), (tested_on, tested):
+        for key, number in (trained_on, learned), (tested_on, tested):
             before, other = first.setdefault(key, (number, result))
             if before != number:
                 raise ValueError(
@@ -268,12 +268,12 @@ def _contrast(result: Result) -> str:
 
 
 def _share(result: Result) -> float:
-    """Share of the labelled lines that it learnt from."""
+    """Share of the labeled lines that it learned from."""
     return result.config.data.label_fraction if result.data.name == LINE else 0.0
 
 
-def _learnt_points_first(result: Result) -> bool:
-    """Whether it started from a run of the same head on all labelled points."""
+def _learned_points_first(result: Result) -> bool:
+    """Whether it started from a run of the same head on all labeled points."""
     origin = result.origin
     return (
         origin.get('dataset') == ABPT
@@ -314,7 +314,7 @@ def _on_mixed(results: Sequence[Result]) -> list[Result]:
     ]
 
 
-def _labelled(
+def _labeled(
     methods: Sequence[Method],
     results: Sequence[Result],
     settings: Callable[[Result], Config] = lambda result: result.settings,
@@ -324,7 +324,7 @@ def _labelled(
     Where a method has several groups, the settings that differ stand in the label, and
     the step where it is not the last one.
     """
-    labelled = []
+    labeled = []
     for method in methods:
         included = [result for result in results if method.includes(result)]
         groups = group_by(
@@ -341,8 +341,8 @@ def _labelled(
                 parts.append(f'on {group[0].split}')
             if (step := _early_step(group[0])) is not None:
                 parts.append(f'at step {step}')
-            labelled.append((', '.join(parts), group))
-    return labelled
+            labeled.append((', '.join(parts), group))
+    return labeled
 
 
 def _early_step(result: Result) -> int | None:
@@ -366,7 +366,7 @@ def _score_rows(
 ) -> tuple[Row, ...]:
     return tuple(
         Row(label, _score_cells(group), tuple(group))
-        for label, group in _labelled(methods, results)
+        for label, group in _labeled(methods, results)
     )
 
 

@@ -5,7 +5,7 @@
     WORKDIR/checkpoints/best/<step>    variables, about: the best evaluated weights
 
 `variables` are the parameters and batch statistics as plain arrays, so that they are
-read on any number of devices and without the optimiser. They are what evaluation,
+read on any number of devices and without the optimizer. They are what evaluation,
 prediction and `--init_from` use: with `ema_decay` the averaged parameters, and at the
 steps that were evaluated with `norm_batches` the statistics that fit them. If these
 are not what the steps change, `latest` also has `raw`: those parameters and statistics,

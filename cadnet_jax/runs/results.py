@@ -58,7 +58,7 @@ class Result:
     Attributes:
         workdir: of the run, as it was given.
         config: of the run.
-        data: what it learnt from.
+        data: what it learned from.
         origin: what started_from.json holds, see `weights.initial.describe_origin`;
             empty where there is none.
         directory: of the evaluation.

@@ -4,7 +4,7 @@ The source is a directory `PCBData/` as the authors publish it (all of it, or wh
 board groups of it):
 
     trainval.txt, test.txt          groupX/X/NAME.jpg groupX/X_not/NAME.txt
-    groupX/X/NAME_test.jpg          the tested board, binarised
+    groupX/X/NAME_test.jpg          the tested board, binarized
     groupX/X/NAME_temp.jpg          its template
     groupX/X_not/NAME.txt           a defect a line: x1 y1 x2 y2 type
 
@@ -106,7 +106,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         pixels = np.zeros(len(CLASS_NAMES), np.int64)
         unusable: list[dict[str, str]] = []
         for pair in tqdm(pairs, desc=f'writing {split}', unit=' pairs'):
-            image, reference = read_grey(pair.image), read_grey(pair.reference)
+            image, reference = read_gray(pair.image), read_gray(pair.reference)
             boxes = read_boxes(pair.boxes, size=image.shape)
             mask = box_masks.mask_from_boxes(image, reference, boxes)
             unusable += schema.unusable_labels(
@@ -183,14 +183,14 @@ def _pair_files(line: str, path: pathlib.Path) -> PairFiles:
     )
 
 
-def read_grey(path: pathlib.Path) -> NDArray[np.uint8]:
-    """The image in `path`, grey, uint8 [H, W]."""
-    grey = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
-    return np.asarray(grey, np.uint8)
+def read_gray(path: pathlib.Path) -> NDArray[np.uint8]:
+    """The image in `path`, gray, uint8 [H, W]."""
+    gray = cv2.cvtColor(read_image(path), cv2.COLOR_RGB2GRAY)
+    return np.asarray(gray, np.uint8)
 
 
 def read_boxes(path: pathlib.Path, *, size: tuple[int, ...]) -> list[box_masks.Box]:
-    """The labelled boxes in `path`, for an image of `size` (H, W) in pixels.
+    """The labeled boxes in `path`, for an image of `size` (H, W) in pixels.
 
     Raises:
         ValueError: there is no such file, or a line of it is malformed, has an unknown
@@ -228,7 +228,7 @@ def pair_problems(pair: PairFiles) -> list[str]:
     problems, sizes = [], []
     for path in (pair.image, pair.reference):
         try:
-            sizes.append(read_grey(path).shape)
+            sizes.append(read_gray(path).shape)
         except (ValueError, FileNotFoundError) as error:
             problems.append(str(error))
     if len(set(sizes)) == 2:

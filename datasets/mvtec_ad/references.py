@@ -1,7 +1,7 @@
 """Which of several defect-free images is most like a given one.
 
 Like means: registered already, without any movement, since the network compares equal
-places of image and reference. Images are reduced to 64x64 grey pixels, of mean 0 and
+places of image and reference. Images are reduced to 64x64 gray pixels, of mean 0 and
 length 1; the score of two is their correlation coefficient, the sum of the products.
 A defect is too small to change the order much; a turned or displaced object does.
 """
@@ -18,12 +18,12 @@ _SIDE = 64
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What is compared of an image, uint8 [H, W, 3]: float32 [4096].
 
-    All 0 for an image of one colour.
+    All 0 for an image of one color.
     """
     small = cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32).ravel()
-    grey -= grey.mean()
-    return grey / max(float(np.linalg.norm(grey)), 1e-6)
+    gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32).ravel()
+    gray -= gray.mean()
+    return gray / max(float(np.linalg.norm(gray)), 1e-6)
 
 
 def most_correlated(

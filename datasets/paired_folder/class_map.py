@@ -1,11 +1,11 @@
-"""Which value or colour of a user's masks is which class: `classes.csv`.
+"""Which value or color of a user's masks is which class: `classes.csv`.
 
     value,name          value,name
     0,background        #000000,background
     255,scratch         #ff0000,scratch
     128,ignored         #ffffff,ignored
 
-A value is a grey level (0 to 65535; the index, where a mask has a palette) or a colour,
+A value is a gray level (0 to 65535; the index, where a mask has a palette) or a color,
 `#rrggbb`; not both in one file. Classes are numbered in the order in which their names
 first appear, `background` is 0; several values may have one name. Pixels of the name
 `ignored` count nowhere.
@@ -34,14 +34,14 @@ COLUMNS = ('value', 'name')
 _LISTED_VALUES = 3
 _MOST_VALUES = 32  # of a first class map; more of them are no labels
 _Level = TypeVar('_Level', int, NDArray[np.int32])
-_COLOUR = re.compile(r'#[0-9a-fA-F]{6}')
+_COLOR = re.compile(r'#[0-9a-fA-F]{6}')
 
 
 class MaskPixels(NamedTuple):
     """A mask as it is stored."""
 
-    values: NDArray[np.int32]  # [H, W]: grey levels, or red << 16 | green << 8 | blue
-    coloured: bool
+    values: NDArray[np.int32]  # [H, W]: gray levels, or red << 16 | green << 8 | blue
+    colored: bool
     has_palette: bool
     hint: str  # the remedy where a value is unknown, if it is a special one
 
@@ -51,7 +51,7 @@ class ClassMap(NamedTuple):
 
     path: pathlib.Path
     class_names: tuple[str, ...]  # index = id; 0 is the background
-    coloured: bool
+    colored: bool
     ids: dict[int, int]  # value as in MaskPixels -> id, or 255
 
     def convert(self, path: pathlib.Path) -> NDArray[np.uint8]:
@@ -61,17 +61,17 @@ class ClassMap(NamedTuple):
             FileNotFoundError: there is no such file.
             ValueError: it is no image, or has a value that is not in the map.
         """
-        pixels = read_mask(path, coloured=self.coloured)
-        if pixels.coloured and not self.coloured:
+        pixels = read_mask(path, colored=self.colored)
+        if pixels.colored and not self.colored:
             raise ValueError(
-                f'{path}: a mask in colours, but {self.path} has grey values; give '
-                'colours there as #rrggbb, or export the mask in grey.'
+                f'{path}: a mask in colors, but {self.path} has gray values; give '
+                'colors there as #rrggbb, or export the mask in gray.'
             )
         values = pixels.values
-        if self.coloured and not pixels.coloured:
+        if self.colored and not pixels.colored:
             if values.max() > 255:
-                raise ValueError(f'{path}: a grey mask of 16 bits, not colours.')
-            values = _grey_colour(values)
+                raise ValueError(f'{path}: a gray mask of 16 bits, not colors.')
+            values = _gray_color(values)
         known = np.array(sorted(self.ids), np.int32)
         ids = np.array([self.ids[value] for value in known], np.uint8)
         index = np.searchsorted(known, values)
@@ -86,7 +86,7 @@ class ClassMap(NamedTuple):
     ) -> str:
         values, counts = np.unique(unknown, return_counts=True)
         order = np.argsort(-counts, kind='stable')
-        names = [format_value(int(value), self.coloured) for value in values[order]]
+        names = [format_value(int(value), self.colored) for value in values[order]]
         listed = ', '.join(
             f'{name} ({count} pixels)'
             for name, count in zip(
@@ -104,7 +104,7 @@ def read_class_map(path: pathlib.Path) -> ClassMap:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a line is malformed, a value is repeated, grey values and colours
+        ValueError: a line is malformed, a value is repeated, gray values and colors
             are mixed, or there is no background or no other class.
     """
     if not path.is_file():
@@ -118,8 +118,8 @@ def read_class_map(path: pathlib.Path) -> ClassMap:
     kinds = set()
     for line, row in read_rows(path, required=COLUMNS):
         where = f'{path}, line {line}'
-        value, coloured = _parse_value(row['value'], where)
-        kinds.add(coloured)
+        value, colored = _parse_value(row['value'], where)
+        kinds.add(colored)
         name = row['name']
         if name.lower() in (BACKGROUND, IGNORED_NAME):
             name = name.lower()
@@ -133,7 +133,7 @@ def read_class_map(path: pathlib.Path) -> ClassMap:
             names.append(name)
         ids[value] = IGNORED if name == IGNORED_NAME else names.index(name)
     if len(kinds) == 2:
-        raise ValueError(f'{path}: grey values and colours are mixed; use one of them.')
+        raise ValueError(f'{path}: gray values and colors are mixed; use one of them.')
     if 0 not in ids.values() or len(names) == 1:
         raise ValueError(
             f"{path}: there must be a value of the name '{BACKGROUND}', and one at "
@@ -147,58 +147,58 @@ def read_class_map(path: pathlib.Path) -> ClassMap:
 def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> None:
     """Writes a class map with each value that `masks` have, to be given good names.
 
-    Black is taken for the background; the most frequent colour, where none is black.
-    Values are written as colours where a mask has a palette, whatever its colours are.
+    Black is taken for the background; the most frequent color, where none is black.
+    Values are written as colors where a mask has a palette, whatever its colors are.
 
     Raises:
         FileNotFoundError: a mask is missing.
         ValueError: a mask is no image or changed by JPEG, or there are more than 32
-            values, or colours and grey levels of 16 bits.
+            values, or colors and gray levels of 16 bits.
     """
-    grey, colours = Counter[int](), Counter[int]()
+    gray, colors = Counter[int](), Counter[int]()
     for mask in masks:
-        pixels = read_mask(mask, coloured=True)
+        pixels = read_mask(mask, colored=True)
         values, counts = np.unique(pixels.values, return_counts=True)
-        if pixels.has_palette and not pixels.coloured:
-            values = _grey_colour(values)
-        found = colours if pixels.coloured or pixels.has_palette else grey
+        if pixels.has_palette and not pixels.colored:
+            values = _gray_color(values)
+        found = colors if pixels.colored or pixels.has_palette else gray
         found.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         if pixels.hint and len(values) > 2:
             raise ValueError(f'{mask}: has {len(values)} values; {pixels.hint}.')
-        if len(colours.keys() | grey.keys()) > _MOST_VALUES:
+        if len(colors.keys() | gray.keys()) > _MOST_VALUES:
             raise ValueError(
                 f'{mask}: with it the masks have more than {_MOST_VALUES} values, too '
                 f'many for classes; write {path} yourself.'
             )
-    if colours and max(grey, default=0) > 255:
+    if colors and max(gray, default=0) > 255:
         raise ValueError(
-            f'{path}: some masks have colours and some grey levels of 16 bits; no map '
+            f'{path}: some masks have colors and some gray levels of 16 bits; no map '
             'is for both.'
         )
-    if colours:  # a mask that is black all over tells nothing
-        colours.update({_grey_colour(value): n for value, n in grey.items()})
-    elif grey.keys() <= {0}:
-        grey[255] = 0
-    found = colours or grey
-    background = 0 if 0 in found or not colours else found.most_common(1)[0][0]
+    if colors:  # a mask that is black all over tells nothing
+        colors.update({_gray_color(value): n for value, n in gray.items()})
+    elif gray.keys() <= {0}:
+        gray[255] = 0
+    found = colors or gray
+    background = 0 if 0 in found or not colors else found.most_common(1)[0][0]
     ordered = sorted(
         {*found, background}, key=lambda value: (value != background, value)
     )
     rows = [
-        (format_value(value, bool(colours)), f'defect_{i}' if i else BACKGROUND)
+        (format_value(value, bool(colors)), f'defect_{i}' if i else BACKGROUND)
         for i, value in enumerate(ordered)
     ]
     write_rows(path, COLUMNS, rows)
 
 
-def read_mask(path: str | os.PathLike[str], *, coloured: bool) -> MaskPixels:
+def read_mask(path: str | os.PathLike[str], *, colored: bool) -> MaskPixels:
     """Reads a mask's values as they are stored.
 
     Args:
-        path: a PNG, JPEG, BMP, TIFF or WebP file, of 8 or 16 bits, grey, in colours or
+        path: a PNG, JPEG, BMP, TIFF or WebP file, of 8 or 16 bits, gray, in colors or
             with a palette. Transparency is dropped, the EXIF orientation is applied.
-        coloured: whether colours are wanted: those of a palette instead of its indices,
-            and those of grey levels of 8 bits.
+        colored: whether colors are wanted: those of a palette instead of its indices,
+            and those of gray levels of 8 bits.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -211,14 +211,14 @@ def read_mask(path: str | os.PathLike[str], *, coloured: bool) -> MaskPixels:
     hint = ''
     if data.startswith(b'\xff\xd8'):
         hint = 'JPEG changes values: export masks as PNG'
-    elif has_palette and not coloured:
-        hint = 'these are indices of its palette; add lines for them, or use colours'
-    array = None if coloured else indices
+    elif has_palette and not colored:
+        hint = 'these are indices of its palette; add lines for them, or use colors'
+    array = None if colored else indices
     if array is None:
         array = stored_pixels(path, data)
     if (array == array[:1, :1]).all() and _transparency_varies(data):
         raise ValueError(
-            f'{path}: one colour, of which parts are transparent; export the mask '
+            f'{path}: one color, of which parts are transparent; export the mask '
             'without transparency.'
         )
     values = array.astype(np.int32)
@@ -228,17 +228,17 @@ def read_mask(path: str | os.PathLike[str], *, coloured: bool) -> MaskPixels:
     if (red == green).all() and (green == blue).all():
         return MaskPixels(red, False, has_palette, hint)
     if array.dtype != np.uint8:
-        raise ValueError(f'{path}: colours of 16 bits; give a mask of 8 bits.')
+        raise ValueError(f'{path}: colors of 16 bits; give a mask of 8 bits.')
     return MaskPixels(red << 16 | green << 8 | blue, True, has_palette, hint)
 
 
-def format_value(value: int, coloured: bool) -> str:
+def format_value(value: int, colored: bool) -> str:
     """As it stands in a class map."""
-    return f'#{value:06x}' if coloured else str(value)
+    return f'#{value:06x}' if colored else str(value)
 
 
-def _grey_colour(level: _Level) -> _Level:
-    """The colour of a grey level, or of an array of them."""
+def _gray_color(level: _Level) -> _Level:
+    """The color of a gray level, or of an array of them."""
     return level * 0x010101
 
 
@@ -261,11 +261,11 @@ def _transparency_varies(data: bytes) -> bool:
 
 
 def _parse_value(text: str, where: str) -> tuple[int, bool]:
-    if _COLOUR.fullmatch(text):
+    if _COLOR.fullmatch(text):
         return int(text[1:], 16), True
     if re.fullmatch('[0-9]{1,5}', text) and int(text) < 2**16:
         return int(text), False
     raise ValueError(
-        f'{where}: {text!r} is neither a grey value from 0 to 65535 nor a colour '
+        f'{where}: {text!r} is neither a gray value from 0 to 65535 nor a color '
         'of the form #rrggbb.'
     )

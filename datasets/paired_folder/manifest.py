@@ -32,7 +32,7 @@ from cadnet_jax.datasets.paired_folder import class_map
 from cadnet_jax.datasets.paired_folder.class_map import ClassMap
 from cadnet_jax.datasets.paired_folder.pair_reading import (
     DEFECT_FREE,
-    UNLABELLED,
+    UNLABELED,
     PairFiles,
 )
 from cadnet_jax.datasets.preparation import list_first, list_visible, raise_problems
@@ -45,8 +45,8 @@ COLUMNS = ('image', 'reference', 'mask', 'split', 'group')
 # Instead of a file of a mask: in small letters, without '-', '_' and spaces.
 _DECLARED = {
     'defectfree': DEFECT_FREE,
-    'unlabelled': UNLABELLED,
-    'unlabeled': UNLABELLED,
+    'unlabelled': UNLABELED,
+    'unlabeled': UNLABELED,
 }
 _FEW_PAIRS = 5  # by which a small split may always be off its share
 # A part of file names, and 'all' means all splits.

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.datasets import checks
-from cadnet_jax.datasets.checks import Examined, Finding, LabelledPair
+from cadnet_jax.datasets.checks import Examined, Finding, LabeledPair
 from cadnet_jax.datasets.encoding import encode_png
 from cadnet_jax.datasets.paired_folder.class_map import ClassMap
 from cadnet_jax.files.images import read_image
 
-DEFECT_FREE, UNLABELLED = 'defect_free', 'unlabelled'
+DEFECT_FREE, UNLABELED = 'defect_free', 'unlabelled'
 
 
 class PairFiles(NamedTuple):
@@ -23,7 +23,7 @@ class PairFiles(NamedTuple):
     image: pathlib.Path
     reference: pathlib.Path
     mask: pathlib.Path | None
-    without_mask: str  # DEFECT_FREE or UNLABELLED; '' where there is a mask
+    without_mask: str  # DEFECT_FREE or UNLABELED; '' where there is a mask
     split: str
     group: str
 
@@ -43,15 +43,15 @@ class EncodedPair(NamedTuple):
     class_pixels: list[int]
 
 
-def read_pair(files: PairFiles, class_map: ClassMap) -> LabelledPair:
-    """The pair as it will be learnt from; a pair that is unlabelled is ignored, 255.
+def read_pair(files: PairFiles, class_map: ClassMap) -> LabeledPair:
+    """The pair as it will be learned from; a pair that is unlabeled is ignored, 255.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: a file is no image, or the mask has an unknown value.
     """
     image = read_image(files.image)
-    return LabelledPair(
+    return LabeledPair(
         id=files.id,
         image=image,
         reference=read_image(files.reference),
@@ -114,4 +114,4 @@ def _read_mask(
 ) -> NDArray[np.uint8]:
     if files.mask:
         return class_map.convert(files.mask)
-    return np.full(size, IGNORED if files.without_mask == UNLABELLED else 0, np.uint8)
+    return np.full(size, IGNORED if files.without_mask == UNLABELED else 0, np.uint8)

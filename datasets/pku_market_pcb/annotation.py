@@ -21,7 +21,7 @@ _CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 def read_boxes(
     path: pathlib.Path, class_names: Sequence[str], *, size: tuple[int, int]
 ) -> list[Box]:
-    """The labelled boxes in `path`.
+    """The labeled boxes in `path`.
 
     Args:
         path: the XML file. Its corners count from 1, and both are inside the box.

@@ -16,7 +16,7 @@ from cadnet_jax.datasets.synlcd.screen_parts import Pixels
 
 Bits = NDArray[np.bool_]
 
-COLOURS = {
+COLORS = {
     'black': (0, 0, 0),
     'white': (255, 255, 255),
     'red': (255, 0, 0),
@@ -24,7 +24,7 @@ COLOURS = {
     'blue': (0, 0, 255),
 }
 OPACITIES = range(10, 101, 10)  # percent
-# A labelled defect differs from the clean pattern by this many grey levels or more, in
+# A labeled defect differs from the clean pattern by this many gray levels or more, in
 # the channel that differs most, at half of its pixels at least.
 VISIBLE = 10
 
@@ -70,38 +70,38 @@ def fuse(
     patch: Pixels,
     support: Bits,
     *,
-    colour: str,
+    color: str,
     opacity: int,
     blur: float,
     scale: float,
 ) -> tuple[Pixels, Bits]:
-    """Lays a colour over `patch`, softly.
+    """Lays a color over `patch`, softly.
 
     What the blur carries beyond `reach` is cut off there, and the fusion hides the cut
-    by fading the colour: a narrow defect with a strong blur keeps little contrast.
+    by fading the color: a narrow defect with a strong blur keeps little contrast.
 
     Args:
         patch: RGB, [h, w, 3].
-        support: where the colour goes, [h, w].
-        colour: one of `COLOURS`.
+        support: where the color goes, [h, w].
+        color: one of `COLORS`.
         opacity: percent.
         blur: standard deviation of the blur, pixels at 512 x 512.
         scale: side of the screen in units of 512 pixels.
 
     Returns:
-        The patch with the colour, and which of its pixels may have changed.
+        The patch with the color, and which of its pixels may have changed.
     """
     weight = cv2.GaussianBlur(
         support.astype(np.float32), (0, 0), max(blur * scale, _LEAST_BLUR)
     )
     weight = weight[..., None] * (opacity / 100)
-    target = np.array(COLOURS[colour], np.float32)
+    target = np.array(COLORS[color], np.float32)
     source = (patch + weight * (target - patch)).round().astype(np.uint8)
     region = grow(support, reach(scale))
     mask = grow(region, _RIM).astype(np.uint8) * 255
     left, top, width, height = cv2.boundingRect(mask)
-    centre = (left + width // 2, top + height // 2)
-    fused = cv2.seamlessClone(source, patch, mask, centre, cv2.NORMAL_CLONE)
+    center = (left + width // 2, top + height // 2)
+    fused = cv2.seamlessClone(source, patch, mask, center, cv2.NORMAL_CLONE)
     return np.asarray(fused, np.uint8), region
 
 
@@ -120,10 +120,10 @@ def is_visible(changed: Pixels, clean: Pixels) -> bool:
 
 
 def contrasting(clean: Pixels) -> str:
-    """The colour that differs most from the pixels `clean`, [n, 3]."""
+    """The color that differs most from the pixels `clean`, [n, 3]."""
 
-    def difference(colour: str) -> float:
-        target = np.array(COLOURS[colour], np.int16)
+    def difference(color: str) -> float:
+        target = np.array(COLORS[color], np.int16)
         return float(np.median(np.abs(clean - target).max(axis=-1)))
 
-    return max(COLOURS, key=difference)
+    return max(COLORS, key=difference)

@@ -117,11 +117,11 @@ def tally(sample: Sample) -> Tally:
     counts['defects', 'lines'] = len(sample.lines)
     counts['defects', 'dots'] = len(sample.dots)
     for line in sample.lines:
-        counts['line colour', line.colour] += 1
+        counts['line colour', line.color] += 1
         counts['line opacity (%)', line.opacity] += 1
         counts['line width (pixels at 512)', line.width] += 1
     for dot in sample.dots:
-        counts['dot colour', dot.colour] += 1
+        counts['dot colour', dot.color] += 1
         counts['dot opacity (%)', dot.opacity] += 1
         counts['dot diameter (pixels at 512)', dot.diameter] += 1
     counts['brightness (grey levels)', sample.disturbance.brightness] = 1

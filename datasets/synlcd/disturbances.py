@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from cadnet_jax.datasets.synlcd.patterns import DRAWN_SIZE
 from cadnet_jax.datasets.synlcd.screen_parts import Pixels
 
-BRIGHTNESS = range(1, 7)  # grey levels that are added
+BRIGHTNESS = range(1, 7)  # gray levels that are added
 CONTRAST = range(50, 151, 10)  # percent that values are multiplied by
 NOISE = range(10, 101, 10)  # percent of the strongest ISO noise
-DEVIATION = range(3, 34, 3)  # grey levels, the channel that deviates most
+DEVIATION = range(3, 34, 3)  # gray levels, the channel that deviates most
 TEXTURE = range(0, 11)  # percent of the brightness; half of all screens have none
 
 _BAND = 128  # rows that are disturbed at a time, which bounds the memory
-_NOISE_LUMINANCE = 10.0  # standard deviation in grey levels, in white, at 100 %
-_NOISE_COLOUR = 5.0
+_NOISE_LUMINANCE = 10.0  # standard deviation in gray levels, in white, at 100 %
+_NOISE_COLOR = 5.0
 _TEXTURE_PERIOD = (3.0, 40.0)  # pixels at 512 x 512: from a pixel grid to moire
 _TEXTURE_BENDS = 6  # points a side between which the grid is bent
 _TEXTURE_TILT = 0.1  # radians, standard deviation
@@ -75,15 +75,15 @@ def _deviation(most: int, rng: np.random.Generator) -> NDArray[np.float32]:
 def _noise(
     values: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Noise as of a camera at high ISO: of light and of colour, stronger in the light.
+    """Noise as of a camera at high ISO: of light and of color, stronger in the light.
 
     Both arrays are [H, W, 3].
     """
     height, width, _ = values.shape
     light = rng.standard_normal((height, width, 1), np.float32) * _NOISE_LUMINANCE
-    colour = rng.standard_normal((height, width, 3), np.float32) * _NOISE_COLOUR
+    color = rng.standard_normal((height, width, 3), np.float32) * _NOISE_COLOR
     brightness = values.mean(axis=-1, keepdims=True).clip(0, 255) / 255
-    return np.asarray((light + colour) * np.sqrt(0.2 + 0.8 * brightness))
+    return np.asarray((light + color) * np.sqrt(0.2 + 0.8 * brightness))
 
 
 def _texture_phases(size: int, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cadnet_jax.datasets.synlcd import blending
-from cadnet_jax.datasets.synlcd.blending import COLOURS, Bits, Window
+from cadnet_jax.datasets.synlcd.blending import COLORS, Bits, Window
 from cadnet_jax.datasets.synlcd.patterns import DRAWN_SIZE
 from cadnet_jax.datasets.synlcd.screen_parts import Pixels
 
@@ -23,7 +23,7 @@ _TRIES = 8
 class Line(NamedTuple):
     """A line through a point of the screen."""
 
-    colour: str
+    color: str
     opacity: int  # percent
     width: int  # pixels at 512 x 512
     blur: float  # standard deviation, pixels at 512 x 512
@@ -38,7 +38,7 @@ def draw_lines(
     """Lines on a clean pattern: one in each of 1 to 4 areas that share the screen.
 
     A line that cannot be seen, or that hides one drawn before, is drawn anew: at most
-    8 times, at last in the colour that contrasts most; then its area stays empty.
+    8 times, at last in the color that contrasts most; then its area stays empty.
 
     Args:
         clean: RGB, [size, size, 3].
@@ -54,8 +54,8 @@ def draw_lines(
             line = _random_line(area, rng)
             window = line_window(line, clean.shape[0])
             if attempt == _TRIES - 1:
-                colour = blending.contrasting(window.cut(clean)[window.support])
-                line = line._replace(colour=colour, opacity=100)
+                color = blending.contrasting(window.cut(clean)[window.support])
+                line = line._replace(color=color, opacity=100)
             candidate, support = _add(screen, line, window)
             supports = [*(bits for _, bits in drawn), support]
             if all(blending.is_visible(candidate[b], clean[b]) for b in supports):
@@ -88,7 +88,7 @@ def _random_line(
     steep = direction == 'vertical' or (direction == 'slanted' and rng.random() < 0.5)
     at = (top + height * rng.random(), left + width * rng.random())
     return Line(
-        colour=str(rng.choice(list(COLOURS))),
+        color=str(rng.choice(list(COLORS))),
         opacity=_falling(blending.OPACITIES, _OPACITY_DECAY, rng),
         width=_falling(WIDTHS, _WIDTH_DECAY, rng),
         blur=float(rng.uniform(*_BLUR)),
@@ -130,11 +130,11 @@ def line_window(line: Line, size: int) -> Window:
     half = int(np.ceil(width / 2)) + blending.margin(scale) + 1
     y, x = ((size - 1) * share for share in (line.at if line.steep else line.at[::-1]))
     along = np.arange(-2 * half, size + 2 * half)
-    centre = (x + line.slope * (along - y))[:, None]
-    across = np.floor(centre).astype(np.int64) + np.arange(-half, half + 1)
+    center = (x + line.slope * (along - y))[:, None]
+    across = np.floor(center).astype(np.int64) + np.arange(-half, half + 1)
     along = np.broadcast_to(along[:, None], across.shape)
     # Half open, so that an upright line of 3 pixels is never one of 4.
-    support = (across > centre - width / 2) & (across <= centre + width / 2)
+    support = (across > center - width / 2) & (across <= center + width / 2)
     if line.steep:
         return Window(along, across, support)
     return Window(across, along, support)
@@ -146,7 +146,7 @@ def _add(screen: Pixels, line: Line, window: Window) -> tuple[Pixels, Bits]:
     fused, region = blending.fuse(
         window.cut(screen),
         window.support,
-        colour=line.colour,
+        color=line.color,
         opacity=line.opacity,
         blur=line.blur,
         scale=size / DRAWN_SIZE,
@@ -155,7 +155,7 @@ def _add(screen: Pixels, line: Line, window: Window) -> tuple[Pixels, Bits]:
     support = np.zeros((size, size), np.bool_)
     own = inside & window.support
     support[window.rows[own], window.columns[own]] = True
-    # Where a slanted window steps aside, its neighbours are not those of the screen.
+    # Where a slanted window steps aside, its neighbors are not those of the screen.
     near = blending.grow(support, blending.reach(size / DRAWN_SIZE))
     region &= inside & window.cut(near)
     screen = screen.copy()

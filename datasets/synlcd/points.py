@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadnet_jax.datasets.synlcd import blending
-from cadnet_jax.datasets.synlcd.blending import COLOURS, Bits, Window
+from cadnet_jax.datasets.synlcd.blending import COLORS, Bits, Window
 from cadnet_jax.datasets.synlcd.patterns import DRAWN_SIZE
 from cadnet_jax.datasets.synlcd.screen_parts import Pixels
 
 DIAMETERS = range(3, 8)  # pixels at 512 x 512
-THRESHOLDS = range(50, 201)  # grey levels
+THRESHOLDS = range(50, 201)  # gray levels
 
 _EDGE_POINTS = 2000  # drawn of those of all thresholds, with repeats
 _CLUSTERS = (6, 20)  # of the edge points
@@ -29,7 +29,7 @@ _TRIES = 8
 class Dot(NamedTuple):
     """A soft disc."""
 
-    colour: str
+    color: str
     opacity: int  # percent
     diameter: int  # pixels at 512 x 512
     blur: float  # standard deviation, pixels at 512 x 512
@@ -49,7 +49,7 @@ def draw_dots(
 
     A dot goes where it can be seen, half of it at least is on the screen and beside
     the lines, and it is clear of all others; a chain without such a point ends. Where
-    there is no dot at all they are drawn anew: at most 8 times, at last in the colours
+    there is no dot at all they are drawn anew: at most 8 times, at last in the colors
     that contrast most.
 
     Args:
@@ -70,9 +70,9 @@ def draw_dots(
 
 
 def edge_points(clean: Pixels, threshold: int) -> NDArray[np.int32]:
-    """Where the grey image crosses `threshold`: (x, y), [n, 2]."""
-    grey = cv2.cvtColor(clean, cv2.COLOR_RGB2GRAY)
-    bright = (grey > threshold).astype(np.uint8)
+    """Where the gray image crosses `threshold`: (x, y), [n, 2]."""
+    gray = cv2.cvtColor(clean, cv2.COLOR_RGB2GRAY)
+    bright = (gray > threshold).astype(np.uint8)
     edges = cv2.morphologyEx(bright, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     return np.argwhere(edges)[:, ::-1].astype(np.int32)
 
@@ -93,7 +93,7 @@ def _random_chain(
 ) -> _Chain:
     """Dots of one look on the points of a cluster, (x, y), [n, 2]."""
     look = Dot(
-        colour=str(rng.choice(list(COLOURS))),
+        color=str(rng.choice(list(COLORS))),
         opacity=int(rng.choice(blending.OPACITIES)),
         diameter=int(rng.choice(DIAMETERS)),
         blur=float(rng.uniform(*_BLUR)),
@@ -172,8 +172,8 @@ class _Canvas:
             dot = chain.look._replace(at=(int(y), int(x)))
             if contrasting:
                 window = dot_window(dot, self._size)
-                colour = blending.contrasting(window.cut(self._clean)[window.support])
-                dot = dot._replace(colour=colour, opacity=100)
+                color = blending.contrasting(window.cut(self._clean)[window.support])
+                dot = dot._replace(color=color, opacity=100)
             if self._add(dot):
                 laid.append(dot)
                 return True
@@ -185,9 +185,9 @@ class _Canvas:
         """Where a dot leaves `gap` pixels to the rims of all others: [n]."""
         if not self.dots:
             return np.ones(len(points), np.bool_)
-        centres = np.array([other.at for other in self.dots])
+        centers = np.array([other.at for other in self.dots])
         widths = np.array([other.diameter for other in self.dots]) + look.diameter
-        distances = np.hypot(*(points[:, None] - centres).transpose(2, 0, 1))
+        distances = np.hypot(*(points[:, None] - centers).transpose(2, 0, 1))
         needed = np.maximum(widths * self._scale, 4) / 2 + gap
         return np.asarray((distances >= needed).all(axis=1))
 
@@ -201,7 +201,7 @@ class _Canvas:
         fused, region = blending.fuse(
             window.cut(self.screen),
             window.support,
-            colour=dot.colour,
+            color=dot.color,
             opacity=dot.opacity,
             blur=dot.blur,
             scale=self._scale,

@@ -1,6 +1,6 @@
 """What the display patterns are put together from: blocks, ramps, text, photographs.
 
-All parts are RGB, uint8 [H, W, 3]; colours are hexadecimal (0xFF8000 is orange), sizes
+All parts are RGB, uint8 [H, W, 3]; colors are hexadecimal (0xFF8000 is orange), sizes
 in pixels. Nothing is random, and nothing is downloaded: the photographs (NASA and US
 Navy, public domain) and the font come with scikit-image and matplotlib.
 """
@@ -44,24 +44,24 @@ _STROKES = {
 _SUPERSAMPLING = 4
 
 
-def rgb(colour: int) -> tuple[int, int, int]:
+def rgb(color: int) -> tuple[int, int, int]:
     """0xRRGGBB -> (red, green, blue)."""
-    return colour >> 16 & 255, colour >> 8 & 255, colour & 255
+    return color >> 16 & 255, color >> 8 & 255, color & 255
 
 
-def plain(height: int, width: int, colour: int) -> Pixels:
-    """One colour, [height, width, 3]."""
-    return np.full((height, width, 3), rgb(colour), np.uint8)
+def plain(height: int, width: int, color: int) -> Pixels:
+    """One color, [height, width, 3]."""
+    return np.full((height, width, 3), rgb(color), np.uint8)
 
 
 def blocks(height: int, width: int, rows: Sequence[Sequence[int]]) -> Pixels:
-    """Rows of colour blocks that share [height, width, 3] evenly."""
+    """Rows of color blocks that share [height, width, 3] evenly."""
     canvas = plain(height, width, 0)
     tops = np.linspace(0, height, len(rows) + 1).astype(int)
     for top, bottom, row in zip(tops, tops[1:], rows, strict=False):
         lefts = np.linspace(0, width, len(row) + 1).astype(int)
-        for left, right, colour in zip(lefts, lefts[1:], row, strict=False):
-            canvas[top:bottom, left:right] = rgb(colour)
+        for left, right, color in zip(lefts, lefts[1:], row, strict=False):
+            canvas[top:bottom, left:right] = rgb(color)
     return canvas
 
 
@@ -77,7 +77,7 @@ def ramp(
 def checker(
     height: int, width: int, cell: int, *, dark: int = 0, light: int = 0xFFFFFF
 ) -> Pixels:
-    """A chequered field with cells of `cell` pixels."""
+    """A checkered field with cells of `cell` pixels."""
     rows, columns = np.indices((height, width)) // cell
     odd = ((rows + columns) % 2).astype(np.bool_)
     return np.where(odd[..., None], rgb(light), rgb(dark)).astype(np.uint8)
@@ -91,8 +91,8 @@ def grid(height: int, width: int, cell: int, *, ground: int, line: int) -> Pixel
     return canvas
 
 
-def colour_disc(size: int, *, ground: int = 0xFFFFFF) -> Pixels:
-    """All hues around a disc, paler towards its centre, [size, size, 3]."""
+def color_disc(size: int, *, ground: int = 0xFFFFFF) -> Pixels:
+    """All hues around a disc, paler toward its center, [size, size, 3]."""
     y, x = np.mgrid[:size, :size] - (size - 1) / 2
     radius = np.hypot(x, y) / (0.47 * size)
     hue = (np.arctan2(y, x) % (2 * np.pi)) * (180 / (2 * np.pi))
@@ -101,8 +101,8 @@ def colour_disc(size: int, *, ground: int = 0xFFFFFF) -> Pixels:
     return np.where((radius <= 1)[..., None], disc, plain(size, size, ground))
 
 
-def colour_map(height: int, width: int, name: int) -> Pixels:
-    """OpenCV's colour map `name` (such as `cv2.COLORMAP_JET`) from left to right."""
+def color_map(height: int, width: int, name: int) -> Pixels:
+    """OpenCV's color map `name` (such as `cv2.COLORMAP_JET`) from left to right."""
     values = np.ascontiguousarray(ramp(height, width)[..., 0])
     return np.asarray(cv2.applyColorMap(values, name)[..., ::-1], np.uint8)
 
@@ -120,13 +120,13 @@ def write(
     top: int,
     left: int,
     size: int,
-    colour: int = 0,
+    color: int = 0,
     bold: bool = False,
 ) -> None:
     """Writes Latin text in DejaVu Sans of `size` pixels, one line below the other."""
     image = Image.fromarray(canvas)
     ImageDraw.Draw(image).multiline_text(
-        (left, top), lines, fill=rgb(colour), font=_font(size, bold), spacing=size // 4
+        (left, top), lines, fill=rgb(color), font=_font(size, bold), spacing=size // 4
     )
     canvas[:] = np.asarray(image)
 
@@ -142,13 +142,13 @@ def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
 
 
 def write_chinese(
-    canvas: Pixels, text: str, *, top: int, left: int, size: int, colour: int = 0
+    canvas: Pixels, text: str, *, top: int, left: int, size: int, color: int = 0
 ) -> None:
     """Writes a row of the Chinese characters above, each `size` x `size` pixels."""
     for i, character in enumerate(text):
         at = slice(top, top + size), slice(left + i * size, left + (i + 1) * size)
         ink = _character(character, size)[..., None]
-        mixed = canvas[at] * (1 - ink) + ink * np.array(rgb(colour))
+        mixed = canvas[at] * (1 - ink) + ink * np.array(rgb(color))
         canvas[at] = mixed.round().astype(np.uint8)
 
 
@@ -202,7 +202,7 @@ def _photograph(name: str) -> tuple[Pixels, tuple[int, int], tuple[int, int]]:
 
 
 def round_corners(canvas: Pixels, radius: int, *, around: int = 0) -> None:
-    """Rounds the corners of `canvas`; outside of them it takes the colour `around`."""
+    """Rounds the corners of `canvas`; outside of them it takes the color `around`."""
     height, width = canvas.shape[:2]
     y, x = np.ogrid[:height, :width]
     dy = np.maximum(radius - y, y - (height - 1 - radius)).clip(0)

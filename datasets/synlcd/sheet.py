@@ -21,7 +21,7 @@ _SIZE = patterns.DRAWN_SIZE
 _WIDTH = 1440
 _GAP = 6
 _CROP = 232  # pixels of a screen that are shown as they are
-_MASK_COLOURS = np.array([(24, 24, 24), (255, 60, 60), (255, 220, 0)], np.uint8)
+_MASK_COLORS = np.array([(24, 24, 24), (255, 60, 60), (255, 220, 0)], np.uint8)
 _QUALITY = 64  # of the JPEG, percent
 
 # Pattern and number of the samples that are shown: no two alike, faint ones among them.
@@ -71,7 +71,7 @@ def _samples(
         for pattern, number in chosen[i : i + 2]:
             recipe = Recipe(kind, f'pattern_{pattern}', number, True, _SIZE, seed=0)
             sample = composition.compose(recipe)
-            mask = _MASK_COLOURS[sample.mask]
+            mask = _MASK_COLORS[sample.mask]
             shown = [patterns.draw(recipe.pattern, _SIZE), sample.image, mask]
             if crops:
                 at = _busiest(sample)
@@ -93,7 +93,7 @@ def _busiest(sample: Sample) -> tuple[slice, slice]:
 
 
 def _describe(sample: Sample) -> str:
-    drawn = [f'{x.colour} {x.width} px {x.opacity} %' for x in sample.lines[:2]]
+    drawn = [f'{x.color} {x.width} px {x.opacity} %' for x in sample.lines[:2]]
     if sample.dots:
         drawn = [*drawn[:1], f'{len(sample.dots)} dots']
     return ', '.join(drawn)
@@ -117,7 +117,7 @@ def _row(tiles: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> Pixels:
         small = cv2.resize(tile, (shown, shown), interpolation=cv2.INTER_AREA)
         left = i * (side + _GAP)
         parts.paste(row, np.asarray(small, np.uint8), top=0, left=left)
-        parts.write(row, name, top=side + 1, left=left, size=11, colour=0x404040)
+        parts.write(row, name, top=side + 1, left=left, size=11, color=0x404040)
     return row
 
 

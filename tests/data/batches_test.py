@@ -57,7 +57,7 @@ def config(prepared: pathlib.Path) -> DataConfig:
 
 
 def unchanged(config: DataConfig) -> DataConfig:
-    """Settings under which augmentation does nothing, so that pairs are recognised."""
+    """Settings under which augmentation does nothing, so that pairs are recognized."""
     return dataclasses.replace(
         config,
         crop_size=64,

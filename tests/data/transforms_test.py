@@ -1,6 +1,6 @@
 """Claims about the paired augmentation.
 
-The oracle is a pair whose colours are its coordinates: red is the column, green the
+The oracle is a pair whose colors are its coordinates: red is the column, green the
 row, so that each output pixel says where it was taken from.
 """
 
@@ -61,7 +61,7 @@ def test_image_reference_and_mask_move_together(scale: tuple[float, float]) -> N
         np.testing.assert_array_equal(out.mask[clear], pair.mask[rows, columns][clear])
 
 
-def test_mask_is_sampled_at_the_pixel_centres_of_the_image() -> None:
+def test_mask_is_sampled_at_the_pixel_centers_of_the_image() -> None:
     """At a third of the size both samplings fall exactly on every third pixel."""
     pair = coordinate_pair(48, 48)
     config = DataConfig(
@@ -138,7 +138,7 @@ def test_flips_and_turns_give_all_orientations(
 
 
 @pytest.mark.parametrize(('height', 'width'), [(20, 30), (50, 30), (20, 60)])
-def test_small_images_are_padded_with_mean_colour_and_ignored_mask(
+def test_small_images_are_padded_with_mean_color_and_ignored_mask(
     height: int, width: int
 ) -> None:
     """Also under photometric change, which is of the image and not of the padding."""
@@ -252,14 +252,14 @@ def test_contrast_multiplies_by_at_most_its_factor() -> None:
     assert 0.5 <= min(factors) < 0.6 and max(factors) > 1.3
 
 
-def test_saturation_keeps_the_grey_value_and_grey_images() -> None:
+def test_saturation_keeps_the_gray_value_and_gray_images() -> None:
     rng = np.random.default_rng(0)
     pair = random_pair(rng, 16, 16)
-    grey = np.repeat(pair.image[..., :1], 3, axis=2)
-    pair = Pair(image=pair.image // 4 + 96, reference=grey, mask=pair.mask)
+    gray = np.repeat(pair.image[..., :1], 3, axis=2)
+    pair = Pair(image=pair.image // 4 + 96, reference=gray, mask=pair.mask)
     for _ in range(30):
         out = lit(pair, rng, saturation=0.5)
-        np.testing.assert_array_equal(out.reference, grey)
+        np.testing.assert_array_equal(out.reference, gray)
         luma = np.array([0.299, 0.587, 0.114])
         np.testing.assert_allclose(out.image @ luma, pair.image @ luma, atol=0.6)
 
@@ -279,13 +279,13 @@ def test_same_generator_gives_same_pair_and_leaves_the_input_alone() -> None:
 
 
 def test_normalize_gives_zero_mean_and_unit_deviation_in_numpy_and_jax() -> None:
-    """The colour mean + k std becomes k, in any number of dimensions."""
-    colours = np.array([[0, 0, 0], [124, 116, 104], [255, 255, 255]], np.uint8)
+    """The color mean + k std becomes k, in any number of dimensions."""
+    colors = np.array([[0, 0, 0], [124, 116, 104], [255, 255, 255]], np.uint8)
     expected = np.array(
         [[-2.1179, -2.0357, -1.8044], [0, 0, 0], [2.2489, 2.4286, 2.6400]]
     )
     for shape in ((3, 3), (1, 3, 1, 3)):
-        image = colours.reshape(shape)
+        image = colors.reshape(shape)
         out = normalize(image)
         assert out.dtype == np.float32 and isinstance(out, np.ndarray)
         np.testing.assert_allclose(out.reshape(3, 3), expected, atol=1e-2)

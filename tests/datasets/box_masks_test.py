@@ -16,23 +16,23 @@ SIZE = (61, 53)
 
 
 def board(seed: int = 0) -> np.ndarray:
-    """A binarised board, uint8 [61, 53]: two tracks and a pad."""
-    grey = np.zeros(SIZE, np.uint8)
-    grey[8:14] = 255
-    grey[:, 30:37] = 255
-    cv2.circle(grey, (14, 40), 9, 255, -1)
+    """A binarized board, uint8 [61, 53]: two tracks and a pad."""
+    gray = np.zeros(SIZE, np.uint8)
+    gray[8:14] = 255
+    gray[:, 30:37] = 255
+    cv2.circle(gray, (14, 40), 9, 255, -1)
     rng = np.random.default_rng(seed)
-    # JPEG leaves grey levels near black and white, never near the threshold.
-    return np.abs(grey.astype(int) - rng.integers(0, 20, SIZE)).astype(np.uint8)
+    # JPEG leaves gray levels near black and white, never near the threshold.
+    return np.abs(gray.astype(int) - rng.integers(0, 20, SIZE)).astype(np.uint8)
 
 
-def with_square(grey: np.ndarray, y: int, x: int, side: int, value: int) -> np.ndarray:
-    changed = grey.copy()
+def with_square(gray: np.ndarray, y: int, x: int, side: int, value: int) -> np.ndarray:
+    changed = gray.copy()
     changed[y : y + side, x : x + side] = value
     return changed
 
 
-def test_exactly_the_changed_square_is_labelled() -> None:
+def test_exactly_the_changed_square_is_labeled() -> None:
     image = with_square(board(1), 46, 42, 5, 255)
     mask = box_masks.mask_from_boxes(image, board(2), [Box(36, 40, 53, 57, 4)])
     expected = np.zeros(SIZE, np.uint8)
@@ -48,7 +48,7 @@ def test_what_changed_outside_all_boxes_is_background() -> None:
     assert not mask[:30].any()
 
 
-def test_thin_noise_on_the_contour_is_not_labelled() -> None:
+def test_thin_noise_on_the_contour_is_not_labeled() -> None:
     """A track that came out one pixel wider differs, but not by a defect."""
     image = with_square(board(), 46, 42, 5, 255)
     image[14, 40:50] = 255
@@ -57,7 +57,7 @@ def test_thin_noise_on_the_contour_is_not_labelled() -> None:
     assert np.count_nonzero(mask) == 25
 
 
-def test_a_thin_defect_without_a_core_is_labelled() -> None:
+def test_a_thin_defect_without_a_core_is_labeled() -> None:
     """A hair-thin bridge: nothing of it survives the opening."""
     image = board()
     image[17:30, 47] = 255
@@ -65,15 +65,15 @@ def test_a_thin_defect_without_a_core_is_labelled() -> None:
     assert np.count_nonzero(mask[17:30, 47]) == 13
 
 
-@pytest.mark.parametrize(('gap', 'labelled'), [(1, 33), (2, 33), (3, 25)])
-def test_parts_join_across_gaps_of_at_most_two_pixels(gap: int, labelled: int) -> None:
+@pytest.mark.parametrize(('gap', 'labeled'), [(1, 33), (2, 33), (3, 25)])
+def test_parts_join_across_gaps_of_at_most_two_pixels(gap: int, labeled: int) -> None:
     """A hair-thin part of 8 pixels counts if it is near a thick one of 5x5."""
     changed = np.zeros((31, 37), np.bool_)
     changed[10:15, 10:15] = True
     changed[12, 15 + gap : 23 + gap] = True
     contour = np.zeros_like(changed)
     mask = box_masks.paint_changes(changed, contour, [Box(3, 5, 34, 20, 1)])
-    assert np.count_nonzero(mask) == labelled
+    assert np.count_nonzero(mask) == labeled
 
 
 def rule_pixel_by_pixel(
@@ -92,14 +92,14 @@ def rule_pixel_by_pixel(
     grown = np.zeros_like(changed)
     grown[tuple(candidates[reached].T)] = True
     parts = skimage.measure.regionprops(skimage.measure.label(grown, connectivity=2))
-    central = [part for part in parts if part.area >= 6 and touches_centre(part, box)]
+    central = [part for part in parts if part.area >= 6 and touches_center(part, box)]
     defect = np.zeros_like(changed)
     for part in central or [max(parts, key=lambda part: part.area)]:
         defect[tuple(part.coords.T)] = True
     return defect
 
 
-def touches_centre(part: Any, box: Box) -> bool:
+def touches_center(part: Any, box: Box) -> bool:
     """Whether a pixel of `part` overlaps the central 60 % of `box`."""
     size = np.array([box.y_max - box.y_min, box.x_max - box.x_min])
     inside = ((part.coords + 1) / size > 0.2) & (part.coords / size < 0.8)
@@ -162,7 +162,7 @@ def test_of_overlapping_boxes_the_smaller_one_is_on_top() -> None:
         assert np.unique(mask[49:53, 40:49]).tolist() == [1]
 
 
-def test_a_part_at_the_rim_of_the_box_belongs_to_a_neighbour() -> None:
+def test_a_part_at_the_rim_of_the_box_belongs_to_a_neighbor() -> None:
     image = with_square(board(), 46, 43, 5, 255)
     image = with_square(image, 41, 37, 3, 255)
     mask = box_masks.mask_from_boxes(image, board(), [Box(37, 41, 53, 57, 5)])
@@ -201,16 +201,16 @@ def test_no_box_no_defect() -> None:
 
 
 def photo(seed: int) -> np.ndarray:
-    """A board in colour with noise of up to 8 grey levels, RGB uint8 [61, 53, 3]."""
+    """A board in color with noise of up to 8 gray levels, RGB uint8 [61, 53, 3]."""
     rng = np.random.default_rng(seed)
-    colour: np.ndarray = np.full((*SIZE, 3), (60, 120, 50), np.uint8) + rng.integers(
+    color: np.ndarray = np.full((*SIZE, 3), (60, 120, 50), np.uint8) + rng.integers(
         0, 9, (*SIZE, 3), np.uint8
     )
-    colour[8:14] += 70
-    return colour
+    color[8:14] += 70
+    return color
 
 
-def test_in_photographs_what_differs_in_any_channel_is_labelled() -> None:
+def test_in_photographs_what_differs_in_any_channel_is_labeled() -> None:
     """A red square of 5x5 pixels: averaging adds the row beside each of its edges."""
     image = photo(1)
     image[46:51, 42:47, 0] = 200

@@ -87,6 +87,6 @@ def test_the_table_counts_each_kind() -> None:
     assert lines[0] == 'pairs: 1,234 train, 1 test'
     counts = {line[9:57].strip(): line.split()[-1] for line in lines[1:]}
     assert set(counts) == {kind.title for kind in KINDS.values()}
-    assert counts['large difference where nothing is labelled'] == '1,500'
+    assert counts['large difference where nothing is labeled'] == '1,500'
     assert counts['missing, damaged or no image'] == '1'
     assert sorted(counts.values())[:-2] == ['0'] * (len(KINDS) - 2)

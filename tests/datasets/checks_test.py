@@ -7,28 +7,28 @@ import numpy as np
 from PIL import Image
 
 from cadnet_jax.datasets import checks
-from cadnet_jax.datasets.checks import KINDS, Examined, LabelledPair, examine, summarize
+from cadnet_jax.datasets.checks import KINDS, Examined, LabeledPair, examine, summarize
 from tests.support.tiny_pairs import SIZE, SQUARE, tiny_pair, tiny_reference
 
 
-def labelled(seed: int = 0, **fields: Any) -> LabelledPair:
+def labeled(seed: int = 0, **fields: Any) -> LabeledPair:
     image, reference, mask = tiny_pair(seed)
     files = ['i.png', 'r.png', 'm.png']
-    pair = LabelledPair(
+    pair = LabeledPair(
         f'pair {seed}', image, reference, mask // 255, 'train', 'all', files
     )
     return pair._replace(**fields)
 
 
-def kinds(pair: LabelledPair) -> list[str]:
+def kinds(pair: LabeledPair) -> list[str]:
     return [finding.kind for finding in examine(pair).findings]
 
 
 def test_a_good_pair_has_no_findings() -> None:
-    seen = examine(labelled())
+    seen = examine(labeled())
     assert not seen.findings and not seen.thumbnail
     noise = np.random.default_rng(0).integers(-6, 7, (*SIZE, 3))
-    pair = labelled()
+    pair = labeled()
     noisy = np.clip(pair.image + noise, 0, 255).astype(np.uint8)
     assert not kinds(pair._replace(image=noisy))
     assert not kinds(pair._replace(image=np.minimum(pair.image, 215) + 40)), 'lighting'
@@ -36,13 +36,13 @@ def test_a_good_pair_has_no_findings() -> None:
 
 def test_equal_sides_are_found() -> None:
     reference = tiny_reference(0)
-    pair = labelled(image=reference, mask=np.zeros(SIZE, np.uint8), files=['i', 'r'])
+    pair = labeled(image=reference, mask=np.zeros(SIZE, np.uint8), files=['i', 'r'])
     assert kinds(pair) == ['same_image']
-    assert kinds(labelled(image=reference)) == ['same_image', 'equal_pixels']
+    assert kinds(labeled(image=reference)) == ['same_image', 'equal_pixels']
 
 
 def test_a_mask_without_a_defect_is_found_where_there_is_a_mask() -> None:
-    pair = labelled(image=tiny_reference(0) + 1, mask=np.zeros(SIZE, np.uint8))
+    pair = labeled(image=tiny_reference(0) + 1, mask=np.zeros(SIZE, np.uint8))
     [finding] = examine(pair).findings
     assert (finding.kind, finding.file) == ('empty_mask', 'm.png')
     assert not kinds(pair._replace(files=['i.png', 'r.png']))
@@ -52,15 +52,15 @@ def test_a_label_where_nothing_differs_is_found() -> None:
     """One of two regions marks nothing; a region's rim may well be equal."""
     mask = np.zeros(SIZE, np.uint8)
     mask[11:21, 19:29] = 1
-    assert not kinds(labelled(mask=mask))
+    assert not kinds(labeled(mask=mask))
     mask[30:35, 40:45] = 2
-    [finding] = examine(labelled(mask=mask)).findings
-    assert finding.kind == 'equal_pixels' and '1 of 2 labelled' in finding.message
+    [finding] = examine(labeled(mask=mask)).findings
+    assert finding.kind == 'equal_pixels' and '1 of 2 labeled' in finding.message
     assert finding.message.startswith('m.png: ')
 
 
 def test_a_difference_without_a_label_is_found_with_its_place() -> None:
-    pair = labelled()
+    pair = labeled()
     pair.image[28:36, 40:48] = (0, 255, 0)
     [finding] = examine(pair).findings
     assert finding.kind == 'unlabelled'
@@ -75,15 +75,15 @@ def test_a_large_label_does_not_make_the_rest_differ() -> None:
     mask[:30] = 1
     image[:30] = (255, 0, 255)
     image[30:] += 60
-    assert not kinds(labelled(image=image, mask=mask))
+    assert not kinds(labeled(image=image, mask=mask))
 
 
-def test_nothing_is_said_about_the_labels_of_an_unlabelled_pair() -> None:
-    assert not kinds(labelled(mask=np.full(SIZE, checks.IGNORED, np.uint8)))
+def test_nothing_is_said_about_the_labels_of_an_unlabeled_pair() -> None:
+    assert not kinds(labeled(mask=np.full(SIZE, checks.IGNORED, np.uint8)))
 
 
 def test_sizes_are_compared_before_anything_else() -> None:
-    [finding] = examine(labelled(reference=tiny_reference(0, (40, 57)))).findings
+    [finding] = examine(labeled(reference=tiny_reference(0, (40, 57)))).findings
     assert finding.kind == 'size'
     text = 'i.png: image 56 x 40, reference 57 x 40, mask 56 x 40 pixels'
     assert finding.message == text
@@ -91,11 +91,11 @@ def test_sizes_are_compared_before_anything_else() -> None:
 
 def test_equal_pixels_and_groups_across_splits_are_found() -> None:
     pairs = [
-        labelled(0, files=['a.png']),
-        labelled(1, split='test', group='other', files=['b.png']),
-        labelled(0, split='test', group='other', files=['c.png']),
-        labelled(2, split='test', files=['d.png']),
-        labelled(0, files=['e.png']),  # in the split of its twin
+        labeled(0, files=['a.png']),
+        labeled(1, split='test', group='other', files=['b.png']),
+        labeled(0, split='test', group='other', files=['c.png']),
+        labeled(2, split='test', files=['d.png']),
+        labeled(0, files=['e.png']),  # in the split of its twin
     ]
     report = summarize(map(examine, pairs))
     assert report.num_pairs == {'train': 2, 'test': 3}
@@ -122,7 +122,7 @@ def test_the_worst_are_kept_as_pictures_and_no_more() -> None:
 
 
 def test_a_thumbnail_shows_image_reference_and_labels() -> None:
-    pair = labelled(reference=np.roll(tiny_reference(0), 2, axis=0))
+    pair = labeled(reference=np.roll(tiny_reference(0), 2, axis=0))
     seen = examine(pair)
     picture = np.array(Image.open(io.BytesIO(seen.thumbnail)), int)
     assert picture.shape == (SIZE[0], 3 * SIZE[1], 3)

@@ -11,22 +11,22 @@ from cadnet_jax.files.images import read_image
 from tests.support.tiny_pairs import write, write_classes
 
 IDS = np.array([[0, 0, 1, 1, 2], [0, 0, 1, 255, 2]], np.uint8)
-COLOURS = {0: (0, 0, 0), 1: (255, 0, 10), 2: (20, 200, 0), 255: (255, 255, 255)}
-COLOUR_LINES = (
+COLORS = {0: (0, 0, 0), 1: (255, 0, 10), 2: (20, 200, 0), 255: (255, 255, 255)}
+COLOR_LINES = (
     '#000000,background',
     '#FF000a,scratch',
     '#14c800,dent',
     '#ffffff,ignored',
 )
-GREY_LINES = ('0,background', '100,scratch', '200,dent', '255,ignored')
+GRAY_LINES = ('0,background', '100,scratch', '200,dent', '255,ignored')
 
 
 def recoded(values: dict[int, int], dtype: type = np.uint8) -> np.ndarray:
     return np.asarray(np.vectorize(values.get)(IDS), dtype)
 
 
-def coloured() -> np.ndarray:
-    return np.array([[COLOURS[id] for id in row] for row in IDS.tolist()], np.uint8)
+def colored() -> np.ndarray:
+    return np.array([[COLORS[id] for id in row] for row in IDS.tolist()], np.uint8)
 
 
 def palette_image(values: np.ndarray) -> Image.Image:
@@ -34,27 +34,27 @@ def palette_image(values: np.ndarray) -> Image.Image:
     image = image.convert('P')
     image.putdata(values.ravel().tolist())
     palette = [0] * 768
-    for id, colour in COLOURS.items():
-        palette[3 * id : 3 * id + 3] = colour
+    for id, color in COLORS.items():
+        palette[3 * id : 3 * id + 3] = color
     image.putpalette(palette)
     return image
 
 
-GREYS = (0, 100, 200, 255)
-GREY = recoded({0: 0, 1: 100, 2: 200, 255: 255})
+GRAYS = (0, 100, 200, 255)
+GRAY = recoded({0: 0, 1: 100, 2: 200, 255: 255})
 
 
 @pytest.mark.parametrize(
     ('name', 'pixels', 'lines'),
     [
-        ('grey.png', GREY, GREY_LINES),
-        ('grey.bmp', GREY, GREY_LINES),
-        ('grey.tif', GREY, GREY_LINES),
-        ('grey_in_colours.png', np.stack([GREY] * 3, axis=-1), GREY_LINES),
-        ('transparent.png', np.stack([GREY] * 4, axis=-1), GREY_LINES),
-        ('colours.png', coloured(), COLOUR_LINES),
-        ('colours.bmp', coloured(), COLOUR_LINES),
-        ('colours.tiff', coloured(), COLOUR_LINES),
+        ('gray.png', GRAY, GRAY_LINES),
+        ('gray.bmp', GRAY, GRAY_LINES),
+        ('gray.tif', GRAY, GRAY_LINES),
+        ('gray_in_colors.png', np.stack([GRAY] * 3, axis=-1), GRAY_LINES),
+        ('transparent.png', np.stack([GRAY] * 4, axis=-1), GRAY_LINES),
+        ('colors.png', colored(), COLOR_LINES),
+        ('colors.bmp', colored(), COLOR_LINES),
+        ('colors.tiff', colored(), COLOR_LINES),
         (
             'sixteen_bits.png',
             recoded({0: 0, 1: 1000, 2: 65535, 255: 7}, np.uint16),
@@ -68,11 +68,11 @@ GREY = recoded({0: 0, 1: 100, 2: 200, 255: 255})
         (
             'two_values_of_one_name.png',
             recoded({0: 9, 1: 100, 2: 200, 255: 255}),
-            ('0,background', *GREY_LINES[1:], '9,background'),
+            ('0,background', *GRAY_LINES[1:], '9,background'),
         ),
         (
-            'grey_levels_with_a_map_of_colours.png',
-            GREY,
+            'gray_levels_with_a_map_of_colors.png',
+            GRAY,
             (
                 '#000000,background',
                 '#646464,scratch',
@@ -95,10 +95,10 @@ def test_masks_of_every_kind_become_ids(
 
 @pytest.mark.parametrize(
     'lines',
-    [COLOUR_LINES, ('0,background', '1,scratch', '2,dent', '255,ignored')],
-    ids=['by colour', 'by index'],
+    [COLOR_LINES, ('0,background', '1,scratch', '2,dent', '255,ignored')],
+    ids=['by color', 'by index'],
 )
-def test_a_palette_is_read_by_colour_or_by_index(
+def test_a_palette_is_read_by_color_or_by_index(
     lines: tuple[str, ...], tmp_path: pathlib.Path
 ) -> None:
     path = tmp_path / 'mask.png'
@@ -135,8 +135,8 @@ def test_a_damaged_orientation_is_an_error_that_names_the_file(
     exif = b'Exif\0\0MM\0*\0\0\0\x08\0\2' + orientation + maker + bytes(8)
     path = tmp_path / 'mask.png'
     palette_image(IDS).save(path, exif=exif)
-    class_map = read_class_map(write_classes(tmp_path, *GREY_LINES))
-    with pytest.raises(ValueError, match=r'mask\.png: a mask in colours'):
+    class_map = read_class_map(write_classes(tmp_path, *GRAY_LINES))
+    with pytest.raises(ValueError, match=r'mask\.png: a mask in colors'):
         class_map.convert(path)
 
 
@@ -153,14 +153,14 @@ def test_a_value_that_is_not_in_the_map_is_named_with_its_count(
     assert "add a line '255,NAME'" in text and str(class_map.path) in text
 
 
-def test_colours_that_are_not_in_the_map_are_named(tmp_path: pathlib.Path) -> None:
-    path = write(tmp_path / 'mask.png', coloured())
-    class_map = read_class_map(write_classes(tmp_path, *COLOUR_LINES[:3]))
+def test_colors_that_are_not_in_the_map_are_named(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / 'mask.png', colored())
+    class_map = read_class_map(write_classes(tmp_path, *COLOR_LINES[:3]))
     with pytest.raises(ValueError, match=r'has #ffffff \(1 pixels\), not in'):
         class_map.convert(path)
-    grey = read_class_map(write_classes(tmp_path, *GREY_LINES))
-    with pytest.raises(ValueError, match=r'mask.png: a mask in colours, but .*#rrggbb'):
-        grey.convert(path)
+    gray = read_class_map(write_classes(tmp_path, *GRAY_LINES))
+    with pytest.raises(ValueError, match=r'mask.png: a mask in colors, but .*#rrggbb'):
+        gray.convert(path)
 
 
 def test_labels_in_the_transparency_alone_are_not_passed_over(
@@ -174,7 +174,7 @@ def test_labels_in_the_transparency_alone_are_not_passed_over(
     assert not class_map.convert(mask).any()
     layer[..., 3] = np.where(IDS == 1, 255, 0)
     Image.fromarray(layer).save(mask)
-    with pytest.raises(ValueError, match=r'mask\.png: one colour, of which parts'):
+    with pytest.raises(ValueError, match=r'mask\.png: one color, of which parts'):
         class_map.convert(mask)
     layer[..., :3] = layer[..., 3:]
     Image.fromarray(layer).save(mask)
@@ -193,14 +193,14 @@ def test_a_mask_in_jpeg_is_refused_with_the_reason(tmp_path: pathlib.Path) -> No
     ('lines', 'message'),
     [
         (['0,background', '0,scratch'], 'line 3: the value 0 is there twice'),
-        (['0,background', '#ff0000,scratch'], 'grey values and colours are mixed'),
+        (['0,background', '#ff0000,scratch'], 'gray values and colors are mixed'),
         (['0,background'], 'another name, which is a class of defects'),
         (['0,background', '9,ignored'], 'another name, which is a class of defects'),
         (['0,scratch', '1,dent'], "must be a value of the name 'background'"),
         (['0,background', '1,'], 'line 3: no name for the value 1'),
         (['0,background', '1,Dent', '2,dent'], "line 4: 'dent' is there with other"),
-        (['0,background', 'red,scratch'], "line 3: 'red' is neither a grey value"),
-        (['0,background', '65536,scratch'], "'65536' is neither a grey value"),
+        (['0,background', 'red,scratch'], "line 3: 'red' is neither a gray value"),
+        (['0,background', '65536,scratch'], "'65536' is neither a gray value"),
         (['0,background', '-1,scratch'], "'-1' is neither"),
         (['0,background', *(f'{i},c{i}' for i in range(1, 256))], '256 classes'),
     ],
@@ -225,22 +225,22 @@ def test_the_two_names_with_a_meaning_are_known_in_any_case(
 
 
 def test_a_first_map_has_the_values_that_are_there(tmp_path: pathlib.Path) -> None:
-    grey = write(tmp_path / 'grey.png', GREY)
-    black = write(tmp_path / 'black.png', np.zeros_like(GREY))
-    colours = write(tmp_path / 'colours.png', coloured())
+    gray = write(tmp_path / 'gray.png', GRAY)
+    black = write(tmp_path / 'black.png', np.zeros_like(GRAY))
+    colors = write(tmp_path / 'colors.png', colored())
     palette = tmp_path / 'palette.png'
     palette_image(IDS).save(palette)
-    grey_palette = tmp_path / 'grey_palette.png'
-    Image.fromarray(GREY).convert('P').save(grey_palette)
+    gray_palette = tmp_path / 'gray_palette.png'
+    Image.fromarray(GRAY).convert('P').save(gray_palette)
     white_and_red = np.where(IDS[..., None] == 1, (255, 0, 0), 255).astype(np.uint8)
     white = write(tmp_path / 'white.png', white_and_red)
     written = tmp_path / 'classes.csv'
     for masks, values in (
-        ([grey, black], {0: 0, 100: 1, 200: 2, 255: 3}),
+        ([gray, black], {0: 0, 100: 1, 200: 2, 255: 3}),
         ([black], {0: 0, 255: 1}),
-        ([black, colours], {0: 0, 0x14C800: 1, 0xFF000A: 2, 0xFFFFFF: 3}),
+        ([black, colors], {0: 0, 0x14C800: 1, 0xFF000A: 2, 0xFFFFFF: 3}),
         ([palette], {0: 0, 0x14C800: 1, 0xFF000A: 2, 0xFFFFFF: 3}),
-        ([grey_palette, grey], {v * 0x010101: i for i, v in enumerate(GREYS)}),
+        ([gray_palette, gray], {v * 0x010101: i for i, v in enumerate(GRAYS)}),
         ([white], {0xFFFFFF: 0, 0xFF0000: 1}),
     ):
         write_first_map(written, masks)
@@ -251,8 +251,8 @@ def test_a_first_map_has_the_values_that_are_there(tmp_path: pathlib.Path) -> No
     deep = write(
         tmp_path / 'deep.png', recoded({0: 0, 1: 300, 2: 0, 255: 0}, np.uint16)
     )
-    with pytest.raises(ValueError, match='some masks have colours and some grey'):
-        write_first_map(written, [deep, colours])
+    with pytest.raises(ValueError, match='some masks have colors and some gray'):
+        write_first_map(written, [deep, colors])
     blocks = np.zeros((32, 32), np.uint8)
     blocks[8:19, 8:19] = 255
     with pytest.raises(ValueError, match=r'values; JPEG changes values'):

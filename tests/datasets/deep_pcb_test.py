@@ -64,15 +64,15 @@ def test_every_tenth_line_of_trainval_is_the_validation_set(
 def test_pairs_come_back_bit_for_bit(
     source: pathlib.Path, prepared: pathlib.Path, split: str
 ) -> None:
-    """Grey pixels in all three channels, and the mask of what was drawn."""
+    """Gray pixels in all three channels, and the mask of what was drawn."""
     for id, pair in read(prepared, split).items():
         group, name = id.split('/')
         assert pair['group'].decode() == group
         stem = source / group / group.removeprefix('group') / name
         for field, kind in (('image', 'test'), ('reference', 'temp')):
-            grey = cv2.imread(f'{stem}_{kind}.jpg', cv2.IMREAD_GRAYSCALE)
-            assert grey is not None
-            np.testing.assert_array_equal(pair[field], np.dstack([grey] * 3))
+            gray = cv2.imread(f'{stem}_{kind}.jpg', cv2.IMREAD_GRAYSCALE)
+            assert gray is not None
+            np.testing.assert_array_equal(pair[field], np.dstack([gray] * 3))
         index = int(name[5:])
         x = 6 + index % 40
         mask = np.zeros((*SIZE, 1), np.uint8)
@@ -291,7 +291,7 @@ def test_a_killed_overwriting_keeps_the_old_set(
     assert [path.name for path in (tmp_path / 'deep_pcb').iterdir()] == ['1.0.0']
 
 
-def test_colour_images_keep_their_channel_order(tmp_path: pathlib.Path) -> None:
+def test_color_images_keep_their_channel_order(tmp_path: pathlib.Path) -> None:
     """File to RGB, and RGB to prepared bytes and back; scikit-image is the oracle."""
     pixels = np.random.default_rng(0).integers(0, 256, (7, 11, 3), np.uint8)
     skimage.io.imsave(tmp_path / 'a.png', pixels, check_contrast=False)
@@ -325,7 +325,7 @@ def test_real_pairs_have_masks_of_the_size_that_the_rule_gives(
     for pair in splits['test'][::30]:
         assert deep_pcb_dataset_builder.pair_problems(pair) == []
         image, reference = map(
-            deep_pcb_dataset_builder.read_grey, (pair.image, pair.reference)
+            deep_pcb_dataset_builder.read_gray, (pair.image, pair.reference)
         )
         boxes = deep_pcb_dataset_builder.read_boxes(pair.boxes, size=image.shape)
         mask = box_masks.mask_from_boxes(image, reference, boxes)

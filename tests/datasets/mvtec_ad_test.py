@@ -84,7 +84,7 @@ def expected_ids() -> set[str]:
 def test_images_and_masks_come_back_bit_for_bit(
     split: str, source: pathlib.Path, prepared: pathlib.Path
 ) -> None:
-    """At their own size; grey ones in all three channels; the class is the object."""
+    """At their own size; gray ones in all three channels; the class is the object."""
     for id, pair in read(prepared, split).items():
         name, _, kind, stem = id.split('/')
         assert pair['group'].decode() == name
@@ -350,9 +350,9 @@ def test_scores_are_correlation_coefficients() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (3, 64, 64, 3), np.uint8)
     thumbnails = [references.thumbnail(image) for image in images]
-    greys = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).ravel() for image in images]
+    grays = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).ravel() for image in images]
     np.testing.assert_allclose(
-        np.array(thumbnails) @ np.array(thumbnails).T, np.corrcoef(greys), atol=1e-5
+        np.array(thumbnails) @ np.array(thumbnails).T, np.corrcoef(grays), atol=1e-5
     )
     darker = references.thumbnail(images[0] // 2 + 9)
     assert darker @ thumbnails[0] > 0.999

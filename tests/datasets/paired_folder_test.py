@@ -157,9 +157,9 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
         replace('mask/3.png', MASK // 255),
         *('value', 'mask/3.png', 'has 1 (64 pixels)'),
     ),
-    'colour': (
+    'color': (
         replace('mask/3.png', GREEN_MASK),
-        *('value', 'mask/3.png', 'a mask in colours'),
+        *('value', 'mask/3.png', 'a mask in colors'),
     ),
     'repeated': (
         copy('image/3.png', 'image/8.png'),
@@ -179,7 +179,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
     ),
     'equal pixels': (
         replace('mask/3.png', np.roll(MASK, 12, axis=0)),
-        *('equal_pixels', 'mask/3.png', '1 of 1 labelled regions'),
+        *('equal_pixels', 'mask/3.png', '1 of 1 labeled regions'),
     ),
     'unlabelled': (
         replace('image/3.png', BLUE_SQUARE),
@@ -245,17 +245,17 @@ def test_all_bad_files_are_named_at_once(tmp_path: pathlib.Path) -> None:
 
 
 def test_what_is_prepared_decodes_to_what_was_given(tmp_path: pathlib.Path) -> None:
-    """Pixels, RGB order, ids, names, groups; images of 8 and 16 bits, grey, JPEG."""
+    """Pixels, RGB order, ids, names, groups; images of 8 and 16 bits, gray, JPEG."""
     folder = tmp_path / 'Prüfteile 1'
     image, reference, mask = tiny_pair(0)
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     stored = {
         'a b.png': image,
         'größe.bmp': image,
         'c.tif': image,
         'd/16 bits.png': image.astype(np.uint16) * 256 + 255,
-        'd/16 bits grey.tif': grey.astype(np.uint16) * 256,
-        'd/grey.jpg': grey,
+        'd/16 bits gray.tif': gray.astype(np.uint16) * 256,
+        'd/gray.jpg': gray,
     }
     for name, pixels in stored.items():
         stem = pathlib.Path(name).with_suffix('')
@@ -266,15 +266,15 @@ def test_what_is_prepared_decodes_to_what_was_given(tmp_path: pathlib.Path) -> N
     prepared = prepare(folder, tmp_path / 'prepared', splits={'train': 1})
     info = read_info(prepared)
     assert info.class_names == ('background', 'Kratzer, tief')
-    labelled = 64 * len(stored)
+    labeled = 64 * len(stored)
     total = SIZE[0] * SIZE[1] * len(stored)
-    assert info.class_pixels == {'train': (total - labelled, labelled)}
+    assert info.class_pixels == {'train': (total - labeled, labeled)}
     pairs = read(prepared)
     assert len(pairs) == len(stored)
     for name, pixels in stored.items():
         id = f'image/{name.rpartition(".")[0]}'
         pair = pairs[id]
-        expected = image if pixels.ndim == 3 else np.stack([grey] * 3, axis=-1)
+        expected = image if pixels.ndim == 3 else np.stack([gray] * 3, axis=-1)
         if name.endswith('.jpg'):
             assert np.abs(pair['image'].astype(int) - expected).mean() < 3
         else:

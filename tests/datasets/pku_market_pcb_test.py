@@ -117,7 +117,7 @@ def test_a_crop_of_a_photo_that_needs_no_resizing_is_cut_bit_for_bit(
 
 
 @pytest.mark.parametrize('board', BOARDS)
-def test_each_defect_is_labelled_with_its_class_where_it_was_drawn(
+def test_each_defect_is_labeled_with_its_class_where_it_was_drawn(
     board: str, pairs: dict[str, dict[str, Any]]
 ) -> None:
     rows, columns = SQUARES[board]

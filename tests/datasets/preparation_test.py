@@ -54,7 +54,7 @@ class Numbered(tfds.core.GeneratorBasedBuilder):
 
 
 def values(prepared: pathlib.Path) -> dict[str, int]:
-    """The grey level of each pair, by id, in the order of the records."""
+    """The gray level of each pair, by id, in the order of the records."""
     source = tfds.builder_from_directory(prepared).as_data_source('train')
     return {pair['id'].decode(): int(pair['image'].max()) for pair in source}
 

@@ -268,8 +268,8 @@ def test_control_c_ends_all_processes_and_leaves_nothing(
 
 
 def test_the_sheet_is_drawn(tmp_path: pathlib.Path) -> None:
-    """Patterns, samples of each kind with their masks, disturbances; in colour."""
+    """Patterns, samples of each kind with their masks, disturbances; in color."""
     drawn = sheet.draw_sheet()
     assert drawn.shape[1:] == (1440, 3) and 2000 < drawn.shape[0] < 3000
-    for colour in ((255, 60, 60), (255, 220, 0)):
-        assert (drawn == colour).all(axis=-1).sum() > 500
+    for color in ((255, 60, 60), (255, 220, 0)):
+        assert (drawn == color).all(axis=-1).sum() > 500

@@ -50,7 +50,7 @@ def support(window: Window, size: int) -> Bits:
 
 
 def defects(sample: Sample) -> Iterator[tuple[int, Bits]]:
-    """(class id, labelled pixels) of each line and dot."""
+    """(class id, labeled pixels) of each line and dot."""
     size = sample.mask.shape[0]
     for line in sample.lines:
         yield 1, support(lines.line_window(line, size), size)
@@ -60,7 +60,7 @@ def defects(sample: Sample) -> Iterator[tuple[int, Bits]]:
 
 
 def change(recipe: Recipe, sample: Sample) -> np.ndarray:
-    """Grey levels that a pixel changed by before the disturbance, [size, size]."""
+    """Gray levels that a pixel changed by before the disturbance, [size, size]."""
     clean = patterns.draw(recipe.pattern, recipe.size).astype(int)
     return np.asarray(np.abs(sample.undisturbed.astype(int) - clean).max(axis=-1))
 
@@ -85,10 +85,10 @@ def test_the_mask_is_the_defects_before_any_blur(
         np.testing.assert_array_equal(sample.mask, mask)
 
 
-def test_every_labelled_defect_can_be_told_from_the_clean_pattern(
+def test_every_labeled_defect_can_be_told_from_the_clean_pattern(
     samples: list[tuple[Recipe, Sample]],
 ) -> None:
-    """Half of its pixels at least differ by 10 grey levels or more."""
+    """Half of its pixels at least differ by 10 gray levels or more."""
     for recipe, sample in samples:
         differs = change(recipe, sample) >= 10
         for _, bits in defects(sample):
@@ -100,11 +100,11 @@ def test_nothing_changes_away_from_the_labels(
 ) -> None:
     """No visible defect without a label: it may reach one pixel further, no more."""
     for recipe, sample in samples:
-        labelled = np.pad(sample.mask > 0, 1)
+        labeled = np.pad(sample.mask > 0, 1)
         near = np.zeros(sample.mask.shape, np.bool_)
         for dy in range(3):
             for dx in range(3):
-                near |= labelled[dy : dy + recipe.size, dx : dx + recipe.size]
+                near |= labeled[dy : dy + recipe.size, dx : dx + recipe.size]
         assert not change(recipe, sample)[~near].any()
 
 
@@ -120,14 +120,14 @@ def test_each_kind_has_its_defects_and_mixed_has_both(
 def test_what_is_drawn_is_in_the_lists_of_table_1(
     samples: list[tuple[Recipe, Sample]],
 ) -> None:
-    colours = {'black', 'white', 'red', 'green', 'blue'}
+    colors = {'black', 'white', 'red', 'green', 'blue'}
     tens, threes = set(range(10, 101, 10)), set(range(3, 34, 3))
     drawn = [line for _, sample in samples for line in sample.lines]
-    assert {line.colour for line in drawn} == colours
+    assert {line.color for line in drawn} == colors
     assert {line.width for line in drawn} <= threes
     assert {line.opacity for line in drawn} <= tens
     dots = [dot for _, sample in samples for dot in sample.dots]
-    assert {dot.colour for dot in dots} == colours
+    assert {dot.color for dot in dots} == colors
     assert {dot.diameter for dot in dots} <= {3, 4, 5, 6, 7}
     assert {dot.opacity for dot in dots} <= tens
     for _, sample in samples:
@@ -176,11 +176,11 @@ def test_dots_lie_on_edges_and_keep_apart(
         for threshold in points.THRESHOLDS:
             x, y = points.edge_points(clean, threshold).T
             edge[y, x] = True
-        centres = np.array([dot.at for dot in sample.dots])
-        assert edge[*centres.T].all()
-        if len(centres) > 1:
-            distances = np.hypot(*(centres[:, None] - centres).transpose(2, 0, 1))
-            assert distances[np.triu_indices(len(centres), 1)].min() >= 6
+        centers = np.array([dot.at for dot in sample.dots])
+        assert edge[*centers.T].all()
+        if len(centers) > 1:
+            distances = np.hypot(*(centers[:, None] - centers).transpose(2, 0, 1))
+            assert distances[np.triu_indices(len(centers), 1)].min() >= 6
 
 
 def test_dots_form_chains_that_keep_their_course(
@@ -218,7 +218,7 @@ def test_no_line_is_drawn_where_it_could_not_be_seen() -> None:
     white = np.full((128, 128, 3), 255, np.uint8)
     for seed in range(20):
         _, _, drawn = lines.draw_lines(white, np.random.default_rng(seed))
-        assert drawn and 'white' not in {line.colour for line in drawn}
+        assert drawn and 'white' not in {line.color for line in drawn}
 
 
 def test_without_an_edge_the_search_for_dots_ends() -> None:
@@ -233,12 +233,12 @@ def test_without_an_edge_the_search_for_dots_ends() -> None:
 def test_fusion_keeps_a_defect_in_its_place_and_some_of_its_contrast(
     opacity: int, least: int, most: int
 ) -> None:
-    """Poisson fusion by itself would wipe a flat colour out altogether."""
+    """Poisson fusion by itself would wipe a flat color out altogether."""
     patch = np.zeros((40, 30, 3), np.uint8)
     square = np.zeros((40, 30), np.bool_)
     square[16:23, 9:16] = True
     fused, region = blending.fuse(
-        patch, square, colour='white', opacity=opacity, blur=0.8, scale=1
+        patch, square, color='white', opacity=opacity, blur=0.8, scale=1
     )
     changed = fused[..., 0].astype(float)
     assert least <= changed[19, 12] <= most
@@ -296,9 +296,9 @@ def test_samples_differ_in_all_that_names_them() -> None:
 
 
 def disturbed(disturbance: Disturbance, level: int = 100) -> np.ndarray:
-    """A grey screen under a disturbance, [128, 128, 3]."""
-    grey = np.full((128, 128, 3), level, np.uint8)
-    return disturbances.disturb(grey, disturbance, np.random.default_rng(0))
+    """A gray screen under a disturbance, [128, 128, 3]."""
+    gray = np.full((128, 128, 3), level, np.uint8)
+    return disturbances.disturb(gray, disturbance, np.random.default_rng(0))
 
 
 def test_each_disturbance_does_what_its_name_says() -> None:

@@ -16,7 +16,7 @@ def test_seven_patterns_are_for_training_and_three_others_for_testing() -> None:
 
 
 def test_no_two_patterns_look_alike() -> None:
-    """The mean absolute difference of the closest two exceeds 40 grey levels."""
+    """The mean absolute difference of the closest two exceeds 40 gray levels."""
     drawn = [patterns.draw(name, 512).astype(int) for name in patterns.NAMES]
     for first, second in itertools.combinations(drawn, 2):
         assert np.abs(first - second).mean() > 40
@@ -40,7 +40,7 @@ def test_a_pattern_has_edges_at_every_threshold(name: str) -> None:
     for threshold in points.THRESHOLDS[::10]:
         edges = points.edge_points(pattern, threshold)
         assert len(edges) >= 20
-        grey = cv2.cvtColor(pattern, cv2.COLOR_RGB2GRAY) > threshold
+        gray = cv2.cvtColor(pattern, cv2.COLOR_RGB2GRAY) > threshold
         for x, y in edges[::7]:
-            near = grey[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+            near = gray[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
             assert 0 < near.sum() < near.size

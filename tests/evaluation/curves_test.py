@@ -64,9 +64,9 @@ def test_any_defect_is_what_is_not_background() -> None:
     mask = np.array([[0, 1, 2]], np.uint8)
     p = np.array([[[0.8, 0.1, 0.1], [0.3, 0.3, 0.4], [0.1, 0.45, 0.45]]], np.float32)
     counts = count_scores(mask, p)
-    assert counts.labelled.shape == counts.unlabelled.shape == (3, BINS)
-    assert counts.labelled.sum(axis=1).tolist() == [1, 1, 2]
-    assert counts.unlabelled.sum(axis=1).tolist() == [2, 2, 1]
+    assert counts.labeled.shape == counts.unlabeled.shape == (3, BINS)
+    assert counts.labeled.sum(axis=1).tolist() == [1, 1, 2]
+    assert counts.unlabeled.sum(axis=1).tolist() == [2, 2, 1]
     names = curve_names(('background', 'line', 'abpt'), has_classes=True)
     assert names == ('line', 'abpt', 'any defect')
     found = curves(counts, names)
@@ -86,7 +86,7 @@ def test_change_scores_are_counted_up_to_the_largest_and_clipped_there() -> None
     assert curve['fscore'][BINS // 2] == 1
     assert curve['fscore'][BINS // 2 - 1] < 1
     assert curve['recall'][-1] == round(1 / 3, 6)
-    assert counts.unlabelled[0, 0] == 1
+    assert counts.unlabeled[0, 0] == 1
 
 
 def test_histograms_add_up() -> None:
@@ -97,9 +97,9 @@ def test_histograms_add_up() -> None:
     for mask, values in zip(masks, p, strict=True):
         total += count_scores(mask, values)
     together = count_scores(masks.reshape(12, 5), p.reshape(12, 5, 3))
-    np.testing.assert_array_equal(total.labelled, together.labelled)
-    np.testing.assert_array_equal(total.unlabelled, together.unlabelled)
-    assert (total.labelled + total.unlabelled).sum() == 3 * (masks != 255).sum()
+    np.testing.assert_array_equal(total.labeled, together.labeled)
+    np.testing.assert_array_equal(total.unlabeled, together.unlabeled)
+    assert (total.labeled + total.unlabeled).sum() == 3 * (masks != 255).sum()
 
 
 def test_a_class_without_a_pixel_has_no_scores() -> None:

@@ -65,7 +65,7 @@ def _fresh_state() -> TrainState:
 def test_training_starts_from_the_imported_encoder_and_a_fresh_decoder(
     encoder: dict[str, Any], tmp_path: pathlib.Path
 ) -> None:
-    """Bit for bit; statistics, optimiser and step are those of a new run as well."""
+    """Bit for bit; statistics, optimizer and step are those of a new run as well."""
     weights = tmp_path / 'mit_b0.npz'
     np.savez(weights, **nvlabs(encoder))
     done = import_weights(weights, tmp_path / 'mit_b0')

@@ -51,7 +51,7 @@ def test_whole_jpegs_are_read(data: bytes, tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ('stored', 'expected'),
     [
-        (np.full((3, 4), 9, np.uint8), 9),  # grey
+        (np.full((3, 4), 9, np.uint8), 9),  # gray
         (np.full((3, 4), 9 * 256, np.uint16), 9),  # 16 bits
         (np.full((3, 4, 4), 9, np.uint8), 9),  # transparency
     ],
@@ -167,11 +167,11 @@ def test_signed_and_real_numbers_are_refused_by_their_type(
 def test_a_tiff_that_pillow_does_not_know_is_not_taken_for_damaged(
     tmp_path: pathlib.Path,
 ) -> None:
-    """Four grey channels: the tag 262 says that they are no colours."""
+    """Four gray channels: the tag 262 says that they are no colors."""
     path = tmp_path / 'image.tif'
     data = cv2.imencode('.tif', np.full((3, 4, 4), 9, np.uint8))[1].tobytes()
-    colours, grey = (struct.pack('<HHIHH', 262, 3, 1, value, 0) for value in (2, 1))
-    path.write_bytes(data.replace(colours, grey))
+    colors, gray = (struct.pack('<HHIHH', 262, 3, 1, value, 0) for value in (2, 1))
+    path.write_bytes(data.replace(colors, gray))
     with pytest.raises(UnidentifiedImageError):
         Image.open(path)
     assert np.all(images.read_image(path) == 9)
@@ -193,7 +193,7 @@ def test_a_huge_header_is_refused_before_it_is_decoded(
 
 @pytest.mark.parametrize('suffix', ['png', 'jpg'])
 def test_an_image_cut_anywhere_is_refused(suffix: str, tmp_path: pathlib.Path) -> None:
-    """cv2 alone decodes many of these, with grey in place of what is missing."""
+    """cv2 alone decodes many of these, with gray in place of what is missing."""
     path = tmp_path / f'a.{suffix}'
     pixels = np.random.default_rng(0).integers(0, 256, (31, 37, 3), np.uint8)
     cv2.imwrite(str(path), pixels)

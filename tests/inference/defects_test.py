@@ -8,7 +8,7 @@ NAMES = ('background', 'open', 'short')
 
 
 def test_defects_of_a_worked_mask() -> None:
-    """Touching regions of two classes are two defects, diagonal neighbours are one."""
+    """Touching regions of two classes are two defects, diagonal neighbors are one."""
     mask = np.array(
         [
             [0, 0, 2, 2],

@@ -174,15 +174,15 @@ def test_scores_that_are_not_finite_are_no_prediction(
         predictor.predict_batch(images, references)
 
 
-def test_grey_images_are_taken_as_they_are() -> None:
+def test_gray_images_are_taken_as_they_are() -> None:
     images, references, _ = boards(1, (32, 32))
     predictor = differencing_predictor()
-    grey, grey_reference = images[0, :, :, 1], references[0, :, :, 1]
-    colour = predictor(
-        np.repeat(grey[..., None], 3, axis=2),
-        np.repeat(grey_reference[..., None], 3, axis=2),
+    gray, gray_reference = images[0, :, :, 1], references[0, :, :, 1]
+    color = predictor(
+        np.repeat(gray[..., None], 3, axis=2),
+        np.repeat(gray_reference[..., None], 3, axis=2),
     )
-    np.testing.assert_array_equal(predictor(grey, grey_reference).mask, colour.mask)
+    np.testing.assert_array_equal(predictor(gray, gray_reference).mask, color.mask)
 
 
 @pytest.mark.parametrize('head', ['cad', 'ooc'])
@@ -231,7 +231,7 @@ def test_a_prediction_depends_neither_on_its_batch_nor_on_the_batchs_size(
     """At sides that are no multiple of 32; scores and distances to 1e-4."""
     network = dataclasses.replace(network, tile_size=tile_size, tile_margin=4)
     images, references, _ = boards(3, (70, 45))
-    # A neighbour with far larger differences would show in any shared scale.
+    # A neighbor with far larger differences would show in any shared scale.
     references[2] = 255 - images[2]
     together = network.predict_batch(images, references)
     for index in range(2):
@@ -291,7 +291,7 @@ def test_a_reference_that_is_encoded_once_gives_the_same(
 def test_a_fixed_reference_finds_the_defects_that_a_pair_has(
     size: tuple[int, int],
 ) -> None:
-    """Everything of the prediction; grey references and small images as well."""
+    """Everything of the prediction; gray references and small images as well."""
     images, references, _ = boards(1, size)
     for predictor in (
         differencing_predictor(),

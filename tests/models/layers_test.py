@@ -29,7 +29,7 @@ class TestBatchNorm:
         normal = (self.x - mean) / np.sqrt(var + 1e-5)
         return np.asarray(normal * self.scale + self.bias)
 
-    def test_training_normalises_by_the_batch_and_keeps_the_unbiased_variance(
+    def test_training_normalizes_by_the_batch_and_keeps_the_unbiased_variance(
         self,
     ) -> None:
         result: Any = BatchNorm().apply(
@@ -51,7 +51,7 @@ class TestBatchNorm:
             running['var'], 0.9 * self.var + 0.1 * unbiased, rtol=1e-5
         )
 
-    def test_evaluation_normalises_by_the_running_statistics(self) -> None:
+    def test_evaluation_normalizes_by_the_running_statistics(self) -> None:
         x = jnp.asarray(self.x, jnp.float32)
         out: Any = BatchNorm().apply(self.variables, x, train=False)
         expected = self.expected(self.mean, self.var)

@@ -273,11 +273,11 @@ def test_a_pair_does_not_depend_on_its_batch(head: str) -> None:
     images = pairs(3)
     together = evaluate(model, variables, *images)
     alone = evaluate(model, variables, *(x[:1] for x in images))
-    neighbours = [5 * x[1:] for x in pairs(3, seed=7)]
+    neighbors = [5 * x[1:] for x in pairs(3, seed=7)]
     others = evaluate(
         model,
         variables,
-        *(np.concatenate([x[:1], y]) for x, y in zip(images, neighbours, strict=True)),
+        *(np.concatenate([x[:1], y]) for x, y in zip(images, neighbors, strict=True)),
     )
     for other in (alone, others):
         for a, b in zip(jax.tree.leaves(other), jax.tree.leaves(together), strict=True):
@@ -385,7 +385,7 @@ def test_shapes_follow_a_variant_that_changes(monkeypatch: pytest.MonkeyPatch) -
     assert names[0] < names[1]
 
 
-def test_initialisation_depends_on_the_seed_alone() -> None:
+def test_initialization_depends_on_the_seed_alone() -> None:
     model = build_model(ModelConfig(variant='tiny'), 3)
     first, again, other = (initialize(model, seed=seed) for seed in (0, 0, 1))
     jax.tree.map(np.testing.assert_array_equal, first, again)

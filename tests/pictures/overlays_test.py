@@ -12,7 +12,7 @@ def image() -> np.ndarray:
     return rng.integers(256, size=(7, 11, 3), dtype=np.uint8)
 
 
-def test_an_overlay_has_one_colour_for_each_outcome(image: np.ndarray) -> None:
+def test_an_overlay_has_one_color_for_each_outcome(image: np.ndarray) -> None:
     """Hits white (also of another class), misses green, false alarms red."""
     mask, prediction = np.zeros((2, 7, 11), np.uint8)
     mask[0, :5] = [1, 1, 2, 0, 255]
@@ -25,7 +25,7 @@ def test_an_overlay_has_one_colour_for_each_outcome(image: np.ndarray) -> None:
     np.testing.assert_array_equal(picture[1:], dimmed[1:])
 
 
-def test_the_outcomes_colours_are_what_they_are_called() -> None:
+def test_the_outcomes_colors_are_what_they_are_called() -> None:
     assert min(overlays.HIT) == 255
     assert np.argmax(overlays.MISS) == 1
     assert np.argmax(overlays.FALSE_ALARM) == 0
@@ -35,7 +35,7 @@ def test_marking_needs_no_label(image: np.ndarray) -> None:
     prediction = np.zeros((7, 11), np.uint8)
     prediction[2, 3] = 2
     picture = overlays.mark(image, prediction)
-    np.testing.assert_array_equal(picture[2, 3], overlays.class_colours()[2])
+    np.testing.assert_array_equal(picture[2, 3], overlays.class_colors()[2])
     picture[2, 3] = image[2, 3] // 3
     np.testing.assert_array_equal(picture, image // 3)
 
@@ -49,24 +49,24 @@ def test_pictures_leave_the_image_as_it_is(image: np.ndarray) -> None:
 
 
 def test_ten_classes_background_and_ignored_look_different() -> None:
-    colours = overlays.class_colours()
-    assert len(np.unique(colours[[*range(11), 255]], axis=0)) == 12
-    assert not colours[0].any()
+    colors = overlays.class_colors()
+    assert len(np.unique(colors[[*range(11), 255]], axis=0)) == 12
+    assert not colors[0].any()
     image = np.full((1, 3, 3), 90, np.uint8)
     np.testing.assert_array_equal(
         overlays.mark(image, np.array([[0, 255, 3]], np.uint8))[0],
-        [[30, 30, 30], colours[255], colours[3]],
+        [[30, 30, 30], colors[255], colors[3]],
     )
 
 
 def test_a_larger_distance_is_never_darker_and_the_scale_is_fixed() -> None:
     distance = np.linspace(0, 4, 401)[None]
-    picture = overlays.colour_distance(distance)
+    picture = overlays.color_distance(distance)
     luma = picture[0] @ np.array([0.299, 0.587, 0.114])
     assert np.all(np.diff(luma) > -1)
     assert luma[0] < 10 and luma[-1] > 200
     assert np.all(picture[0, 220:] == picture[0, -1])
-    part = overlays.colour_distance(distance[:, :100])
+    part = overlays.color_distance(distance[:, :100])
     np.testing.assert_array_equal(part, picture[:, :100])
 
 
@@ -89,7 +89,7 @@ def test_a_panel_shows_every_picture_in_order(width: int) -> None:
         reference,
         overlays.mark(image, mask),
         overlays.mark(image, prediction),
-        overlays.colour_distance(distance),
+        overlays.color_distance(distance),
     ]
     panel = overlays.panel(image, reference, mask, prediction, distance)
     bottom = panel[-9:]

@@ -17,9 +17,9 @@ def some_curves(seed: int) -> dict[str, Any]:
     return curves(count_scores(mask, np.stack([1 - p, p], -1)), ('line', 'any defect'))
 
 
-def has_colour(picture: np.ndarray, cycle: int) -> bool:
-    colour = np.round(255 * np.array(matplotlib.colormaps['tab10'].colors[cycle]))  # type: ignore[attr-defined]
-    return bool((picture == colour).all(axis=-1).any())
+def has_color(picture: np.ndarray, cycle: int) -> bool:
+    color = np.round(255 * np.array(matplotlib.colormaps['tab10'].colors[cycle]))  # type: ignore[attr-defined]
+    return bool((picture == color).all(axis=-1).any())
 
 
 def test_each_run_has_a_line_in_both_plots() -> None:
@@ -27,8 +27,8 @@ def test_each_run_has_a_line_in_both_plots() -> None:
     assert picture.dtype == np.uint8 and picture.shape[2] == 3
     half = picture.shape[1] // 2
     for part in (picture[:, :half], picture[:, half:]):
-        assert has_colour(part, 0) and has_colour(part, 1)
-        assert not has_colour(part, 2)
+        assert has_color(part, 0) and has_color(part, 1)
+        assert not has_color(part, 2)
 
 
 def test_runs_without_the_class_are_left_out() -> None:
@@ -36,17 +36,17 @@ def test_runs_without_the_class_are_left_out() -> None:
     del without['line']
     both = plot_curves({'a': with_it, 'b': without}, 'line')
     np.testing.assert_array_equal(both, plot_curves({'a': with_it}, 'line'))
-    assert has_colour(both, 0) and not has_colour(both, 1)
+    assert has_color(both, 0) and not has_color(both, 1)
 
 
 def test_an_eleventh_run_can_be_told_from_the_first() -> None:
-    """Of one colour, but not solid; the ten others have no values to draw."""
+    """Of one color, but not solid; the ten others have no values to draw."""
     empty = curves(count_scores(np.zeros((2, 2), np.uint8), np.ones((2, 2, 1))), ['a'])
     others = {str(number): empty for number in range(10)}
     shown = {'shown': {'a': some_curves(0)['line']}}
     first, last = (plot_curves(runs, 'a') for runs in (shown | others, others | shown))
-    colour = np.round(255 * np.array(matplotlib.colormaps['tab10'].colors[0]))  # type: ignore[attr-defined]
-    solid, dashed = ((p == colour).all(axis=-1).sum() for p in (first, last))
+    color = np.round(255 * np.array(matplotlib.colormaps['tab10'].colors[0]))  # type: ignore[attr-defined]
+    solid, dashed = ((p == color).all(axis=-1).sum() for p in (first, last))
     assert 0 < dashed < 0.9 * solid
 
 
@@ -75,8 +75,8 @@ def test_a_grid_shows_each_picture_in_its_place() -> None:
     )
     grid = picture_grid(['one', 'two'], [[red, green], [None, blue]])
 
-    def middle(colour: np.ndarray) -> tuple[float, float]:
-        y, x = np.nonzero((grid == colour[0, 0]).all(axis=-1))
+    def middle(color: np.ndarray) -> tuple[float, float]:
+        y, x = np.nonzero((grid == color[0, 0]).all(axis=-1))
         return float(y.mean()), float(x.mean())
 
     assert middle(red)[0] == pytest.approx(middle(green)[0], abs=2)

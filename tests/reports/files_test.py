@@ -121,14 +121,14 @@ def test_names_are_neither_html_nor_markdown(tmp_path: pathlib.Path) -> None:
 
 def test_the_page_holds_its_figures_in_itself(tmp_path: pathlib.Path) -> None:
     runs = []
-    for name, head, colour in (
+    for name, head, color in (
         ('a', 'cad', (255, 0, 0)),
         ('b', 'segformer', (0, 0, 255)),
     ):
         folder = tmp_path / name
         runs.append(write_evaluated_run(folder, 'mixed', 'mixed', head=head, steps=9))
         directory = folder / 'evaluation' / 'synlcd-mixed-test-9'
-        add_pictures(directory, ['p0', f'only {name}', 'p1'], colour)
+        add_pictures(directory, ['p0', f'only {name}', 'p1'], color)
     write(*runs, output_dir=tmp_path / 'report')
     values = json.loads((tmp_path / 'report' / 'report.json').read_text())
     keys = [
@@ -142,8 +142,8 @@ def test_the_page_holds_its_figures_in_itself(tmp_path: pathlib.Path) -> None:
     encoded = [base64.b64encode(file.read_bytes()).decode() for file in files]
     assert page.sources == [f'data:image/png;base64,{text}' for text in encoded]
     picture = read_image(files[6])  # figure 9: both runs, and the two common pairs
-    for colour in ((255, 0, 0), (0, 0, 255), (60, 60, 60), (120,) * 3, (180,) * 3):
-        rows = np.flatnonzero((picture == colour).all(axis=-1).sum(axis=1) > 100)
+    for color in ((255, 0, 0), (0, 0, 255), (60, 60, 60), (120,) * 3, (180,) * 3):
+        rows = np.flatnonzero((picture == color).all(axis=-1).sum(axis=1) > 100)
         assert 2 * 150 < len(rows) < picture.shape[0] - 10
     markdown = (tmp_path / 'report' / 'report.md').read_text()
     assert '![](figures/figure_9_1.png)' in markdown
@@ -177,15 +177,15 @@ def test_a_figure_shows_pairs_with_defects_first(tmp_path: pathlib.Path) -> None
     run = write_evaluated_run(tmp_path / 'run', 'mixed', 'mixed', steps=9)
     directory = tmp_path / 'run' / 'evaluation' / 'synlcd-mixed-test-9'
     clean = (200, 0, 0)
-    for names, colour in (
+    for names, color in (
         (['a0', 'a1', 'a2', 'a3'], clean),
         (['b0', 'b1'], MISS),
         (['b2'], HIT),
     ):
-        add_pictures(directory, names, colour)
+        add_pictures(directory, names, color)
     overlays, *_ = make_figures(make_tables(read_results([run])))
     with_misses, without = (
-        (overlays.picture == colour).all(axis=-1).sum() for colour in (MISS, clean)
+        (overlays.picture == color).all(axis=-1).sum() for color in (MISS, clean)
     )
     assert with_misses == pytest.approx(2 * without, rel=0.02)
 

@@ -125,7 +125,7 @@ def fine_tuned(
     )
 
 
-def test_table_6_goes_from_no_labelled_line_to_some(tmp_path: pathlib.Path) -> None:
+def test_table_6_goes_from_no_labeled_line_to_some(tmp_path: pathlib.Path) -> None:
     """0 %: the run on points, tested on lines. F-score of IoU .4 is .8 / 1.4."""
     runs = [
         write_evaluated_run(tmp_path / 'abpt', 'abpt', 'abpt', head='ooc', iou=0.7),
@@ -199,7 +199,7 @@ def test_table_6_joins_no_start_of_another_kind(
         {'label_fraction': 0.5},
     ],
 )
-def test_table_6_has_only_what_learnt_points_first(
+def test_table_6_has_only_what_learned_points_first(
     tmp_path: pathlib.Path, origin: dict[str, Any]
 ) -> None:
     run = fine_tuned(tmp_path / 'five', 0.05, 0.6, origin=origin)
@@ -269,7 +269,7 @@ def test_every_evaluation_is_listed_with_the_tables_it_went_into(
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
-        ({'seed': 1, 'learnt': (899, 60, 41)}, 'mixed, train: 900 and 899 pixels'),
+        ({'seed': 1, 'learned': (899, 60, 41)}, 'mixed, train: 900 and 899 pixels'),
         (
             {'seed': 1, 'pixels': 7},
             'mixed, test: 100 and 7 pixels.* Report them apart',
@@ -296,8 +296,8 @@ def test_data_of_other_pixels_but_one_size_and_count_are_compared(
     """Of a share, which the seed draws, the classes have other numbers of pixels."""
     shares = (90, 8, 2), (95, 4, 1)
     runs = [
-        fine_tuned(tmp_path / str(seed), 0.1, 0.5, seed=seed, learnt=learnt)
-        for seed, learnt in enumerate(shares)
+        fine_tuned(tmp_path / str(seed), 0.1, 0.5, seed=seed, learned=learned)
+        for seed, learned in enumerate(shares)
     ]
     (row,) = tables_of(*runs)['table_6'].rows
     assert row.cells['mIoU 10 %'] == Mean(0.5, 0, 2)

@@ -145,7 +145,7 @@ def test_the_latest_and_the_best_are_kept(workdir: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ('asked', 'step'), [('best', 2), ('latest', 4), (3, 3), (2, 2)]
 )
-def test_weights_are_loaded_without_the_optimiser(
+def test_weights_are_loaded_without_the_optimizer(
     workdir: pathlib.Path, asked: Any, step: int
 ) -> None:
     variables, found = load_variables(workdir, asked)
@@ -274,7 +274,7 @@ INFO = DatasetInfo(
         ('train+all', (4290, 43)),
     ],
 )
-def test_pixels_are_those_of_the_splits_that_are_learnt_from(
+def test_pixels_are_those_of_the_splits_that_are_learned_from(
     split: str, pixels: tuple[int, ...]
 ) -> None:
     """Each split as a whole, and once."""

@@ -26,11 +26,11 @@ def write_evaluated_run(
     data_dir = str(root / 'synlcd' / trained_on / '2.0.0')
     names = ('iou', 'line', 'abpt', 'pixels')
     scores = {k: settings.pop(k) for k in names if k in settings}
-    learnt = settings.pop('learnt', (900, 60, 40))
+    learned = settings.pop('learned', (900, 60, 40))
     origin = settings.pop('origin', None)
     config = configs.replace(Config(), data_dir=data_dir, **settings)
     write_json(workdir / 'config.json', dataclasses.asdict(config))
-    data = TrainingData(f'synlcd/{trained_on}', CLASS_NAMES, learnt)
+    data = TrainingData(f'synlcd/{trained_on}', CLASS_NAMES, learned)
     write_dataset_info(workdir, data)
     if origin:
         write_json(workdir / 'started_from.json', origin)
@@ -74,17 +74,17 @@ def write_evaluation(
 
 
 def add_pictures(
-    folder: pathlib.Path, names: Sequence[str], colour: tuple[int, int, int]
+    folder: pathlib.Path, names: Sequence[str], color: tuple[int, int, int]
 ) -> None:
-    """Adds curves.json, and pictures of 40 x 40 pixels, predictions in one colour."""
-    plain = np.full((40, 40, 3), colour, np.uint8)
+    """Adds curves.json, and pictures of 40 x 40 pixels, predictions in one color."""
+    plain = np.full((40, 40, 3), color, np.uint8)
     images = [np.full((40, 40, 3), level, np.uint8) for level in (60, 120, 180)]
     for name in names:
         pair = side_by_side(('image', 'reference', 'label'), images)
         write_png(folder / 'pairs' / f'{name}.png', pair)
         for kind in ('overlays', 'probability', 'distance'):
             write_png(folder / kind / f'{name}.png', plain)
-    rng = np.random.default_rng(sum(colour))
+    rng = np.random.default_rng(sum(color))
     scores = rng.dirichlet((1, 1, 1), size=(9, 9))
     counts = count_scores(rng.integers(3, size=(9, 9), dtype=np.uint8), scores)
     classes = curves(counts, ('line', 'abpt', 'any defect'))

@@ -24,7 +24,7 @@ def tiny_board(
         image uint8 [H, W, 3], reference uint8 [H, W, 3], mask uint8 [H, W]: bright
         rectangles on dark ground as reference; one square defect of each class in the
         image, 'missing' (1) dark red, 'excess' (2) light blue; the border pixel row at
-        the top is labelled 255 (ignored).
+        the top is labeled 255 (ignored).
     """
     height, width = size
     reference = np.full((height, width, 3), 40, np.uint8)
@@ -34,10 +34,10 @@ def tiny_board(
         reference[top : top + h, left : left + w] = (200, 190, 170)
     image, mask = reference.copy(), np.zeros((height, width), np.uint8)
     side = max(4, min(height, width) // 8)
-    for label, colour in ((1, (90, 10, 10)), (2, (140, 180, 255))):
+    for label, color in ((1, (90, 10, 10)), (2, (140, 180, 255))):
         y = int(rng.integers(1, height - side))
         x = int(rng.integers(width // 2 - side)) + (label - 1) * (width // 2)
-        image[y : y + side, x : x + side] = colour
+        image[y : y + side, x : x + side] = color
         mask[y : y + side, x : x + side] = label
     mask[0] = 255
     return image, reference, mask

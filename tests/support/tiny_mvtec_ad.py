@@ -5,7 +5,7 @@ import pathlib
 import cv2
 import numpy as np
 
-# (H, W) of each object's images, in pixels; those of zippers are grey.
+# (H, W) of each object's images, in pixels; those of zippers are gray.
 OBJECTS = {'bottle': (90, 90), 'pill': (64, 80), 'zipper': (102, 102)}
 # Images in each folder; 70 images in all.
 COUNTS = {'bottle': (14, 3, 5), 'pill': (12, 2, 6), 'zipper': (16, 4, 8)}

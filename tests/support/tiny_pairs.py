@@ -7,7 +7,7 @@ import numpy as np
 
 SIZE = (40, 56)  # (H, W) of every pair, in pixels
 NUM_PAIRS = 10
-SQUARE = (slice(12, 20), slice(20, 28))  # what is labelled in the image, 64 pixels
+SQUARE = (slice(12, 20), slice(20, 28))  # what is labeled in the image, 64 pixels
 
 
 def tiny_reference(seed: int, size: tuple[int, int] = SIZE) -> np.ndarray:
@@ -26,7 +26,7 @@ def tiny_pair(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def write(path: pathlib.Path, pixels: np.ndarray) -> pathlib.Path:
-    """Writes an image file of any kind, from RGB or grey; makes its folder."""
+    """Writes an image file of any kind, from RGB or gray; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if pixels.ndim == 3:
         pixels = pixels[..., ::-1]

@@ -73,7 +73,7 @@ def write_lines(workdir: pathlib.Path, *lines: str) -> pathlib.Path:
 
 
 def panels(count: int) -> list[np.ndarray]:
-    """Pictures of prime sides in which no two colours or axes could be swapped."""
+    """Pictures of prime sides in which no two colors or axes could be swapped."""
     rng = np.random.default_rng(0)
     return [rng.integers(0, 256, (7, 11, 3), np.uint8) for _ in range(count)]
 

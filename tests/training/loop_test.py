@@ -101,7 +101,7 @@ def _restore(config: Config, workdir: pathlib.Path) -> tuple[TrainState, Any]:
 def _assert_same_run(
     config: Config, workdir: pathlib.Path, whole: pathlib.Path
 ) -> None:
-    """Parameters, optimiser, data order, metrics and best: bit for bit."""
+    """Parameters, optimizer, data order, metrics and best: bit for bit."""
     (state, batches), (expected, following) = (
         _restore(config, path) for path in (workdir, whole)
     )

@@ -43,7 +43,7 @@ def test_statistics_are_the_mean_over_the_batches(
 ) -> None:
     """Oracle: the network without jit or pmap, in which nothing is dropped.
 
-    Its running statistics start at 0 and move by a tenth towards those of a batch.
+    Its running statistics start at 0 and move by a tenth toward those of a batch.
     """
     model = build_model(ModelConfig(drop_path=0, dropout=0), 3)
     zeros = jax.tree.map(np.zeros_like, variables['batch_stats'])

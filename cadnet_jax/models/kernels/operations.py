@@ -25,7 +25,7 @@ def rematerialize_from(x: jax.Array, gradient: jax.Array) -> jax.Array:
 
 
 def resize_bilinear(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
-    """Resizes `[B, H, W, C]` to a `size` of (height, width), with half-pixel centres.
+    """Resizes `[B, H, W, C]` to a `size` of (height, width), with half-pixel centers.
 
     Bilinear, the same as PyTorch's `interpolate(mode='bilinear', align_corners=False)`.
     """
@@ -200,7 +200,7 @@ multiply.defvjp(_multiply_forward, _multiply_backward)
 def attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
     """softmax(Q K^T / sqrt(d)) V for each head.
 
-    The weights are never normalised, the result is; and in the gradient the largest
+    The weights are never normalized, the result is; and in the gradient the largest
     arrays, of N x M, always stand where a matrix product reads them row by row.
 
     Args:
