@@ -14,7 +14,7 @@ from absl import app, flags, logging
 from cadnet_jax.files.disk import is_full
 from cadnet_jax.flagfiles import expand_flagfiles
 
-# What absl says of a flag: what is said instead.
+# What absl says of a flag: the message instead.
 _SHORTER = {
     r'flag (--\w+)=None: Flag \1 must have .*': r'\1 is missing.',
     r'flag (--\w+)=: it is empty;': r'\1 is empty;',
@@ -152,8 +152,8 @@ def _describe_memory(error: Exception) -> str:
     names = [f'--{name}' for name in _MEMORY_FLAGS if name in flags.FLAGS]
     remedy = f'lower {" or ".join(names)}' if names else 'take smaller images'
     lines = [line for line in str(error).splitlines() if line.strip()]
-    said = f' ({lines[0][:_LONGEST_REASON]})' if lines else ''
-    return f'out of memory: {remedy}{said}.'
+    reason = f' ({lines[0][:_LONGEST_REASON]})' if lines else ''
+    return f'out of memory: {remedy}{reason}.'
 
 
 def _describe(error: Exception) -> str:

@@ -63,7 +63,7 @@ def main(argv: list[str]) -> None:
     if _COMPARE.value:
         cli.parse_flags([*argv, *shlex.split(_COMPARE.value)])
         compared.append(settings())
-    groups = workloads.in_turn(list(_WORKLOAD.value), compared)
+    groups = workloads.interleaved(list(_WORKLOAD.value), compared)
     benchmark.report(groups, _OUTPUT.value, rounds=_ROUNDS.value, runs=_RUNS.value)
 
 

@@ -1,7 +1,7 @@
-"""Time and memory of several works, measured in turn.
+"""Time and memory of several workloads, measured in turn.
 
-Each work gets a process of its own, so that peaks of memory are its own. Only one of
-them runs at a time.
+Each workload has a process of its own, and with it a peak of memory. Only one of them
+runs at a time.
 """
 
 import concurrent.futures
@@ -56,7 +56,7 @@ class Settings(NamedTuple):
     devices: int = 0
 
 
-class Work(NamedTuple):
+class Workload(NamedTuple):
     """A name, and what makes its job ready.
 
     `start` is a function of a module, so that another process can import it.
@@ -68,26 +68,27 @@ class Work(NamedTuple):
 
 
 def measure(
-    works: Sequence[Work], *, rounds: int = 5, runs: int = 4
+    workloads: Sequence[Workload], *, rounds: int = 5, runs: int = 4
 ) -> list[dict[str, Any]]:
-    """Times works in turn: `runs` of each, and that `rounds` times.
+    """Times workloads in turn: `runs` of each, and that `rounds` times.
 
     Returns:
-        For each work `work`, `start_s` (to the end of the first run, with compilation,
-        without imports), `median_ms` and `p95_ms` of a run, `ms_per_pair` and
-        `pairs_per_s` (of the median), `round_medians_ms`, and `peak_gb`, the largest
-        resident set of its process. Where known also `device_peak_gb`; `wait_ms`, the
-        median time a run waited for input; `gmacs`; `gflops` and `gbytes` of a run by
-        XLA's cost analysis, and `matmul_share` and `copy_share`: these a second over
-        those of a large matrix product and of a large copy on the same machine.
+        For each workload its name as `work`, `start_s` (to the end of the first run,
+        with compilation, without imports), `median_ms` and `p95_ms` of a run,
+        `ms_per_pair` and `pairs_per_s` (of the median), `round_medians_ms`, and
+        `peak_gb`, the largest resident set of its process. Where known also
+        `device_peak_gb`; `wait_ms`, the median time a run waited for input; `gmacs`;
+        `gflops` and `gbytes` of a run by XLA's cost analysis, and `matmul_share` and
+        `copy_share`: these a second over those of a large matrix product and of a large
+        copy on the same machine.
     """
     with contextlib.ExitStack() as stack:
-        workers = [stack.enter_context(_worker()) for _ in works]
+        workers = [stack.enter_context(_worker()) for _ in workloads]
         results = [
-            worker.submit(_start, work).result()
-            for worker, work in zip(workers, works, strict=True)
+            worker.submit(_start, workload).result()
+            for worker, workload in zip(workers, workloads, strict=True)
         ]
-        times: list[list[list[tuple[float, float]]]] = [[] for _ in works]
+        times: list[list[list[tuple[float, float]]]] = [[] for _ in workloads]
         for _ in range(rounds):
             for worker, taken in zip(workers, times, strict=True):
                 taken.append(worker.submit(_time, runs).result())
@@ -98,18 +99,18 @@ def measure(
 
 
 def report(
-    groups: Sequence[Sequence[Work]],
+    groups: Sequence[Sequence[Workload]],
     output: str | os.PathLike[str] | None,
     *,
     rounds: int,
     runs: int,
 ) -> None:
-    """Measures groups of works, prints a table of each, and writes them as JSON.
+    """Measures groups of workloads, prints a table of each, and writes them as JSON.
 
     Args:
         groups: each is timed in turn, see `measure`.
         output: the file; None: none is written.
-        rounds: turns of each work.
+        rounds: turns of each workload.
         runs: runs in each turn.
     """
     results = []
@@ -204,22 +205,22 @@ def _worker() -> Iterator[concurrent.futures.Executor]:
         yield pool
 
 
-# From here on: what runs in the worker. Its work stays between the calls.
-_current: tuple[Work, Job] | None = None
+# From here on: what runs in the worker. Its workload stays between the calls.
+_current: tuple[Workload, Job] | None = None
 
 
-def _start(work: Work) -> dict[str, Any]:
+def _start(workload: Workload) -> dict[str, Any]:
     global _current
-    if work.settings.devices:
-        jax.config.update('jax_num_cpu_devices', work.settings.devices)
+    if workload.settings.devices:
+        jax.config.update('jax_num_cpu_devices', workload.settings.devices)
     start = time.perf_counter()
-    job = work.start(work.settings)
+    job = workload.start(workload.settings)
     job.run()
     seconds = time.perf_counter() - start
     for _ in range(_WARM_UP):
         job.run()
-    _current = work, job
-    return {'work': work.name, 'pairs': job.pairs, 'start_s': seconds}
+    _current = workload, job
+    return {'work': workload.name, 'pairs': job.pairs, 'start_s': seconds}
 
 
 def _time(runs: int) -> list[tuple[float, float]]:
@@ -238,7 +239,7 @@ def _time(runs: int) -> list[tuple[float, float]]:
 def _finish(seconds: float) -> dict[str, Any]:
     """What the job says of itself, and what its process has taken."""
     assert _current is not None
-    work, job = _current
+    workload, job = _current
     result: dict[str, Any] = {'peak_gb': _peak_memory()}
     # Some backends know their own memory.
     if statistics := jax.local_devices()[0].memory_stats():
@@ -247,7 +248,7 @@ def _finish(seconds: float) -> dict[str, Any]:
         result['gmacs'] = job.gmacs
     if job.cost is not None:
         flops, moved = job.cost['flops'], job.cost['bytes accessed']
-        operations, traffic = _ceilings(jnp.dtype(work.settings.config.model.dtype))
+        operations, traffic = _ceilings(jnp.dtype(workload.settings.config.model.dtype))
         result |= {
             'gflops': flops / 1e9,
             'gbytes': moved / 1e9,

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from cadnet_jax.benchmarks.benchmark import Job, Settings, Work
+from cadnet_jax.benchmarks.benchmark import Job, Settings, Workload
 from cadnet_jax.benchmarks.workloads_torch import TORCH_WORKLOADS, check_installed
 from cadnet_jax.config import Config
 from cadnet_jax.data.batches import read_info, training_batches
@@ -113,10 +113,12 @@ WORKLOADS: dict[str, Callable[[Settings], Job]] = {
 } | TORCH_WORKLOADS
 
 
-def in_turn(names: Sequence[str], settings: Sequence[Settings]) -> list[list[Work]]:
-    """The works of `names` in the groups that are timed in turn.
+def interleaved(
+    names: Sequence[str], settings: Sequence[Settings]
+) -> list[list[Workload]]:
+    """The workloads of `names` in the groups that are timed in turn.
 
-    With one entry of `settings` that is one group of all; with two (A, B) each work
+    With one entry of `settings` that is one group of all; with two (A, B) each workload
     makes a group with itself.
 
     Raises:
@@ -131,10 +133,10 @@ def in_turn(names: Sequence[str], settings: Sequence[Settings]) -> list[list[Wor
         for each in settings:
             training_batches(each.config.data, seed=0)
     if len(settings) == 1:
-        return [[Work(name, WORKLOADS[name], settings[0]) for name in names]]
+        return [[Workload(name, WORKLOADS[name], settings[0]) for name in names]]
     return [
         [
-            Work(f'{name} {letter}', WORKLOADS[name], each)
+            Workload(f'{name} {letter}', WORKLOADS[name], each)
             for letter, each in zip('AB', settings, strict=True)
         ]
         for name in names

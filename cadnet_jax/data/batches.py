@@ -212,14 +212,14 @@ def _join(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in _IMAGES}
 
 
-class Share(NamedTuple):
+class LabeledSubset(NamedTuple):
     """The pairs that a run with `label_fraction` below 1 learns from."""
 
     ids: tuple[str, ...]
     class_pixels: tuple[int, ...]
 
 
-def read_share(config: DataConfig, *, seed: int) -> Share:
+def read_labeled_subset(config: DataConfig, *, seed: int) -> LabeledSubset:
     """Reads the ids and labels of the pairs that `training_batches` draws from.
 
     Raises:
@@ -232,7 +232,7 @@ def read_share(config: DataConfig, *, seed: int) -> Share:
         example = source[index]
         ids.append(example['id'])
         pixels += np.bincount(example['mask'].ravel(), minlength=256)
-    return Share(tuple(ids), tuple(pixels[: source.num_classes].tolist()))
+    return LabeledSubset(tuple(ids), tuple(pixels[: source.num_classes].tolist()))
 
 
 def image_digests(

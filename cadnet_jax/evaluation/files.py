@@ -21,7 +21,7 @@ from cadnet_jax.files.images import write_png
 from cadnet_jax.pictures.overlays import (
     color_distance,
     heat_map,
-    mark,
+    highlight,
     overlay,
     side_by_side,
 )
@@ -80,7 +80,7 @@ def write_pictures(
 ) -> None:
     """Writes the pictures of a pair; `largest` is the score of the brightest color."""
     name = f'{_file_name(pair.id)}.png'
-    label = mark(pair.image, pair.mask)
+    label = highlight(pair.image, pair.mask)
     pictures = {
         PAIRS: side_by_side(
             ('image', 'reference', 'label'), (pair.image, pair.reference, label)

@@ -232,17 +232,17 @@ def _pairs(data_set: DataSet, options: Options) -> Iterator[Pair]:
         image, reference, mask = (
             batch[name][0] for name in ('image', 'reference', 'mask')
         )
-        own = reference
+        paired = reference
         if options.reference == 'self':
             reference = image
         elif options.reference == 'gray':
             reference = np.full_like(image, 128)
         elif options.reference == 'other':
             if previous is None or previous.shape != image.shape:
-                previous = own
+                previous = paired
                 continue
             reference = previous
-        previous = own
+        previous = paired
         if options.nuisance:
             image, mask = nuisance.disturb(options.nuisance, image, mask, rng)
         yield Pair(image, reference, mask)

@@ -13,7 +13,7 @@ from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.csv_files import read_rows
 from cadnet_jax.files.images import SUFFIXES, read_image, write_png
 from cadnet_jax.inference.predictor import Prediction, Predictor
-from cadnet_jax.pictures.overlays import mark, panel
+from cadnet_jax.pictures.overlays import highlight, panel
 
 _Path = str | os.PathLike[str]
 
@@ -124,7 +124,9 @@ def predict_files(
                 prediction = predict(image)
                 mask = prediction.mask
                 write_png(output_dir / f'{pair.name}_mask.png', mask)
-                write_png(output_dir / f'{pair.name}_overlay.png', mark(image, mask))
+                write_png(
+                    output_dir / f'{pair.name}_overlay.png', highlight(image, mask)
+                )
                 if panels:
                     write_png(
                         output_dir / f'{pair.name}_panel.png',

@@ -82,7 +82,7 @@ def overlay(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray) -> np.n
     return picture
 
 
-def mark(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def highlight(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Defects in their class's color over the dimmed image; ignored pixels in gray.
 
     Args:
@@ -143,8 +143,8 @@ def panel(
     """
     pictures = {'image': image, 'reference': reference}
     if mask is not None:
-        pictures['mask'] = mark(image, mask)
-    pictures['prediction'] = mark(image, prediction)
+        pictures['mask'] = highlight(image, mask)
+    pictures['prediction'] = highlight(image, prediction)
     if distance is not None:
         pictures['DistMap'] = color_distance(distance)
     return side_by_side(list(pictures), list(pictures.values()))

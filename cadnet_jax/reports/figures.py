@@ -13,7 +13,7 @@ import numpy as np
 from cadnet_jax.files.images import read_image
 from cadnet_jax.pictures.overlays import HIT, MISS
 from cadnet_jax.pictures.plots import picture_grid, plot_curves
-from cadnet_jax.reports.tables import Row, Table, letters
+from cadnet_jax.reports.tables import Row, Table, pairing
 from cadnet_jax.runs.results import Result, group_by
 from cadnet_jax.runs.workdir import DISTANCE, OVERLAYS, PAIRS, PROBABILITY
 
@@ -45,9 +45,9 @@ def make_figures(tables: Sequence[Table]) -> list[Figure]:
     rows = {table.key: table.rows for table in tables}
     comparison, ablation = rows.get('table_3', ()), rows.get('table_7', ())
     cross_test = [
-        _labeled(f'{letters(group[0])}: {row.label}', group)
+        _labeled(f'{pairing(group[0])}: {row.label}', group)
         for row in rows.get('figure_6', ())
-        for group in group_by(row.results, letters)
+        for group in group_by(row.results, pairing)
     ]
     return [
         *_grids('figure_7', 'Figure 7: ablation', _one_of_each(ablation)),

@@ -17,7 +17,7 @@ from cadnet_jax.runs.results import Mean, Result, group_by, last_evaluations, me
 from cadnet_jax.runs.scores import Metrics
 
 LINE, ABPT, MIXED = 'synlcd/line', 'synlcd/abpt', 'synlcd/mixed'
-_LETTERS = {LINE: 'L', ABPT: 'A'}
+_LETTER_OF = {LINE: 'L', ABPT: 'A'}
 _PAIRINGS = ('LL', 'AA', 'LA', 'AL')
 _FRACTIONS = (0.0, 0.05, 0.1, 0.15)
 _PAPER_SIZE = 512  # pixels a side
@@ -129,18 +129,18 @@ def cross_test(results: Sequence[Result]) -> Table:
     chosen = [
         result
         for result in results
-        if {result.data.name, result.tested_on} <= set(_LETTERS)
+        if {result.data.name, result.tested_on} <= set(_LETTER_OF)
         and result.config.data.label_fraction == 1
     ]
     rows = []
     for label, group in _labeled(_by_head(*HEADS), chosen):
         cells = {}
-        for pairing in _PAIRINGS:
-            scores = [r.metrics for r in group if letters(r) == pairing]
+        for name in _PAIRINGS:
+            scores = [r.metrics for r in group if pairing(r) == name]
             ious = [score['defect_iou'] for score in scores]
-            cells[f'IoU {pairing}'] = mean(ious)
-            cells[f'Acc {pairing}'] = mean(s['defect_accuracy'] for s in scores)
-            cells[f'Fscore {pairing}'] = mean(map(_fscore, ious))
+            cells[f'IoU {name}'] = mean(ious)
+            cells[f'Acc {name}'] = mean(s['defect_accuracy'] for s in scores)
+            cells[f'Fscore {name}'] = mean(map(_fscore, ious))
         rows.append(Row(label, cells, tuple(group)))
     return Table(
         'figure_6',
@@ -150,9 +150,9 @@ def cross_test(results: Sequence[Result]) -> Table:
         'was trained on, the second what was tested on: lines (L) or abnormal points '
         '(A).',
         tuple(
-            Column(f'{score} {pairing}', percent=True)
+            Column(f'{score} {name}', percent=True)
             for score in ('IoU', 'Acc', 'Fscore')
-            for pairing in _PAIRINGS
+            for name in _PAIRINGS
         ),
         tuple(rows),
     )
@@ -214,9 +214,9 @@ def few_labels(results: Sequence[Result]) -> Table:
     )
 
 
-def letters(result: Result) -> str:
+def pairing(result: Result) -> str:
     """LL, AA, LA or AL: what was trained on, and what was tested on."""
-    return _LETTERS[result.data.name] + _LETTERS[result.tested_on]
+    return _LETTER_OF[result.data.name] + _LETTER_OF[result.tested_on]
 
 
 def _check_data(results: Sequence[Result]) -> None:

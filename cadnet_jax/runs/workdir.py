@@ -20,7 +20,7 @@ import numpy as np
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
-from cadnet_jax.data.batches import DatasetInfo, Share
+from cadnet_jax.data.batches import DatasetInfo, LabeledSubset
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.text import are_counts, are_names, read_object
 
@@ -131,7 +131,7 @@ def write_inputs(
     workdir: Path,
     inputs: Inputs,
     *,
-    share: Share | None = None,
+    subset: LabeledSubset | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes what a run starts from; makes the work directory if it is missing.
@@ -139,18 +139,18 @@ def write_inputs(
     Args:
         workdir: of the run.
         inputs: settings and data.
-        share: the pairs that are trained on, if they are not all.
+        subset: the pairs that are trained on, if they are not all.
         origin: see `read_origin`; None: random weights.
     """
     workdir, (config, data) = pathlib.Path(workdir), inputs
     workdir.mkdir(parents=True, exist_ok=True)
-    if share:
+    if subset:
         chosen = {
             'dataset': data.name,
             'split': config.data.train_split,
             'label_fraction': config.data.label_fraction,
             'seed': config.train.seed,
-            'ids': share.ids,
+            'ids': subset.ids,
         }
         write_json(workdir / 'train_samples.json', chosen)
     if origin:

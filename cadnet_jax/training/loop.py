@@ -17,10 +17,10 @@ from tqdm import tqdm
 from cadnet_jax.config import Config
 from cadnet_jax.data.batches import (
     DatasetInfo,
-    Share,
+    LabeledSubset,
     evaluation_batches,
     read_info,
-    read_share,
+    read_labeled_subset,
     training_batches,
 )
 from cadnet_jax.data.label_checks import label_faults
@@ -105,10 +105,10 @@ def train(
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    share = None
+    subset = None
     if config.data.label_fraction < 1:
-        share = read_share(config.data, seed=config.train.seed)
-    data = _check_inputs(config, share, workdir)
+        subset = read_labeled_subset(config.data, seed=config.train.seed)
+    data = _check_inputs(config, subset, workdir)
     model = build_model(config.model, len(data.class_names), axis_name=AXIS)
     optimizer = make_optimizer(
         config.optim, config.train.steps, parameter_shapes(model)['params']
@@ -133,7 +133,7 @@ def train(
     )
     with_new_statistics = make_norm_statistics(config, len(data.class_names))
     if first := jax.process_index() == 0:
-        write_inputs(workdir, Inputs(config, data), share=share, origin=origin)
+        write_inputs(workdir, Inputs(config, data), subset=subset, origin=origin)
         if not (kept_steps(workdir)['latest'] and learned_file(workdir).exists()):
             keep_learned_images(config, workdir)
         if origin:
@@ -208,7 +208,7 @@ def train(
 
 
 def _check_inputs(
-    config: Config, share: Share | None, workdir: pathlib.Path
+    config: Config, subset: LabeledSubset | None, workdir: pathlib.Path
 ) -> TrainingData:
     """Refuses what cannot be trained, ahead of all that takes time.
 
@@ -236,8 +236,8 @@ def _check_inputs(
     info = read_info(data_dir)
     evaluation_batches(data_dir, split, batch_size=config.data.eval_batch_size)
     data = training_data(info, config.data.train_split)
-    if share:
-        data = data._replace(class_pixels=share.class_pixels)
+    if subset:
+        data = data._replace(class_pixels=subset.class_pixels)
     _check_defects(config, data)
     if jax.process_index() == 0 and not config.data.paint_defects:
         _warn_of_labels(config, info, data)

@@ -79,12 +79,12 @@ class Source(NamedTuple):
         """Changes with the pairs, the classes, and the size or date of any file."""
         state = hashlib.blake2b(repr(self.class_map[1:]).encode(), digest_size=6)
         for pair in self.pairs:
-            said: list[Any] = [pair.id, pair.without_mask, pair.split, pair.group]
+            facts: list[Any] = [pair.id, pair.without_mask, pair.split, pair.group]
             for path in pair.paths:
-                said.append(os.path.relpath(path, self.directory))
+                facts.append(os.path.relpath(path, self.directory))
                 if path.is_file():
-                    said += [path.stat().st_size, path.stat().st_mtime_ns]
-            state.update(repr(said).encode())
+                    facts += [path.stat().st_size, path.stat().st_mtime_ns]
+            state.update(repr(facts).encode())
         return state.hexdigest()
 
 
@@ -378,15 +378,15 @@ def _from_manifest(
                 problems.append(f'{where}: {fault}')
             splits.append(split)
         mask = row.get('mask', '')
-        said = _DECLARED.get(re.sub('[-_ ]', '', mask.lower()), '')
+        declared = _DECLARED.get(re.sub('[-_ ]', '', mask.lower()), '')
         id = _id(directory / row['image'], directory)
         pairs.append(
             PairFiles(
                 id,
                 directory / row['image'],
                 directory / row['reference'],
-                directory / mask if mask and not said else None,
-                said or ('' if mask else options.without_mask),
+                directory / mask if mask and not declared else None,
+                declared or ('' if mask else options.without_mask),
                 split,
                 row.get('group', '') or _group(id, '', options),
             )

@@ -39,8 +39,8 @@ def read_boxes(
     """
     root = _parse(path)
     height, width = size
-    if (said := root.find('size')) is not None:
-        of = tuple(_number(said, side, path) for side in ('width', 'height'))
+    if (stated := root.find('size')) is not None:
+        of = tuple(_number(stated, side, path) for side in ('width', 'height'))
         if of != (width, height):
             raise ValueError(
                 f'{path}: is of an image of {of[0]}x{of[1]} pixels, but its image has '

@@ -153,8 +153,8 @@ def _add(screen: Pixels, line: Line, window: Window) -> tuple[Pixels, Bits]:
     )
     inside = window.inside(size)
     support = np.zeros((size, size), np.bool_)
-    own = inside & window.support
-    support[window.rows[own], window.columns[own]] = True
+    drawn = inside & window.support
+    support[window.rows[drawn], window.columns[drawn]] = True
     # Where a slanted window steps aside, its neighbors are not those of the screen.
     near = blending.grow(support, blending.reach(size / DRAWN_SIZE))
     region &= inside & window.cut(near)

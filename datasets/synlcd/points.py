@@ -38,7 +38,7 @@ class Dot(NamedTuple):
 
 class _Chain(NamedTuple):
     points: NDArray[np.int32]  # (y, x) on edges, [n, 2], in random order
-    look: Dot
+    style: Dot
     gaps: NDArray[np.float64]  # pixels that each dot keeps off all others, [dots]
 
 
@@ -91,8 +91,8 @@ def _random_chains(clean: Pixels, rng: np.random.Generator) -> list[_Chain]:
 def _random_chain(
     points: NDArray[np.int32], size: int, rng: np.random.Generator
 ) -> _Chain:
-    """Dots of one look on the points of a cluster, (x, y), [n, 2]."""
-    look = Dot(
+    """Dots of one style on the points of a cluster, (x, y), [n, 2]."""
+    style = Dot(
         color=str(rng.choice(list(COLORS))),
         opacity=int(rng.choice(blending.OPACITIES)),
         diameter=int(rng.choice(DIAMETERS)),
@@ -103,7 +103,7 @@ def _random_chain(
     wanted = int(rng.integers(*_CHAIN_DOTS, endpoint=True))
     gaps = rng.uniform(_GAP[0], rng.uniform(*_GAP), wanted) * scale
     # What fusion may change around one dot must not touch another.
-    return _Chain(points[:, ::-1], look, gaps.clip(2 * blending.reach(scale) + 2))
+    return _Chain(points[:, ::-1], style, gaps.clip(2 * blending.reach(scale) + 2))
 
 
 def _cluster(points: NDArray[np.int32], count: int) -> list[NDArray[np.int32]]:
@@ -152,41 +152,41 @@ class _Canvas:
     def lay(self, chain: _Chain, *, contrasting: bool) -> None:
         """Adds dot after dot, each as near to the last as its gap allows.
 
-        The chain keeps its course; at a dead end it goes on from its other end. It
+        The chain keeps its direction; at a dead end it goes on from its other end. It
         ends where both are dead ends.
         """
-        laid: list[Dot] = []
+        placed: list[Dot] = []
         for gap in chain.gaps:
-            if not self._go_on(chain, laid, gap, contrasting):
-                if len(laid) < 2:
+            if not self._go_on(chain, placed, gap, contrasting):
+                if len(placed) < 2:
                     return
-                laid.reverse()
-                if not self._go_on(chain, laid, gap, contrasting):
+                placed.reverse()
+                if not self._go_on(chain, placed, gap, contrasting):
                     return
 
     def _go_on(
-        self, chain: _Chain, laid: list[Dot], gap: float, contrasting: bool
+        self, chain: _Chain, placed: list[Dot], gap: float, contrasting: bool
     ) -> bool:
-        free = chain.points[self._is_free(chain.points, chain.look, gap)]
-        for y, x in _ahead(free, laid, max(_STEP * self._scale, _LEAST_STEP)):
-            dot = chain.look._replace(at=(int(y), int(x)))
+        free = chain.points[self._is_free(chain.points, chain.style, gap)]
+        for y, x in _ahead(free, placed, max(_STEP * self._scale, _LEAST_STEP)):
+            dot = chain.style._replace(at=(int(y), int(x)))
             if contrasting:
                 window = dot_window(dot, self._size)
                 color = blending.contrasting(window.cut(self._clean)[window.support])
                 dot = dot._replace(color=color, opacity=100)
             if self._add(dot):
-                laid.append(dot)
+                placed.append(dot)
                 return True
         return False
 
     def _is_free(
-        self, points: NDArray[np.int32], look: Dot, gap: float
+        self, points: NDArray[np.int32], style: Dot, gap: float
     ) -> NDArray[np.bool_]:
         """Where a dot leaves `gap` pixels to the rims of all others: [n]."""
         if not self.dots:
             return np.ones(len(points), np.bool_)
         centers = np.array([other.at for other in self.dots])
-        widths = np.array([other.diameter for other in self.dots]) + look.diameter
+        widths = np.array([other.diameter for other in self.dots]) + style.diameter
         distances = np.hypot(*(points[:, None] - centers).transpose(2, 0, 1))
         needed = np.maximum(widths * self._scale, 4) / 2 + gap
         return np.asarray((distances >= needed).all(axis=1))
@@ -195,8 +195,8 @@ class _Canvas:
         """Adds the dot, unless it could not be seen or is more than half hidden."""
         window = dot_window(dot, self._size)
         free = window.inside(self._size) & ~window.cut(self._lines)
-        own = window.support & free
-        if 2 * np.count_nonzero(own) < np.count_nonzero(window.support):
+        drawn = window.support & free
+        if 2 * np.count_nonzero(drawn) < np.count_nonzero(window.support):
             return False
         fused, region = blending.fuse(
             window.cut(self.screen),
@@ -206,28 +206,29 @@ class _Canvas:
             blur=dot.blur,
             scale=self._scale,
         )
-        if not blending.is_visible(fused[own], window.cut(self._clean)[own]):
+        if not blending.is_visible(fused[drawn], window.cut(self._clean)[drawn]):
             return False
         region &= free
         self.screen[window.rows[region], window.columns[region]] = fused[region]
-        self.support[window.rows[own], window.columns[own]] = True
+        self.support[window.rows[drawn], window.columns[drawn]] = True
         self.dots.append(dot)
         return True
 
 
 def _ahead(
-    points: NDArray[np.int32], laid: list[Dot], step: float
+    points: NDArray[np.int32], placed: list[Dot], step: float
 ) -> NDArray[np.int32]:
     """The points (y, x), [n, 2], to which a chain may go on, the nearest first."""
-    if not laid:
+    if not placed:
         return points
-    last = np.array(laid[-1].at)
+    last = np.array(placed[-1].at)
     way = points - last
     distance = np.hypot(*way.T)
     near = distance <= step
-    if len(laid) > 1:
-        course = last - laid[-2].at
-        along = way @ course >= np.cos(np.radians(_TURN)) * distance * np.hypot(*course)
+    if len(placed) > 1:
+        direction = last - placed[-2].at
+        least = np.cos(np.radians(_TURN)) * distance * np.hypot(*direction)
+        along = way @ direction >= least
         near &= along
     order = np.argsort(distance, kind='stable')
     return np.asarray(points[order[near[order]]])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cadnet_jax.benchmarks import benchmark, workloads, workloads_torch
-from cadnet_jax.benchmarks.benchmark import Job, Settings, Work
+from cadnet_jax.benchmarks.benchmark import Job, Settings, Workload
 from cadnet_jax.config import Config, DataConfig
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
 from tests.conftest import ROOT
@@ -56,7 +56,7 @@ def _noting(settings: Settings) -> Job:
 
 def test_times_are_those_of_the_work() -> None:
     results = benchmark.measure(
-        [Work('short', _short, SETTINGS), Work('long', _long, SETTINGS)],
+        [Workload('short', _short, SETTINGS), Workload('long', _long, SETTINGS)],
         rounds=2,
         runs=2,
     )
@@ -82,8 +82,8 @@ def test_works_take_turns(tmp_path: pathlib.Path) -> None:
     """A B A B, after each has started by itself."""
     path = tmp_path / 'order'
     config = Config(data=DataConfig(data_dir=str(path)))
-    works = [Work('x', _noting, Settings(config, size)) for size in (1, 2)]
-    benchmark.measure(works, rounds=2, runs=3)
+    sizes = [Workload('x', _noting, Settings(config, size)) for size in (1, 2)]
+    benchmark.measure(sizes, rounds=2, runs=3)
     started = ['1'] * 3 + ['2'] * 3  # the first run, and two to warm up
     assert path.read_text().split() == started + 2 * (['1'] * 3 + ['2'] * 3)
 
@@ -92,18 +92,18 @@ def test_memory_that_was_freed_counts_and_that_of_others_does_not() -> None:
     """500 MB more is measured as that, while 700 MB are held here."""
     held = np.ones(700 * MEGABYTES, np.uint8)
     sides = 1, round((500 * MEGABYTES) ** 0.5)
-    works = [Work('x', _large, Settings(TINY, side)) for side in sides]
-    nothing, square = benchmark.measure(works, rounds=1, runs=1)
+    sizes = [Workload('x', _large, Settings(TINY, side)) for side in sides]
+    nothing, square = benchmark.measure(sizes, rounds=1, runs=1)
     assert 0.05 < nothing['peak_gb'] < held.nbytes / 1e9
     assert square['peak_gb'] - nothing['peak_gb'] == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_fault_in_a_work_is_told() -> None:
-    work = Work(
+    broken = Workload(
         'forward', workloads.forward, Settings(Config(data=DataConfig(crop_size=16)))
     )
     with pytest.raises(ValueError, match='16 x 16 pixels; each side must be 32'):
-        benchmark.measure([work])
+        benchmark.measure([broken])
 
 
 def test_without_torch_its_workloads_say_what_to_install(
@@ -111,7 +111,7 @@ def test_without_torch_its_workloads_say_what_to_install(
 ) -> None:
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ValueError, match=r'torch is not installed.* pip install torch'):
-        workloads.in_turn(['forward', 'torch_forward'], [SETTINGS])
+        workloads.interleaved(['forward', 'torch_forward'], [SETTINGS])
 
 
 @pytest.mark.parametrize('name', workloads_torch.TORCH_WORKLOADS)
@@ -125,19 +125,19 @@ def test_torch_workloads_do_their_work(name: str) -> None:
 
 def test_two_settings_are_compared_work_by_work() -> None:
     other = SETTINGS._replace(devices=2)
-    (both,) = workloads.in_turn(['forward', 'prediction'], [SETTINGS])
-    assert [work.name for work in both] == ['forward', 'prediction']
-    groups = workloads.in_turn(['forward', 'prediction'], [SETTINGS, other])
-    assert [[work.name for work in group] for group in groups] == [
+    (both,) = workloads.interleaved(['forward', 'prediction'], [SETTINGS])
+    assert [each.name for each in both] == ['forward', 'prediction']
+    groups = workloads.interleaved(['forward', 'prediction'], [SETTINGS, other])
+    assert [[each.name for each in group] for group in groups] == [
         ['forward A', 'forward B'],
         ['prediction A', 'prediction B'],
     ]
-    assert [work.settings for work in groups[1]] == [SETTINGS, other]
+    assert [each.settings for each in groups[1]] == [SETTINGS, other]
 
 
 def test_the_pipeline_asks_for_data_before_anything_starts() -> None:
     with pytest.raises(FileNotFoundError, match='--data_dir is missing'):
-        workloads.in_turn(['forward', 'pipeline'], [SETTINGS])
+        workloads.interleaved(['forward', 'pipeline'], [SETTINGS])
 
 
 @pytest.fixture(scope='module')
@@ -150,7 +150,7 @@ def test_the_pipeline_asks_for_a_split_before_anything_starts(
 ) -> None:
     data = dataclasses.replace(TINY.data, data_dir=str(prepared), train_split='tarin')
     with pytest.raises(ValueError, match="cannot read split 'tarin'"):
-        workloads.in_turn(['pipeline'], [Settings(Config(data=data))])
+        workloads.interleaved(['pipeline'], [Settings(Config(data=data))])
 
 
 @pytest.mark.parametrize(

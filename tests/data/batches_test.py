@@ -21,7 +21,7 @@ from cadnet_jax.data.batches import (
     _group_by_size,
     evaluation_batches,
     read_info,
-    read_share,
+    read_labeled_subset,
     training_batches,
 )
 from tests.support import tiny_data
@@ -339,7 +339,7 @@ def test_a_share_of_the_labels_is_drawn_by_the_seed_and_nested(
 
     def ids(fraction: float, seed: int = 0) -> set[str]:
         part = dataclasses.replace(config, label_fraction=fraction)
-        return set(read_share(part, seed=seed).ids)
+        return set(read_labeled_subset(part, seed=seed).ids)
 
     half, more = ids(0.5), ids(0.75)
     assert (len(half), len(more)) == (6, 9)
@@ -352,18 +352,18 @@ def test_a_share_of_the_labels_is_drawn_by_the_seed_and_nested(
 def test_training_on_a_share_shows_its_pairs_alone(config: DataConfig) -> None:
     """One pair, fewer than a batch: each crop is that pair's, and its labels count."""
     config = dataclasses.replace(unchanged(config), label_fraction=0.01)
-    share = read_share(config, seed=3)
+    subset = read_labeled_subset(config, seed=3)
     ((image, mask),) = (
         (batch['image'][i], batch['mask'][i])
         for batch in evaluation_batches(config.data_dir, 'train', batch_size=4)
         for i in range(4)
-        if batch['id'][i] in share.ids
+        if batch['id'][i] in subset.ids
     )
     batch = next(training_batches(config, seed=3))
     for i in range(config.batch_size):
         np.testing.assert_array_equal(batch['image'][i], image)
         np.testing.assert_array_equal(batch['mask'][i], mask)
-    assert share.class_pixels == tuple(np.bincount(mask.ravel(), minlength=256)[:3])
+    assert subset.class_pixels == tuple(np.bincount(mask.ravel(), minlength=256)[:3])
 
 
 @pytest.mark.parametrize('batch_size', [1, 2, 3, 10])

@@ -44,8 +44,8 @@ def samples() -> list[tuple[Recipe, Sample]]:
 def support(window: Window, size: int) -> Bits:
     """A defect's pixels on the screen, [size, size]."""
     bits = np.zeros((size, size), np.bool_)
-    own = window.support & window.inside(size)
-    bits[window.rows[own], window.columns[own]] = True
+    drawn = window.support & window.inside(size)
+    bits[window.rows[drawn], window.columns[drawn]] = True
     return bits
 
 
@@ -55,8 +55,8 @@ def defects(sample: Sample) -> Iterator[tuple[int, Bits]]:
     for line in sample.lines:
         yield 1, support(lines.line_window(line, size), size)
     for dot in sample.dots:
-        own = support(points.dot_window(dot, size), size)
-        yield 2, own & (sample.mask != 1)
+        drawn = support(points.dot_window(dot, size), size)
+        yield 2, drawn & (sample.mask != 1)
 
 
 def change(recipe: Recipe, sample: Sample) -> np.ndarray:
@@ -209,8 +209,10 @@ def goes_on(chain: list[np.ndarray], at: np.ndarray, size: int) -> bool:
         return False
     if len(chain) == 1:
         return True
-    course = chain[-1] - chain[-2]
-    return bool(step @ course >= (0.5 - 1e-9) * np.hypot(*step) * np.hypot(*course))
+    direction = chain[-1] - chain[-2]
+    return bool(
+        step @ direction >= (0.5 - 1e-9) * np.hypot(*step) * np.hypot(*direction)
+    )
 
 
 def test_no_line_is_drawn_where_it_could_not_be_seen() -> None:

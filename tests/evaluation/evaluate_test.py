@@ -27,7 +27,7 @@ from cadnet_jax.files.images import read_image
 from cadnet_jax.inference.decision import Rule
 from cadnet_jax.inference.predictor import PixelMaps, Predictor
 from cadnet_jax.models.complexity import gmacs
-from cadnet_jax.pictures.overlays import mark
+from cadnet_jax.pictures.overlays import highlight
 from tests.conftest import ROOT
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 from tests.support.tiny_run import differencing_predictor, write_run
@@ -189,7 +189,7 @@ def test_the_pictures_of_a_pair(data_dir: pathlib.Path, tmp_path: pathlib.Path) 
         reference = pair[:, step : step + width]
         np.testing.assert_array_equal(reference, batch['reference'][0])
         label = pair[:, 2 * step : 2 * step + width]
-        np.testing.assert_array_equal(label, mark(image, mask))
+        np.testing.assert_array_equal(label, highlight(image, mask))
         heat = read_image(tmp_path / 'probability' / name).sum(axis=-1).astype(int)
         defect = (mask == 1) | (mask == 2)
         assert heat[defect].min() > heat[mask == 0].max()

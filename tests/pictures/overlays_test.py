@@ -34,7 +34,7 @@ def test_the_outcomes_colors_are_what_they_are_called() -> None:
 def test_marking_needs_no_label(image: np.ndarray) -> None:
     prediction = np.zeros((7, 11), np.uint8)
     prediction[2, 3] = 2
-    picture = overlays.mark(image, prediction)
+    picture = overlays.highlight(image, prediction)
     np.testing.assert_array_equal(picture[2, 3], overlays.class_colors()[2])
     picture[2, 3] = image[2, 3] // 3
     np.testing.assert_array_equal(picture, image // 3)
@@ -44,7 +44,7 @@ def test_pictures_leave_the_image_as_it_is(image: np.ndarray) -> None:
     before = image.copy()
     mask = np.ones((7, 11), np.uint8)
     overlays.overlay(image, mask, mask)
-    overlays.mark(image, mask)
+    overlays.highlight(image, mask)
     np.testing.assert_array_equal(image, before)
 
 
@@ -54,7 +54,7 @@ def test_ten_classes_background_and_ignored_look_different() -> None:
     assert not colors[0].any()
     image = np.full((1, 3, 3), 90, np.uint8)
     np.testing.assert_array_equal(
-        overlays.mark(image, np.array([[0, 255, 3]], np.uint8))[0],
+        overlays.highlight(image, np.array([[0, 255, 3]], np.uint8))[0],
         [[30, 30, 30], colors[255], colors[3]],
     )
 
@@ -87,8 +87,8 @@ def test_a_panel_shows_every_picture_in_order(width: int) -> None:
     pictures = [
         image,
         reference,
-        overlays.mark(image, mask),
-        overlays.mark(image, prediction),
+        overlays.highlight(image, mask),
+        overlays.highlight(image, prediction),
         overlays.color_distance(distance),
     ]
     panel = overlays.panel(image, reference, mask, prediction, distance)

@@ -79,11 +79,11 @@ def plain_training_step(settings: benchmark.Settings) -> benchmark.Job:
 
 def main() -> None:
     settings = benchmark.Settings(Config())  # 4 pairs of 512 x 512
-    works = [
-        benchmark.Work('plain', plain_training_step, settings),
-        benchmark.Work('ours', workloads.training_step, settings),
+    decoders = [
+        benchmark.Workload('plain', plain_training_step, settings),
+        benchmark.Workload('ours', workloads.training_step, settings),
     ]
-    print(benchmark.format_table(benchmark.measure(works, rounds=3, runs=2)))
+    print(benchmark.format_table(benchmark.measure(decoders, rounds=3, runs=2)))
 
 
 if __name__ == '__main__':

@@ -26,7 +26,7 @@ from cadnet_jax.config import (
     differences,
     load,
 )
-from cadnet_jax.data.batches import read_share
+from cadnet_jax.data.batches import read_labeled_subset
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.runs.checkpoint import (
@@ -594,17 +594,17 @@ def test_a_share_of_the_labels_is_noted(config: Config, tmp_path: pathlib.Path) 
         config, data=data, train=dataclasses.replace(config.train, steps=3)
     )
     loop.train(config, tmp_path)
-    share = read_share(data, seed=config.train.seed)
+    subset = read_labeled_subset(data, seed=config.train.seed)
     noted = json.loads((tmp_path / 'train_samples.json').read_text())
     assert noted == {
         'dataset': 'tiny_pairs',
         'split': 'train',
         'label_fraction': 0.25,
         'seed': config.train.seed,
-        'ids': list(share.ids),
+        'ids': list(subset.ids),
     }
-    assert len(share.ids) == 3
-    assert read_dataset_info(tmp_path).class_pixels == share.class_pixels
+    assert len(subset.ids) == 3
+    assert read_dataset_info(tmp_path).class_pixels == subset.class_pixels
 
 
 def test_a_run_whose_latest_checkpoint_is_damaged_goes_on_from_an_older_one(
