@@ -83,6 +83,14 @@ def sum_over_processes(counts: _Counted) -> _Counted:
     return type(counts)(*sums)
 
 
+def text_of_first_process(text: str) -> str:
+    """What the first process gives as `text`; waits for all of them."""
+    own = np.frombuffer(text.encode(), np.uint8)
+    length = int(multihost_utils.broadcast_one_to_all(np.array(len(own), np.int32)))
+    padded = np.pad(own, (0, max(0, length - len(own))))[:length]
+    return bytes(multihost_utils.broadcast_one_to_all(padded)).decode()
+
+
 def any_process(value: bool) -> bool:
     """Whether `value` is true in any process; waits for all of them."""
     return bool(multihost_utils.process_allgather(np.array(value)).any())

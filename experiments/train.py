@@ -42,7 +42,8 @@ def main(argv: list[str]) -> None:
     del argv
     if _DISTRIBUTED.value:
         try:
-            jax.distributed.initialize()
+            # 100 s by default, in which the others wait for a process that died.
+            jax.distributed.initialize(heartbeat_timeout_seconds=30)
         except ValueError as error:
             raise ValueError(
                 f'--distributed: the environment names no other processes ({error}). '

@@ -5,6 +5,7 @@ dataset.json                      name, classes, pixels and fingerprint of the d
 learned_images.json               digests of the images that are trained on
 started_from.json                 whose weights the run started from, if any's
 train_samples.json                ids of the pairs, with label_fraction below 1
+run.lock                          who writes, as long as one does
 metrics.jsonl, tensorboard/       what `training.log` writes
 checkpoints/{latest,best}/STEP/   what `checkpoint` writes
 evaluation/NAME/                  what `evaluation` writes: metrics.json, curves.json,
@@ -82,6 +83,11 @@ def dataset_file(workdir: Path) -> pathlib.Path:
 def learned_file(workdir: Path) -> pathlib.Path:
     """learned_images.json."""
     return pathlib.Path(workdir) / 'learned_images.json'
+
+
+def lock_file(workdir: Path) -> pathlib.Path:
+    """run.lock, which is there as long as a process writes."""
+    return pathlib.Path(workdir) / 'run.lock'
 
 
 def log_file(workdir: Path) -> pathlib.Path:

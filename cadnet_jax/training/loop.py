@@ -16,14 +16,10 @@ from tqdm import tqdm
 
 from cadnet_jax.config import Config
 from cadnet_jax.data.batches import (
-    DatasetInfo,
-    LabeledSubset,
     evaluation_batches,
-    read_info,
     read_labeled_subset,
     training_batches,
 )
-from cadnet_jax.data.label_checks import label_faults
 from cadnet_jax.data.sampling import num_unchanged
 from cadnet_jax.devices import AXIS, replicate, shard, unreplicate
 from cadnet_jax.evaluation.evaluate import evaluate
@@ -34,24 +30,21 @@ from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.pictures.overlays import panel
 from cadnet_jax.runs.checkpoint import Checkpoints, kept_steps, load_variables
 from cadnet_jax.runs.learned import (
-    describe_learned,
-    describe_other_records,
     keep_learned_images,
-    origin_workdir,
 )
+from cadnet_jax.runs.lock import locked
 from cadnet_jax.runs.scores import Metrics
 from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.runs.workdir import (
     Inputs,
     TrainingData,
-    check_same_run,
-    config_file,
-    evaluations,
     learned_file,
-    read_config,
-    read_dataset_info,
-    training_data,
     write_inputs,
+)
+from cadnet_jax.training.checks import (
+    check_inputs,
+    check_processes_agree,
+    warn_of_origin,
 )
 from cadnet_jax.training.log import RecentMetrics, TrainingLog, not_finite
 from cadnet_jax.training.norm_statistics import make_norm_statistics
@@ -94,8 +87,9 @@ def train(
     Raises:
         FileNotFoundError: the data, the weights to start from, or the checkpoint of
             step `resume_from` are not there.
-        ValueError: settings that cannot be, a work directory of other settings or
-            other data, a damaged checkpoint, or a loss that is no longer finite.
+        ValueError: settings that cannot be or differ between processes, a work
+            directory of other settings or other data, or that another process writes
+            to, a damaged checkpoint, or a loss that is no longer finite.
     """
     workdir = pathlib.Path(workdir)
     schedule = learning_rate_schedule(config.optim, config.train.steps)
@@ -108,7 +102,8 @@ def train(
     subset = None
     if config.data.label_fraction < 1:
         subset = read_labeled_subset(config.data, seed=config.train.seed)
-    data = _check_inputs(config, subset, workdir)
+    data = check_inputs(config, subset, workdir)
+    check_processes_agree(config, data, resume_from)
     model = build_model(config.model, len(data.class_names), axis_name=AXIS)
     optimizer = make_optimizer(
         config.optim, config.train.steps, parameter_shapes(model)['params']
@@ -132,16 +127,16 @@ def train(
         hard_candidates=config.data.hard_candidates,
     )
     with_new_statistics = make_norm_statistics(config, len(data.class_names))
-    if first := jax.process_index() == 0:
-        write_inputs(workdir, Inputs(config, data), subset=subset, origin=origin)
-        if not (kept_steps(workdir)['latest'] and learned_file(workdir).exists()):
-            keep_learned_images(config, workdir)
-        if origin:
-            print(describe(origin))
-            _warn_of_origin(config)
-
     with contextlib.ExitStack() as stack:
         stack.enter_context(full_disk_explained(workdir, remedy=_ROOM))
+        if first := jax.process_index() == 0:
+            stack.enter_context(locked(workdir))
+            write_inputs(workdir, Inputs(config, data), subset=subset, origin=origin)
+            if not (kept_steps(workdir)['latest'] and learned_file(workdir).exists()):
+                keep_learned_images(config, workdir)
+            if origin:
+                print(describe(origin))
+                warn_of_origin(config)
         stop = stack.enter_context(StopSignal())
         checkpoints = stack.enter_context(
             Checkpoints(workdir, keep=config.train.keep_checkpoints)
@@ -205,95 +200,6 @@ def train(
                 timer = time.monotonic(), step
     # It may have been in the last evaluation, or in the writing of what was saved.
     return not stop.requested
-
-
-def _check_inputs(
-    config: Config, subset: LabeledSubset | None, workdir: pathlib.Path
-) -> TrainingData:
-    """Refuses what cannot be trained, ahead of all that takes time.
-
-    The training split has been found by then.
-    """
-    smallest_side = build_model(config.model, num_classes=2).smallest_side
-    if config.data.crop_size < smallest_side:
-        raise ValueError(
-            f'--crop_size is {config.data.crop_size}; it must be at least '
-            f'{smallest_side}.'
-        )
-    if config.data.batch_size % jax.device_count():
-        raise ValueError(
-            f'--batch_size is {config.data.batch_size}; it must be a multiple of the '
-            f'number of devices, {jax.device_count()}.'
-        )
-    unchanged = num_unchanged(config.data)
-    if config.data.hard_candidates > 1 and unchanged % jax.device_count():
-        raise ValueError(
-            f'--unchanged_fraction is {config.data.unchanged_fraction}: {unchanged} '
-            'unchanged crops a batch; --hard_candidates needs a multiple of the number '
-            f'of devices, {jax.device_count()}.'
-        )
-    data_dir, split = config.data.data_dir, config.data.eval_split
-    info = read_info(data_dir)
-    evaluation_batches(data_dir, split, batch_size=config.data.eval_batch_size)
-    data = training_data(info, config.data.train_split)
-    if subset:
-        data = data._replace(class_pixels=subset.class_pixels)
-    _check_defects(config, data)
-    if jax.process_index() == 0 and not config.data.paint_defects:
-        _warn_of_labels(config, info, data)
-    has_results = kept_steps(workdir)['latest'] or evaluations(workdir)
-    if has_results and config_file(workdir).exists():
-        saved = Inputs(read_config(workdir), read_dataset_info(workdir))
-        step = max(kept_steps(workdir)['latest'], default=None)
-        check_same_run(workdir, saved, Inputs(config, data), step=step)
-    elif any(kept_steps(workdir).values()):
-        raise ValueError(
-            f'--workdir={workdir}: there are checkpoints, but no config.json: it is '
-            'not the work directory of a run. Name another; --init_from starts from it.'
-        )
-    return data
-
-
-def _check_defects(config: Config, data: TrainingData) -> None:
-    """That there is something to learn."""
-    defects = data.class_names[1:]
-    if config.data.paint_defects and len(defects) != 1:
-        raise ValueError(
-            f'--paint_defects: {config.data.data_dir} has the classes of defects '
-            f'{", ".join(defects)}, but paint is of one class. Give all of them one '
-            'name in classes.csv and prepare the data again.'
-        )
-    if not config.data.paint_defects and not any(data.class_pixels[1:]):
-        raise ValueError(
-            f'{config.data.data_dir}: no pixel of {config.data.train_split!r} is '
-            'labeled as a defect, so that there is nothing to learn. Use the released '
-            'weights as they are (predict.py without --workdir), or paint changes into '
-            'the good pairs: train.py --paint_defects.'
-        )
-
-
-def _warn_of_labels(config: Config, info: DatasetInfo, data: TrainingData) -> None:
-    """Prints what the labels cannot teach or choose, as far as the run needs them."""
-    train_split, eval_split = config.data.train_split, config.data.eval_split
-    pixels = dict(info.class_pixels) | {
-        eval_split: training_data(info, eval_split).class_pixels,
-        train_split: data.class_pixels,
-    }
-    for fault in label_faults(
-        data.class_names, pixels, train_split=train_split, eval_split=eval_split
-    ):
-        print(f'warning: {config.data.data_dir}: {fault.message}.')
-
-
-def _warn_of_origin(config: Config) -> None:
-    """Prints what the weights that a run starts from have seen of its data."""
-    origin, data_dir = origin_workdir(config) or '', config.data.data_dir
-    for text in (
-        describe_other_records(origin, data_dir),
-        describe_learned(origin, data_dir, config.data.eval_split),
-    ):
-        if text:
-            print(f'warning: --init_from: {text}.')
 
 
 def _progress_bar(config: Config, start: int, *, shown: bool) -> tqdm:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 PROCESS = """
 import os, signal, sys
 import jax
-coordinator, index, stopping, workdir, data_dir = sys.argv[1:]
+coordinator, index, stopping, seed, workdir, data_dir = sys.argv[1:]
 jax.distributed.initialize(coordinator, 2, int(index))
 from cadnet_jax.training import loop
 from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
@@ -40,7 +40,13 @@ loop.train(
             data_dir=data_dir, batch_size=4, eval_batch_size=2, crop_size=32
         ),
         optim=OptimConfig(warmup_steps=2),
-        train=TrainConfig(steps=6, log_every=2, eval_every=3, checkpoint_every=1),
+        train=TrainConfig(
+            steps=6,
+            log_every=2,
+            eval_every=3,
+            checkpoint_every=1,
+            seed=int(seed) * int(index),
+        ),
     ),
     workdir,
 )
@@ -48,24 +54,22 @@ print(len(calls))
 """
 
 
-def train_on_two(
-    workdir: pathlib.Path, data_dir: pathlib.Path, *, stopping: bool = False
-) -> list[int]:
-    """Runs or goes on with a run; the number of steps that each process made."""
+def start_two(
+    workdir: pathlib.Path,
+    data_dir: pathlib.Path,
+    *,
+    stopping: bool = False,
+    seed: int = 0,
+) -> list[tuple[int, str, str]]:
+    """Exit status, stdout and stderr of two processes, the second one with `seed`."""
     with socket.socket() as free:
         free.bind(('localhost', 0))
         coordinator = f'localhost:{free.getsockname()[1]}'
     processes = [
         subprocess.Popen(
             [
-                sys.executable,
-                '-c',
-                PROCESS,
-                coordinator,
-                str(index),
-                str(stopping),
-                str(workdir),
-                str(data_dir),
+                *(sys.executable, '-c', PROCESS, coordinator),
+                *map(str, (index, stopping, seed, workdir, data_dir)),
             ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -79,9 +83,20 @@ def train_on_two(
     finally:
         for process in processes:
             process.kill()
-    for process, (_, errors) in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, errors
-    return [int(output.split()[-1]) for output, _ in outputs]
+    return [
+        (process.returncode, *texts)
+        for process, texts in zip(processes, outputs, strict=True)
+    ]
+
+
+def train_on_two(
+    workdir: pathlib.Path, data_dir: pathlib.Path, *, stopping: bool = False
+) -> list[int]:
+    """Runs or goes on with a run; the number of steps that each process made."""
+    done = start_two(workdir, data_dir, stopping=stopping)
+    for status, _, errors in done:
+        assert status == 0, errors
+    return [int(output.split()[-1]) for _, output, _ in done]
 
 
 @pytest.fixture(scope='module')
@@ -111,3 +126,14 @@ def test_two_processes_stop_together_and_go_on_bit_for_bit(
         load_variables(pieces, 'latest')[0],
         load_variables(whole, 'latest')[0],
     )
+
+
+def test_processes_with_other_settings_do_not_train_together(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Both end, and nothing is written; the one that differs names the setting."""
+    first, second = start_two(tmp_path / 'run', data_dir, seed=3)
+    says = 'ValueError: process {}: not the settings and data of process 0: {}'
+    assert says.format(1, 'seed is 3, not 0') in second[2] and second[0] != 0
+    assert says.format(0, 'another process differs') in first[2] and first[0] != 0
+    assert not (tmp_path / 'run').exists()

@@ -217,9 +217,7 @@ def test_the_averages_are_evaluated_and_kept(
     best, step = load_variables(workdir, 'best')
     kept, _ = load_variables(workdir, step)
     jax.tree.map(np.testing.assert_array_equal, best, kept)
-    metrics, _ = loop._evaluate(
-        config, loop.read_dataset_info(workdir), latest, workdir, 5
-    )
+    metrics, _ = loop._evaluate(config, read_dataset_info(workdir), latest, workdir, 5)
     logged = [line for line in read_log(workdir) if 'evaluation' in line][-1]
     assert logged['evaluation']['miou'] == pytest.approx(metrics['miou'])
 
