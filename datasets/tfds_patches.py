@@ -60,11 +60,11 @@ def same_bytes_in_each_process() -> Iterator[None]:
         ExampleSerializer.serialize_example = before
 
 
-def _open_bucket(path: os.PathLike[str], mode: str) -> '_Bucket | IO[bytes]':
-    return _Bucket(path) if mode == 'wb' else open(path, 'rb')
+def _open_bucket(path: os.PathLike[str], mode: str) -> 'Bucket | IO[bytes]':
+    return Bucket(path) if mode == 'wb' else open(path, 'rb')
 
 
-class _Bucket:
+class Bucket:
     """A file that is open only while it is written to.
 
     TFDS writes to 1,000 of them in turn; a process may often open no more than 1,024.

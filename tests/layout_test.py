@@ -255,6 +255,39 @@ def test_names_of_files_suit_every_system() -> None:
     assert [n for n in names if not re.fullmatch(r'[A-Za-z0-9._/-]+', n)] == []
 
 
+@pytest.mark.parametrize('path', _sources('tests'), ids=lambda path: path.stem)
+def test_tests_use_public_names(path: pathlib.Path) -> None:
+    """Nothing private of another module, neither by import nor as an attribute."""
+    tree = ast.parse(path.read_text())
+    modules = {
+        alias.asname or alias.name.rpartition('.')[2]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom | ast.Import)
+        for alias in node.names
+    }
+    imported = {name.rpartition('.')[2] for name in _imports(tree)}
+    attributes = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in modules
+    }
+    patched = {
+        node.args[1].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == 'setattr'
+        and isinstance(node.args[0], ast.Name)
+        and node.args[0].id in modules
+        and isinstance(node.args[1], ast.Constant)
+    }
+    names = imported | attributes | patched
+    private = {str(name) for name in names if re.match(r'_[^_]', str(name))}
+    assert private - {'_exit', '_asdict', '_fields', '_replace', '_make'} == set()
+
+
 def test_tests_stand_in_the_rooms_of_what_they_test() -> None:
     """Helpers in support/; what tests the whole, and modules in no room, at the top."""
     folders = {

@@ -289,7 +289,7 @@ def evaluation_batches(
     options = grain.ReadOptions(
         num_threads=_EVALUATION_THREADS, prefetch_buffer_size=2 * _EVALUATION_THREADS
     )
-    return _group_by_size(iter(dataset.to_iter_dataset(options)), batch_size)
+    return group_by_size(iter(dataset.to_iter_dataset(options)), batch_size)
 
 
 def _paint(example: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
@@ -300,9 +300,10 @@ def _paint(example: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     return example | painted._asdict()
 
 
-def _group_by_size(
+def group_by_size(
     examples: Iterator[dict[str, Any]], batch_size: int
 ) -> Iterator[dict[str, Any]]:
+    """Batches of pairs of one size, as soon as one is complete; the rest at the end."""
     waiting: dict[tuple[int, ...], list[dict[str, Any]]] = {}
     for example in examples:
         size = example['mask'].shape

@@ -73,7 +73,7 @@ def predict_pixels(
     _, height, width, _ = images.shape
     if not isinstance(references, tuple):
         references = pad_to_smallest_side(references, model.smallest_side)
-    scores = _forward(
+    scores = score_pixels(
         model,
         variables,
         pad_to_smallest_side(images, model.smallest_side),
@@ -116,7 +116,7 @@ def encode_reference(
 
 
 @functools.partial(jax.jit, static_argnames=('model', 'has_classes'))
-def _forward(
+def score_pixels(
     model: nn.Module,
     variables: Mapping[str, Any],
     images: jax.Array,
@@ -126,6 +126,20 @@ def _forward(
     *,
     has_classes: bool,
 ) -> PixelScores:
+    """Scores of pairs that need no padding: the program that is compiled.
+
+    Args:
+        model: the network.
+        variables: its weights and statistics.
+        images: uint8 [B, H, W, 3].
+        references: uint8 [B, H, W, 3], or what `encode_reference` made of one.
+        limits: see `predict_pixels`.
+        log_defect_weight: is added to the logit of the background.
+        has_classes: whether the network tells classes of defects apart.
+
+    Returns:
+        Arrays on the device.
+    """
     outputs = _compare(model, variables, images, references, limits)
     size = (images.shape[1], images.shape[2])
     logits = resize_bilinear(outputs.logits, size)

@@ -261,7 +261,7 @@ def load_variables(
         kind, number = _find(workdir, kept, step)
         folder = checkpoints_folder(workdir, kind).absolute() / str(number)
         try:
-            return _read_variables(folder), number
+            return read_variables(folder), number
         except ValueError as error:
             is_replaced = kept_steps(pathlib.Path(workdir)) != kept
             if not is_replaced or attempt == _ATTEMPTS:
@@ -289,7 +289,7 @@ def _find(
     raise FileNotFoundError(f'{workdir}: no checkpoint {step!r}. There are: {there}.')
 
 
-def _read_variables(folder: pathlib.Path) -> dict[str, Any]:
+def read_variables(folder: pathlib.Path) -> dict[str, Any]:
     """Weights of a checkpoint, compared with its record; they are finite."""
     with _damage_explained(folder):
         with ocp.StandardCheckpointer() as reader:
@@ -310,7 +310,7 @@ def _other_step(folder: pathlib.Path, kept: Mapping[Kind, list[int]]) -> str:
     for number, other in sorted(others, reverse=True):
         if other != folder and number != int(folder.name):
             with contextlib.suppress(ValueError):
-                _read_variables(other)
+                read_variables(other)
                 return f'The checkpoint of step {number} is whole.'
     return 'No other checkpoint is whole.'
 

@@ -155,7 +155,9 @@ def train(
 
         def evaluate_weights(step: int, variables: Mapping[str, Any]) -> None:
             with stop.interrupting():
-                metrics, panels = _evaluate(config, data, variables, workdir, step)
+                metrics, panels = evaluate_with_panels(
+                    config, data, variables, workdir, step
+                )
             score, best = _score(metrics), checkpoints.best_score
             if best is None or (score is not None and score >= best):
                 checkpoints.save_best(step, variables, score)
@@ -220,7 +222,7 @@ def _check_finite(state: TrainState, step: int) -> None:
             raise not_finite(step, jax.tree_util.keystr(path))
 
 
-def _evaluate(
+def evaluate_with_panels(
     config: Config,
     data: TrainingData,
     variables: Mapping[str, Any],

@@ -11,18 +11,16 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from flax import linen as nn
 from jax import lax
 
 from cadnet_jax.config import LossConfig
-from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.data.transforms import normalize
 from cadnet_jax.devices import AXIS
 from cadnet_jax.models.cadnet import CADNet
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.runs.state import TrainState
+from cadnet_jax.training.hard_candidates import keep_hardest
 from cadnet_jax.training.losses import total_loss
 
 Batch = Mapping[str, Any]
@@ -69,7 +67,7 @@ def train_step(
     drop_path, dropout = jax.random.split(key)
     if hard_candidates > 1:
         variables = {'params': state.params, 'batch_stats': state.batch_stats}
-        batch = _keep_hardest(
+        batch = keep_hardest(
             batch,
             model,
             variables,
@@ -106,57 +104,14 @@ def train_step(
     params = optax.apply_updates(state.params, updates)
     ema_params = state.ema_params
     if ema_params is not None:
-        ema_params = _update_average(ema_params, params, state.step, ema_decay)
+        ema_params = update_average(ema_params, params, state.step, ema_decay)
     return (
         TrainState(state.step + 1, params, batch_stats, opt_state, ema_params),
         metrics,
     )
 
 
-def _keep_hardest(
-    batch: Batch,
-    model: nn.Module,
-    variables: Any,
-    count: int,
-    num_candidates: int,
-    *,
-    has_classes: bool,
-) -> dict[str, jax.Array]:
-    """`batch` with the `count` hardest of the last `num_candidates` crops."""
-    candidates = {name: values[-num_candidates:] for name, values in batch.items()}
-    outputs: Any = model.apply(
-        variables,
-        normalize(candidates['image']),
-        normalize(candidates['reference']),
-    )
-    logits = outputs.logits
-    defect = 1 - jax.nn.softmax(logits)[..., 0] if has_classes else logits[..., 0]
-    hardest = lax.top_k(_hardness(defect, candidates['mask']), count)[1]
-    return {
-        name: jnp.concatenate([values[:-num_candidates], candidates[name][hardest]])
-        for name, values in batch.items()
-    }
-
-
-def _hardness(
-    defect: jax.Array | np.ndarray, mask: jax.Array | np.ndarray
-) -> jax.Array:
-    """Mean over the highest 1 % of each crop's scores, [B].
-
-    Args:
-        defect: scores [B, h, w] of cells of pixels.
-        mask: [B, H, W]; a cell whose central pixel is ignored has the lowest score.
-    """
-    rows, columns = (
-        (np.arange(cells) * 2 + 1) * pixels // (2 * cells)
-        for cells, pixels in zip(defect.shape[1:], mask.shape[1:], strict=True)
-    )
-    known = mask[:, rows][:, :, columns] != IGNORED
-    scores = jnp.where(known, defect, jnp.min(defect)).reshape(len(defect), -1)
-    return jnp.mean(lax.top_k(scores, max(1, scores.shape[1] // 100))[0], axis=1)
-
-
-def _update_average(average: Any, params: Any, step: Any, decay: float) -> Any:
+def update_average(average: Any, params: Any, step: Any, decay: float) -> Any:
     """Exponential moving average, of a short memory in the first steps.
 
     Otherwise the initial weights would last for 1 / (1 - decay) steps (as

@@ -27,7 +27,7 @@ NAME = 'released'  # what stands for these weights in place of a work directory
 FOLDER = pathlib.Path(__file__).with_name('released_weights')
 SHA256 = '15d61c195f12c52a8f59be3a1f164d94a0629ef5dfc812fbf843bf6303fb69d9'
 
-_MODULE = pathlib.Path(__file__)
+MODULE = pathlib.Path(__file__)
 _LARGEST_FILE = 9_000_000  # bytes; each release stays in the history of the repository
 _HEADER = 'cadnet_jax'  # one entry: the order of several is not defined
 _IN_MODULE = re.compile(r"^SHA256 = '([^']*)'$", re.MULTILINE)
@@ -129,11 +129,11 @@ def write(weights: Released, card: str) -> str:
     digest = hashlib.sha256(data).hexdigest()
     card = _with_digest(card, _IN_CARD, digest, 'the card has no row | SHA-256 | `` |')
     module = _with_digest(
-        _MODULE.read_text(), _IN_MODULE, digest, f'{_MODULE} has no line SHA256'
+        MODULE.read_text(), _IN_MODULE, digest, f'{MODULE} has no line SHA256'
     )
     write_bytes(weights_path(), data)
     write_bytes(FOLDER / 'CARD.md', card.encode())
-    write_bytes(_MODULE, module.encode())
+    write_bytes(MODULE, module.encode())
     return digest
 
 

@@ -18,8 +18,8 @@ import tensorflow_datasets as tfds
 from cadnet_jax.config import DataConfig
 from cadnet_jax.data.batches import (
     DatasetInfo,
-    _group_by_size,
     evaluation_batches,
+    group_by_size,
     read_info,
     read_labeled_subset,
     training_batches,
@@ -418,7 +418,7 @@ def test_pairs_of_many_sizes_do_not_pile_up(
             yield {name: values[0] for name, values in example.items()}
 
     given: list[str] = []
-    for batch in _group_by_size(reading(), 2):
+    for batch in group_by_size(reading(), 2):
         given.extend(filter(None, batch['id']))
         assert batch['valid'].tolist() == [True, False]
         assert len(read) - len(given) <= 8
@@ -440,7 +440,7 @@ def test_the_size_that_waited_longest_makes_room() -> None:
         }
         for index, size in enumerate(sizes)
     )
-    batches = [batch['id'] for batch in _group_by_size(examples, 2)]
+    batches = [batch['id'] for batch in group_by_size(examples, 2)]
     whole = [[f'{size}', f'{size + 8}'] for size in range(1, 9)]
     assert batches == [['0', ''], *whole, ['17', '']]
 

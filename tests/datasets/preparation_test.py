@@ -65,13 +65,13 @@ def test_a_split_that_does_not_fit_in_memory_is_shuffled_through_files(
     """The records come out as without files, in the same order."""
     in_memory = preparation.prepare(Numbered, tmp_path / 'a')
     buckets: list[str] = []
-    write = tfds_patches._Bucket.write
+    write = tfds_patches.Bucket.write
 
     def counted(self: Any, data: bytes) -> None:
         buckets.append(str(self._path))
         write(self, data)
 
-    monkeypatch.setattr(tfds_patches._Bucket, 'write', counted)
+    monkeypatch.setattr(tfds_patches.Bucket, 'write', counted)
     monkeypatch.setattr(tfds_patches, 'IN_MEMORY', 2000)
     through_files = preparation.prepare(Numbered, tmp_path / 'b')
     assert len(set(buckets)) > 10
@@ -87,7 +87,7 @@ def test_shuffling_through_files_opens_one_at_a_time(
 ) -> None:
     """A process may often open no more than 1,024, and TFDS wants 1,000."""
     most = 0
-    write = tfds_patches._Bucket.write
+    write = tfds_patches.Bucket.write
 
     def counted(self: Any, data: bytes) -> None:
         nonlocal most
@@ -95,7 +95,7 @@ def test_shuffling_through_files_opens_one_at_a_time(
         most = max(most, sum('bucket_' in name for name in names))
         write(self, data)
 
-    monkeypatch.setattr(tfds_patches._Bucket, 'write', counted)
+    monkeypatch.setattr(tfds_patches.Bucket, 'write', counted)
     monkeypatch.setattr(tfds_patches, 'IN_MEMORY', 2000)
     preparation.prepare(Numbered, tmp_path)
     assert most <= 1
@@ -168,7 +168,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_what_was_there(
     if overwrite:
         preparation.prepare(Numbered, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(tfds_patches._Bucket, 'write', full)
+        patch.setattr(tfds_patches.Bucket, 'write', full)
         patch.setattr(tfds_patches, 'IN_MEMORY', 2000)
         with pytest.raises(OSError, match='no space left on the disk') as caught:
             preparation.prepare(Numbered, tmp_path, overwrite=overwrite)
@@ -185,7 +185,7 @@ def test_other_errors_are_not_taken_for_a_full_disk(
     def denied(self: Any, data: bytes) -> None:
         raise PermissionError(errno.EACCES, 'Permission denied', 'bucket_1.tmp')
 
-    monkeypatch.setattr(tfds_patches._Bucket, 'write', denied)
+    monkeypatch.setattr(tfds_patches.Bucket, 'write', denied)
     monkeypatch.setattr(tfds_patches, 'IN_MEMORY', 2000)
     with pytest.raises(PermissionError, match='Permission denied'):
         preparation.prepare(Numbered, tmp_path)

@@ -7,8 +7,8 @@ import pytest
 
 from cadnet_jax.inference import pixel_maps
 from cadnet_jax.inference.decision import PixelScores, Rule, decide, predict_pair
-from tests.inference.predictor_test import boards
-from tests.support.tiny_run import differencing_predictor
+from tests.support.tiny_data import boards
+from tests.support.tiny_run import Differencing, differencing_predictor
 
 NAMES = ('background', 'open', 'short')
 PROBABILITIES = np.array(
@@ -123,17 +123,22 @@ def test_a_moved_threshold_neither_compiles_nor_runs_the_network(
     head: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And gives what a predictor with that threshold gives, which compiles nothing."""
-    images, references, _ = boards(1, (48, 64))
-    first = differencing_predictor(head=head, cell=8)
-    prediction = first(images[0], references[0])
-    forward: Any = pixel_maps._forward
-    compiled = forward._cache_size()
+    traced, cells = [], Differencing.cells
+
+    def counted(self: Differencing, image: Any) -> Any:
+        traced.append(image.shape)
+        return cells(self, image)
+
+    monkeypatch.setattr(Differencing, 'cells', counted)
+    images, references, _ = boards(1, (50, 66))  # a size that nothing compiled before
+    prediction = differencing_predictor(head=head, cell=8)(images[0], references[0])
+    compiled = len(traced)
+    assert compiled
     moved = Rule(0.9, min_area=3)
-    expected = differencing_predictor(head=head, cell=8, rule=moved)(
-        images[0], references[0]
-    )
-    assert forward._cache_size() == compiled
-    monkeypatch.setattr(pixel_maps, '_forward', None)
+    predictor = differencing_predictor(head=head, cell=8, rule=moved)
+    expected = predictor(images[0], references[0])
+    assert len(traced) == compiled
+    monkeypatch.setattr(pixel_maps, 'score_pixels', None)
     actual = prediction.with_rule(threshold=0.9, min_area=3)
     np.testing.assert_array_equal(actual.mask, expected.mask)
     assert actual.defects == expected.defects

@@ -18,23 +18,13 @@ from cadnet_jax.inference.predictor import (
     load_predictor,
     make_predictor,
 )
-from tests.support.tiny_data import CLASS_NAMES, tiny_board
+from tests.support.tiny_data import CLASS_NAMES, boards
 from tests.support.tiny_run import (
     Differencing,
     differencing_predictor,
     random_predictor,
     write_run,
 )
-
-
-def boards(
-    number: int, size: tuple[int, int], seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images and references uint8 [B, H, W, 3], masks uint8 [B, H, W]."""
-    rng = np.random.default_rng(seed)
-    pairs = [tiny_board(rng, size) for _ in range(number)]
-    images, references, masks = zip(*pairs, strict=True)
-    return np.stack(images), np.stack(references), np.stack(masks)
 
 
 def assert_same_maps(actual: PixelMaps, expected: PixelMaps, tolerance: float) -> None:
@@ -168,7 +158,7 @@ def test_scores_that_are_not_finite_are_no_prediction(
     predictor = differencing_predictor(head=head)
     overflow = np.float32(np.inf)
     monkeypatch.setattr(
-        Differencing, '_cells', lambda self, image: image + image * overflow
+        Differencing, 'cells', lambda self, image: image + image * overflow
     )
     with pytest.raises(ValueError, match='step 7 are not finite'):
         predictor.predict_batch(images, references)

@@ -21,7 +21,12 @@ from cadnet_jax.runs.checkpoint import (
     save_variables,
 )
 from cadnet_jax.runs.state import TrainState
-from tests.runs.checkpoint_test import _assert_equal, _batches, _params, _state
+from tests.support.small_state import (
+    assert_equal,
+    number_batches,
+    small_params,
+    small_state,
+)
 
 FLIPS = 30  # of each kind of checkpoint; experiments/fuzz.py makes any number
 PENDING = [{'loss': 0.25}]
@@ -33,7 +38,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     workdir = tmp_path_factory.mktemp('saved')
     with Checkpoints(workdir, keep=3) as checkpoints:
         for step in (1, 2, 3):
-            checkpoints.save(step, _averaged(step), _batches(), PENDING)
+            checkpoints.save(step, _averaged(step), number_batches(), PENDING)
             if step < 3:
                 checkpoints.save_best(step, _averaged(step).variables, score=0.1 * step)
     return workdir
@@ -45,7 +50,7 @@ def workdir(saved: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def _averaged(value: float) -> TrainState:
-    return _state(value).replace(ema_params=_params(value / 2))
+    return small_state(value).replace(ema_params=small_params(value / 2))
 
 
 def _flips(folder: pathlib.Path, seed: int) -> Iterator[pathlib.Path]:
@@ -79,7 +84,7 @@ def test_a_changed_bit_is_noticed_or_changes_no_weight(
             assert str(error).startswith(str(folder)) and '\n' not in str(error)
             noticed += 1
         else:
-            _assert_equal(variables, weights)
+            assert_equal(variables, weights)
     assert noticed > 2, 'or nothing was tried'
 
 
@@ -88,7 +93,7 @@ def test_a_changed_bit_never_changes_what_resumes(workdir: pathlib.Path) -> None
     """State, place in the data and pending metrics."""
     noticed = 0
     for _ in _flips(workdir / 'checkpoints/latest/3', 2):
-        batches = _batches()
+        batches = number_batches()
         with Checkpoints(workdir, keep=3) as checkpoints:
             try:
                 state, pending = checkpoints.restore(_averaged(0), batches)
@@ -96,8 +101,8 @@ def test_a_changed_bit_never_changes_what_resumes(workdir: pathlib.Path) -> None
                 assert '--resume_from=2' in str(error) and '\n' not in str(error)
                 noticed += 1
                 continue
-        _assert_equal(state, _averaged(3))
-        assert pending == PENDING and next(batches) == next(_batches())
+        assert_equal(state, _averaged(3))
+        assert pending == PENDING and next(batches) == next(number_batches())
     assert noticed > 2, 'or nothing was tried'
 
 
@@ -128,7 +133,7 @@ def test_a_copy_under_another_step_is_refused(workdir: pathlib.Path) -> None:
         Checkpoints(workdir, keep=4) as checkpoints,
         pytest.raises(ValueError, match=f'{says}.*--resume_from=3$'),
     ):
-        checkpoints.restore(_averaged(0), _batches())
+        checkpoints.restore(_averaged(0), number_batches())
 
 
 def test_a_damaged_older_one_is_not_recommended(workdir: pathlib.Path) -> None:
@@ -138,7 +143,7 @@ def test_a_damaged_older_one_is_not_recommended(workdir: pathlib.Path) -> None:
         (latest / step / 'variables/manifest.ocdbt').write_bytes(b'?')
     with Checkpoints(workdir, keep=3) as checkpoints:
         with pytest.raises(ValueError, match=r'--resume_from=1$') as error:
-            checkpoints.restore(_averaged(0), _batches())
+            checkpoints.restore(_averaged(0), number_batches())
         _assert_one_line(error, latest / '3')
     shutil.rmtree(workdir / 'checkpoints/best/2')
     with pytest.raises(ValueError, match=r'damaged.*step 1 is whole'):
@@ -148,15 +153,15 @@ def test_a_damaged_older_one_is_not_recommended(workdir: pathlib.Path) -> None:
 def test_a_run_goes_on_from_an_older_checkpoint(workdir: pathlib.Path) -> None:
     """Later ones are written anew, the best as well."""
     with Checkpoints(workdir, keep=3) as checkpoints:
-        state, _ = checkpoints.restore(_averaged(0), _batches(), 1)
-        _assert_equal(state, _averaged(1))
+        state, _ = checkpoints.restore(_averaged(0), number_batches(), 1)
+        assert_equal(state, _averaged(1))
         checkpoints.remove_after(1)
         assert kept_steps(workdir) == {'best': [], 'latest': [1]}
-        checkpoints.save(2, _averaged(7), _batches(), [])
+        checkpoints.save(2, _averaged(7), number_batches(), [])
         checkpoints.save_best(2, _averaged(7).variables, score=0.7)
         with pytest.raises(FileNotFoundError, match=r'no checkpoint of step 5.*1, 2'):
-            checkpoints.restore(_averaged(0), _batches(), 5)
-    _assert_equal(load_variables(workdir, 'best')[0], _averaged(7).variables)
+            checkpoints.restore(_averaged(0), number_batches(), 5)
+    assert_equal(load_variables(workdir, 'best')[0], _averaged(7).variables)
 
 
 def test_checkpoints_of_earlier_versions_are_read(workdir: pathlib.Path) -> None:
@@ -164,17 +169,17 @@ def test_checkpoints_of_earlier_versions_are_read(workdir: pathlib.Path) -> None
     shutil.rmtree(workdir / 'checkpoints/latest/3/about')
     record = workdir / 'checkpoints/best/2/about/metadata'
     record.write_text(json.dumps({'score': 0.2}))
-    _assert_equal(load_variables(workdir, 'best')[0], _averaged(2).variables)
+    assert_equal(load_variables(workdir, 'best')[0], _averaged(2).variables)
     with Checkpoints(workdir, keep=3) as checkpoints:
         assert checkpoints.best_score == 0.2
-        state, _ = checkpoints.restore(_averaged(0), _batches())
-    _assert_equal(state, _averaged(3))
+        state, _ = checkpoints.restore(_averaged(0), number_batches())
+    assert_equal(state, _averaged(3))
 
 
 def test_best_weights_that_a_run_replaces_meanwhile_are_read_again(
     workdir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = checkpoint._read_variables
+    read = checkpoint.read_variables
 
     def read_late(folder: pathlib.Path) -> dict[str, Any]:
         if folder.name == '2':
@@ -182,10 +187,10 @@ def test_best_weights_that_a_run_replaces_meanwhile_are_read_again(
                 checkpoints.save_best(3, _averaged(3).variables, score=0.3)
         return read(folder)
 
-    monkeypatch.setattr(checkpoint, '_read_variables', read_late)
+    monkeypatch.setattr(checkpoint, 'read_variables', read_late)
     variables, step = load_variables(workdir, 'best')
     assert step == 3
-    _assert_equal(variables, _averaged(3).variables)
+    assert_equal(variables, _averaged(3).variables)
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
@@ -200,7 +205,7 @@ def test_weights_that_are_not_finite_are_neither_read_nor_imported(
         save_variables(tmp_path / 'imported', variables, {})
     assert not (tmp_path / 'imported').exists()
     with Checkpoints(tmp_path, keep=1) as checkpoints:
-        checkpoints.save(1, _state(1), _batches(), [], variables)
+        checkpoints.save(1, small_state(1), number_batches(), [], variables)
     with pytest.raises(ValueError, match=f'latest/1.*{says}') as error:
         load_variables(tmp_path, 'latest')
     _assert_one_line(error, tmp_path)

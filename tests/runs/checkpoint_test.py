@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import grain
 import jax
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ import pytest
 from cadnet_jax.config import OptimConfig
 from cadnet_jax.data.batches import DatasetInfo
 from cadnet_jax.runs.checkpoint import Checkpoints, kept_steps, load_variables
-from cadnet_jax.runs.state import TrainState
 from cadnet_jax.runs.workdir import (
     Kind,
     TrainingData,
@@ -28,33 +26,12 @@ from cadnet_jax.runs.workdir import (
 )
 from cadnet_jax.training.optim import make_optimizer
 from cadnet_jax.weights.initial import init_from
-
-
-def _params(value: float) -> dict[str, Any]:
-    return {
-        'encoder': {'norm': {'scale': np.full(5, value, np.float32)}},
-        'decoder': {'classifier': {'kernel': np.full((7, 3), value, np.float32)}},
-    }
-
-
-def _state(value: float) -> TrainState:
-    """A small state of which every number depends on `value`."""
-    params = _params(value)
-    optimizer = make_optimizer(OptimConfig(warmup_steps=0), 10, params)
-    opt_state = jax.tree.map(
-        lambda leaf: np.asarray(leaf + value, leaf.dtype),
-        jax.device_get(optimizer.init(params)),
-    )
-    stats = {'decoder': {'norm': {'mean': np.full(7, -value, np.float32)}}}
-    return TrainState(np.asarray(int(value), np.int32), params, stats, opt_state)
-
-
-def _batches() -> grain.DatasetIterator:
-    return iter(grain.MapDataset.range(1000).seed(0).shuffle().to_iter_dataset())
-
-
-def _assert_equal(found: Any, expected: Any) -> None:
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
+from tests.support.small_state import (
+    assert_equal,
+    number_batches,
+    small_params,
+    small_state,
+)
 
 
 @pytest.fixture
@@ -62,64 +39,66 @@ def workdir(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A work directory with steps 1 to 4 saved, of which 2 are kept; the best is 2."""
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         for step in range(1, 5):
-            checkpoints.save(step, _state(step), _batches(), [])
+            checkpoints.save(step, small_state(step), number_batches(), [])
             if step <= 2:
-                checkpoints.save_best(step, _state(step).variables, score=0.1 * step)
+                checkpoints.save_best(
+                    step, small_state(step).variables, score=0.1 * step
+                )
     yield tmp_path
 
 
 def test_a_run_is_restored_exactly(tmp_path: pathlib.Path) -> None:
     """State, place in the data and metrics still to be written, bit for bit."""
-    batches, pending = _batches(), [{'loss': 0.1}, {'loss': 1 / 3}]
+    batches, pending = number_batches(), [{'loss': 0.1}, {'loss': 1 / 3}]
     read = [next(batches) for _ in range(3)]
     with Checkpoints(tmp_path, keep=1) as checkpoints:
-        checkpoints.save(3, _state(3), batches, pending)
+        checkpoints.save(3, small_state(3), batches, pending)
     following = [next(batches) for _ in range(3)]
     assert read != following
 
-    other = _batches()
+    other = number_batches()
     with Checkpoints(tmp_path, keep=1) as checkpoints:
         assert checkpoints.latest_step == 3
-        state, restored = checkpoints.restore(_state(0), other)
-    _assert_equal(state, _state(3))
+        state, restored = checkpoints.restore(small_state(0), other)
+    assert_equal(state, small_state(3))
     assert [next(other) for _ in range(3)] == following
     assert restored == pending
 
 
 def test_the_state_of_muon_is_restored_exactly(tmp_path: pathlib.Path) -> None:
-    params = _params(1)
+    params = small_params(1)
     optimizer = make_optimizer(
         OptimConfig(warmup_steps=0, optimizer='muon'), 10, params
     )
-    state = _state(3).replace(opt_state=jax.device_get(optimizer.init(params)))
-    _, opt_state = optimizer.update(_params(2), state.opt_state, params)
+    state = small_state(3).replace(opt_state=jax.device_get(optimizer.init(params)))
+    _, opt_state = optimizer.update(small_params(2), state.opt_state, params)
     state = state.replace(opt_state=jax.device_get(opt_state))
     empty = state.replace(opt_state=jax.tree.map(np.zeros_like, state.opt_state))
     with Checkpoints(tmp_path, keep=1) as checkpoints:
-        checkpoints.save(3, state, _batches(), [])
-        restored, _ = checkpoints.restore(empty, _batches())
-    _assert_equal(restored, state)
+        checkpoints.save(3, state, number_batches(), [])
+        restored, _ = checkpoints.restore(empty, number_batches())
+    assert_equal(restored, state)
 
 
 def test_averages_are_what_others_read_and_the_raw_weights_resume(
     tmp_path: pathlib.Path,
 ) -> None:
     """Also the statistics that fit the averages; a run without any has no `raw`."""
-    state = _state(3).replace(ema_params=_params(0.5))
+    state = small_state(3).replace(ema_params=small_params(0.5))
     fitting = {'decoder': {'norm': {'mean': np.full(7, 9, np.float32)}}}
-    variables = {'params': _params(0.5), 'batch_stats': fitting}
+    variables = {'params': small_params(0.5), 'batch_stats': fitting}
     with Checkpoints(tmp_path, keep=3) as checkpoints:
-        checkpoints.save(2, _state(2), _batches(), [])
-        checkpoints.save(3, state, _batches(), [])
-        checkpoints.save(4, state, _batches(), [], variables)
+        checkpoints.save(2, small_state(2), number_batches(), [])
+        checkpoints.save(3, state, number_batches(), [])
+        checkpoints.save(4, state, number_batches(), [], variables)
         checkpoints.save_best(4, variables, score=1.0)
-        template = _state(0).replace(ema_params=_params(0))
-        restored, _ = checkpoints.restore(template, _batches())
-    _assert_equal(restored, state.replace(step=4))
-    _assert_equal(load_variables(tmp_path, 3)[0], state.variables)
-    _assert_equal(load_variables(tmp_path, 'latest')[0], variables)
-    _assert_equal(load_variables(tmp_path, 'best')[0], variables)
-    _assert_equal(init_from(_state(1), tmp_path).state.params, _params(0.5))
+        template = small_state(0).replace(ema_params=small_params(0))
+        restored, _ = checkpoints.restore(template, number_batches())
+    assert_equal(restored, state.replace(step=4))
+    assert_equal(load_variables(tmp_path, 3)[0], state.variables)
+    assert_equal(load_variables(tmp_path, 'latest')[0], variables)
+    assert_equal(load_variables(tmp_path, 'best')[0], variables)
+    assert_equal(init_from(small_state(1), tmp_path).state.params, small_params(0.5))
     latest = tmp_path / 'checkpoints' / 'latest'
     assert [(latest / step / 'raw').exists() for step in '234'] == [False, True, True]
 
@@ -128,12 +107,12 @@ def test_statistics_for_raw_weights_do_not_change_what_resumes(
     tmp_path: pathlib.Path,
 ) -> None:
     fitting = {'decoder': {'norm': {'mean': np.full(7, 9, np.float32)}}}
-    variables = _state(3).variables | {'batch_stats': fitting}
+    variables = small_state(3).variables | {'batch_stats': fitting}
     with Checkpoints(tmp_path, keep=1) as checkpoints:
-        checkpoints.save(3, _state(3), _batches(), [], variables)
-        restored, _ = checkpoints.restore(_state(0), _batches())
-    _assert_equal(restored, _state(3))
-    _assert_equal(load_variables(tmp_path, 3)[0], variables)
+        checkpoints.save(3, small_state(3), number_batches(), [], variables)
+        restored, _ = checkpoints.restore(small_state(0), number_batches())
+    assert_equal(restored, small_state(3))
+    assert_equal(load_variables(tmp_path, 3)[0], variables)
 
 
 def test_the_latest_and_the_best_are_kept(workdir: pathlib.Path) -> None:
@@ -150,8 +129,8 @@ def test_weights_are_loaded_without_the_optimizer(
 ) -> None:
     variables, found = load_variables(workdir, asked)
     assert found == step
-    state = _state(step)
-    _assert_equal(variables, {'params': state.params, 'batch_stats': state.batch_stats})
+    state = small_state(step)
+    assert_equal(variables, {'params': state.params, 'batch_stats': state.batch_stats})
     assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(variables))
 
 
@@ -169,7 +148,7 @@ def test_weights_are_loaded_on_another_number_of_devices(
         """,
         3,
     )
-    state = _state(4)
+    state = small_state(4)
     sums = jax.tree.map(
         lambda x: float(x.sum()),
         {'batch_stats': state.batch_stats, 'params': state.params},
@@ -195,12 +174,12 @@ def _save_until_killed(workdir: pathlib.Path, seconds: float) -> None:
     """
     script = f"""
         import itertools, pathlib
-        from tests.runs.checkpoint_test import _batches, _state
+        from tests.support.small_state import number_batches, small_state
         from cadnet_jax.runs.checkpoint import Checkpoints
         checkpoints = Checkpoints(pathlib.Path({str(workdir)!r}), keep=1)
         for step in itertools.count((checkpoints.latest_step or 0) + 1):
-            checkpoints.save(step, _state(step), _batches(), [])
-            checkpoints.save_best(step, _state(step).variables, score=step)
+            checkpoints.save(step, small_state(step), number_batches(), [])
+            checkpoints.save_best(step, small_state(step).variables, score=step)
     """
     before = max(kept_steps(workdir)['latest'], default=0)
     process = subprocess.Popen([sys.executable, '-c', textwrap.dedent(script)])
@@ -223,10 +202,10 @@ def test_a_kill_in_a_save_leaves_what_goes_on(tmp_path: pathlib.Path) -> None:
         with Checkpoints(tmp_path, keep=1) as checkpoints:
             step = checkpoints.latest_step
             assert step is not None and step >= 2
-            state, _ = checkpoints.restore(_state(0), _batches())
-            _assert_equal(state, _state(step))
+            state, _ = checkpoints.restore(small_state(0), number_batches())
+            assert_equal(state, small_state(step))
             assert checkpoints.best_score in (step, step - 1)
-            checkpoints.save(step + 1, _state(step + 1), _batches(), [])
+            checkpoints.save(step + 1, small_state(step + 1), number_batches(), [])
         assert kept_steps(tmp_path)['latest'] == [step + 1]
 
 
@@ -246,8 +225,8 @@ def test_a_save_that_was_cut_short_is_not_there(
     assert load_variables(workdir, 'latest')[1] == expected
     with Checkpoints(workdir, keep=2) as checkpoints:
         assert checkpoints.latest_step == expected
-        checkpoints.save(step + 5, _state(9), _batches(), [])
-        checkpoints.save_best(step + 5, _state(9).variables, score=0.9)
+        checkpoints.save(step + 5, small_state(9), number_batches(), [])
+        checkpoints.save_best(step + 5, small_state(9).variables, score=0.9)
     assert load_variables(workdir, step + 5)[1] == step + 5
     assert load_variables(workdir, 'best')[1] == step + 5
 

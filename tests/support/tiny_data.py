@@ -43,6 +43,16 @@ def tiny_board(
     return image, reference, mask
 
 
+def boards(
+    number: int, size: tuple[int, int], seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images and references uint8 [B, H, W, 3], masks uint8 [B, H, W]."""
+    rng = np.random.default_rng(seed)
+    pairs = [tiny_board(rng, size) for _ in range(number)]
+    images, references, masks = zip(*pairs, strict=True)
+    return np.stack(images), np.stack(references), np.stack(masks)
+
+
 class TinyPairs(tfds.core.GeneratorBasedBuilder):
     """The boards of `tiny_board`, in the schema that every prepared set has."""
 

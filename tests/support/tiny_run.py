@@ -69,7 +69,7 @@ class Differencing(nn.Module):
     def encode(self, image: jax.Array, *, train: bool = False) -> Features:
         del train
         assert min(image.shape[1:3]) >= self.smallest_side, 'the network refuses this'
-        return (self._cells(image),)
+        return (self.cells(image),)
 
     def compare(
         self,
@@ -89,7 +89,7 @@ class Differencing(nn.Module):
         logits += jnp.stack([jnp.zeros_like(red), red, -red], axis=-1) * 0.01
         return Outputs(logits, distance, ())
 
-    def _cells(self, image: jax.Array) -> jax.Array:
+    def cells(self, image: jax.Array) -> jax.Array:
         edges = [(0, -side % self.cell) for side in image.shape[1:3]]
         image = jnp.pad(image, ((0, 0), *edges, (0, 0)), mode='edge')
         batch, height, width, channels = image.shape

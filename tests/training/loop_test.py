@@ -217,7 +217,9 @@ def test_the_averages_are_evaluated_and_kept(
     best, step = load_variables(workdir, 'best')
     kept, _ = load_variables(workdir, step)
     jax.tree.map(np.testing.assert_array_equal, best, kept)
-    metrics, _ = loop._evaluate(config, read_dataset_info(workdir), latest, workdir, 5)
+    metrics, _ = loop.evaluate_with_panels(
+        config, read_dataset_info(workdir), latest, workdir, 5
+    )
     logged = [line for line in read_log(workdir) if 'evaluation' in line][-1]
     assert logged['evaluation']['miou'] == pytest.approx(metrics['miou'])
 
@@ -551,7 +553,7 @@ def test_weights_that_a_split_cannot_choose_are_the_last_ones(
         }
         return {'classes': classes, 'miou': score, 'defect_iou': score}, []
 
-    monkeypatch.setattr(loop, '_evaluate', scored)
+    monkeypatch.setattr(loop, 'evaluate_with_panels', scored)
     short = _changed(config, 'train', steps=3, eval_every=1, checkpoint_every=3)
     short = _changed(short, 'optim', warmup_steps=1)
     loop.train(short, tmp_path / 'run')

@@ -13,7 +13,6 @@ from cadnet_jax.config import LossConfig, ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.training import step as ts
-from tests.support.tiny_run import Differencing
 
 pytestmark = pytest.mark.slow
 
@@ -134,7 +133,7 @@ def test_averages_follow_the_parameters_with_a_memory_that_grows() -> None:
     average = {'kernel': np.float32(first)}
     expected, decays = first, []
     for step, new in enumerate(others):
-        average = ts._update_average(average, {'kernel': np.float32(new)}, step, 0.75)
+        average = ts.update_average(average, {'kernel': np.float32(new)}, step, 0.75)
         decays.append(min(0.75, (1 + step) / (10 + step)))
         expected = decays[-1] * expected + (1 - decays[-1]) * new
     assert decays[0] == 0.1 and decays[-1] == 0.75
@@ -168,31 +167,3 @@ def test_a_step_with_averages_changes_nothing_else(steps: Any) -> None:
         before.params,
         after.params,
     )
-
-
-def test_hardness_is_the_mean_of_the_highest_hundredth_of_the_known_cells() -> None:
-    """Oracle: sorting. Ignored cells count for nothing, however high."""
-    rng = np.random.default_rng(0)
-    defect = rng.random((3, 20, 30)).astype(np.float32)
-    cells = rng.random((3, 20, 30)) < 0.3
-    mask = np.where(np.repeat(np.repeat(cells, 4, 1), 4, 2), 255, 0).astype(np.uint8)
-    expected = [
-        np.sort(scores[~ignored])[-6:].mean()
-        for scores, ignored in zip(defect, cells, strict=True)
-    ]
-    np.testing.assert_allclose(ts._hardness(defect, mask), expected, rtol=1e-6)
-
-
-def test_the_hardest_candidates_are_kept() -> None:
-    """With a network that sees a defect wherever the two images differ."""
-    batch = random_batch(7)
-    batch['mask'][2:] = 0
-    for crop, width in zip(range(2, 7), (1, 30, 0, 60, 8), strict=True):
-        batch['reference'][crop] = batch['image'][crop] // 2
-        batch['image'][crop] = batch['reference'][crop]
-        batch['image'][crop, :8, :width] += 100
-    network = Differencing(cell=4)
-    kept = ts._keep_hardest(batch, network, {'params': {}}, 2, 5, has_classes=True)
-    for name, values in kept.items():
-        chosen = [0, 1, 5, 3]
-        np.testing.assert_array_equal(values, batch[name][chosen])

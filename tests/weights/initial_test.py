@@ -129,7 +129,7 @@ def test_released_weights_start_any_head_and_any_classes(
 ) -> None:
     """Each array of equal name and shape, as float16 has it; the others stay fresh."""
     monkeypatch.setattr(released, 'FOLDER', tmp_path)
-    monkeypatch.setattr(released, '_MODULE', tmp_path / 'released.py')
+    monkeypatch.setattr(released, 'MODULE', tmp_path / 'released.py')
     (tmp_path / 'released.py').write_text("SHA256 = ''\n")
     config = Config(
         data=DataConfig(label_fraction=0.5), train=TrainConfig(seed=3, steps=9)

@@ -68,7 +68,7 @@ def package(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
     """The folder of an installation without weights; its module is a copy."""
     module = tmp_path / 'released.py'
     module.write_text((ROOT / 'cadnet_jax' / 'weights' / 'released.py').read_text())
-    monkeypatch.setattr(released, '_MODULE', module)
+    monkeypatch.setattr(released, 'MODULE', module)
     monkeypatch.setattr(released, 'FOLDER', tmp_path / 'released_weights')
     monkeypatch.setattr(released, 'SHA256', '')
     return tmp_path / 'released_weights'
@@ -285,9 +285,8 @@ def run_script(
     start = (
         'import pathlib, runpy, sys; from cadnet_jax.weights import released; '
         f'released.FOLDER = pathlib.Path({str(folder / "released_weights")!r}); '
-        f'released._MODULE = pathlib.Path({str(folder / "released.py")!r}); '
-        'text = released._MODULE.read_text(); '
-        'released.SHA256 = released._IN_MODULE.search(text)[1]; '
+        f'released.MODULE = pathlib.Path({str(folder / "released.py")!r}); '
+        'released.SHA256 = runpy.run_path(str(released.MODULE))["SHA256"]; '
         'sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name="__main__")'
     )
     script = str(ROOT / 'experiments' / f'{name}.py')
