@@ -55,11 +55,11 @@ def predict_pixels(
     """Runs the network on whole images.
 
     Args:
-        model: compiled once for each shape of `images`.
+        model: compiled once for each shape of `images`, see `pad_sides`.
         variables: its 'params' and 'batch_stats'.
         images: uint8 [B, H, W, 3].
-        references: uint8 [B, H, W, 3]; or what `encode_reference` says of one, which
-            all the images are then compared with.
+        references: uint8 [B, H, W, 3]; or what `encode_reference` says of as many, or
+            of one, which all the images are then compared with.
         limits: [B, 2], smallest and largest DistMap of the images of which these are
             tiles (head 'ooc').
         has_classes: the network gives the logits of classes, not a change score.
@@ -68,25 +68,21 @@ def predict_pixels(
         with_probabilities: return those of all classes, too.
 
     Returns:
-        NumPy arrays, read only.
+        Arrays on the device, of the padded size: the images' own pixels come first. The
+        device may still be at work on them.
     """
-    _, height, width, _ = images.shape
-    if not isinstance(references, tuple):
-        references = pad_to_smallest_side(references, model.smallest_side)
     scores = score_pixels(
         model,
         variables,
-        pad_to_smallest_side(images, model.smallest_side),
-        references,
+        pad_sides(images, model.smallest_side),
+        references
+        if isinstance(references, tuple)
+        else pad_sides(references, model.smallest_side),
         limits,
         np.float32(math.log(defect_weight)),
         has_classes=has_classes,
     )
-    if not with_probabilities:
-        scores = scores._replace(probabilities=None)
-    return PixelScores(
-        *(None if x is None else np.asarray(x)[:, :height, :width] for x in scores)
-    )
+    return scores if with_probabilities else scores._replace(probabilities=None)
 
 
 def predict_distance(
@@ -94,23 +90,22 @@ def predict_distance(
     variables: Mapping[str, Any],
     images: np.ndarray,
     references: np.ndarray | Features,
-) -> np.ndarray:
+) -> jax.Array:
     """DistMap alone, float32 [B, H/4, W/4], not decoded; see `predict_pixels`."""
-    _, height, width, _ = images.shape
     if not isinstance(references, tuple):
-        references = pad_to_smallest_side(references, model.smallest_side)
-    distance = _distance(
-        model, variables, pad_to_smallest_side(images, model.smallest_side), references
+        references = pad_sides(references, model.smallest_side)
+    distance: jax.Array = _distance(
+        model, variables, pad_sides(images, model.smallest_side), references
     )
-    return np.asarray(distance)[:, : -(-height // 4), : -(-width // 4)]
+    return distance
 
 
 def encode_reference(
     model: nn.Module, variables: Mapping[str, Any], reference: np.ndarray
 ) -> Features:
-    """What the network sees in one reference, uint8 [1, H, W, 3], on the device."""
+    """What the network sees in references, uint8 [B, H, W, 3], on the device."""
     features: Features = _encode(
-        model, variables, pad_to_smallest_side(reference, model.smallest_side)
+        model, variables, pad_sides(reference, model.smallest_side)
     )
     return features
 
@@ -207,10 +202,17 @@ def _encode(
     return model.apply(variables, normalize(images), method='encode')  # type: ignore[return-value]
 
 
-def pad_to_smallest_side(images: np.ndarray, smallest_side: int) -> np.ndarray:
-    """Repeats the last row and column up to the smallest side the network takes."""
+def pad_sides(images: np.ndarray, step: int) -> np.ndarray:
+    """Repeats the last row and column up to multiples of `step` pixels.
+
+    So images of any size share few programs, and none is too small for the network.
+
+    Args:
+        images: uint8 [B, H, W, 3].
+        step: the smallest side that the network takes.
+    """
     _, height, width, _ = images.shape
-    missing = max(smallest_side - height, 0), max(smallest_side - width, 0)
+    missing = -height % step, -width % step
     if not any(missing):
         return images
     return np.pad(

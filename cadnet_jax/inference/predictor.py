@@ -1,16 +1,15 @@
 """The one way from a pair of images to a mask.
 
-Evaluation, scripts and notebooks all go through `Predictor._predict_tiles`: by
+Evaluation, scripts and notebooks all go through `TiledNetwork.predict`: by
 `predict_batch`, or by a call for one pair, which adds the list of defects, or by a
 `ReferencePredictor`, which has encoded the reference before.
 """
 
 import dataclasses
 import functools
-import math
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -26,13 +25,7 @@ from cadnet_jax.inference.decision import (
     decide,
     predict_pair,
 )
-from cadnet_jax.inference.pixel_maps import (
-    empty_scores,
-    encode_reference,
-    predict_distance,
-    predict_pixels,
-)
-from cadnet_jax.inference.tiling import Tile, tiles
+from cadnet_jax.inference.tiled_network import LARGEST_TILE, Progress, TiledNetwork
 from cadnet_jax.models.cadnet import Features, build_model
 from cadnet_jax.models.heads import HEADS, Head
 from cadnet_jax.models.initialize import parameter_shapes
@@ -42,8 +35,6 @@ from cadnet_jax.weights import released
 from cadnet_jax.weights.loading import load_weights
 
 OUT_OF_CLASS_NAMES = ('background', 'defect')
-# A 4096 x 4096 pair below 3 GB: the memory of attention grows as the square of a tile.
-_LARGEST_TILE = 768  # pixels
 
 
 class PixelMaps(NamedTuple):
@@ -114,19 +105,27 @@ class Predictor:
                 'probability is higher.'
             )
 
-    def __call__(self, image: np.ndarray, reference: np.ndarray) -> Prediction:
+    def __call__(
+        self,
+        image: np.ndarray,
+        reference: np.ndarray,
+        *,
+        progress: Progress | None = None,
+    ) -> Prediction:
         """Marks the defects of one pair, of any size.
 
         Args:
             image: the inspected one, uint8 [H, W, 3] RGB or [H, W] gray.
             reference: defect-free, aligned with it, of the same height and width.
+            progress: is called with the number of pixels that were predicted since.
 
         Raises:
             ValueError: an image is not of that kind, or the sizes differ.
         """
         images = _check_image('image', image)[None]
         references = _check_image('reference', reference)[None]
-        return self._predict_first(self.predict_batch(images, references).scores)
+        maps = self.predict_batch(images, references, progress=progress)
+        return self._predict_first(maps.scores)
 
     def predict_batch(
         self,
@@ -134,6 +133,7 @@ class Predictor:
         references: np.ndarray,
         *,
         with_probabilities: bool = False,
+        progress: Progress | None = None,
     ) -> PixelMaps:
         """Classes, scores and DistMaps of pairs that have one size.
 
@@ -146,6 +146,7 @@ class Predictor:
             references: uint8 [B, H, W, 3].
             with_probabilities: return the probabilities of all classes, too: 4 bytes a
                 pixel and class more.
+            progress: is called with the number of pixels that were predicted since.
 
         Returns:
             NumPy arrays. `decision.decide` makes other masks of their scores.
@@ -161,10 +162,13 @@ class Predictor:
                 f'there are {len(images)} images and {len(references)} references; '
                 'there must be one for each, or see with_reference.'
             )
-        parts = [
-            references[(slice(None), *tile.source)] for tile in self._tiles(images)
-        ]
-        return self._predict_tiles(images, parts, with_probabilities)
+        scores = self._network.predict(
+            images,
+            references,
+            with_probabilities=with_probabilities,
+            progress=progress,
+        )
+        return self._decide(scores)
 
     def with_reference(self, reference: np.ndarray) -> 'ReferencePredictor':
         """A predictor for images that all have one reference, which is encoded once.
@@ -177,43 +181,11 @@ class Predictor:
         """
         reference = _check_image('reference', reference)[None]
         return ReferencePredictor(
-            self,
-            reference.shape,
-            tuple(
-                encode_reference(
-                    self.model,
-                    self._placed_variables,
-                    reference[(slice(None), *tile.source)],
-                )
-                for tile in self._tiles(reference)
-            ),
+            self, reference.shape, self._network.encode(reference)
         )
 
-    def _predict_tiles(
-        self,
-        images: np.ndarray,
-        references: Sequence[np.ndarray | Features],
-        with_probabilities: bool,
-    ) -> PixelMaps:
-        """`references` are those of each tile in turn, as images or encoded."""
-        places = self._tiles(images)
-        limits = None
-        if self.head.scales_distance and len(places) > 1:
-            limits = self._distance_limits(images, references)
-        has_classes = self.head.answer == 'classes'
-        num_probabilities = len(self.class_names) if has_classes else 1
-        scores = empty_scores(
-            images.shape[:3],
-            has_classes=has_classes,
-            with_distance=self.head.sees_reference,
-            num_probabilities=num_probabilities if with_probabilities else 0,
-        )
-        for tile, reference in zip(places, references, strict=True):
-            source, target, core = ((slice(None), *part) for part in tile)
-            part = self._predict(images[source], reference, limits, with_probabilities)
-            for whole, values in zip(scores, part, strict=True):
-                if whole is not None:
-                    whole[target] = values[core]
+    def _decide(self, scores: PixelScores) -> PixelMaps:
+        """The classes that follow from scores; refused if they are not finite."""
         if not np.isfinite(scores.score).all():
             raise ValueError(
                 f'{self.workdir}: the scores of step {self.step} are not finite, so '
@@ -237,54 +209,17 @@ class Predictor:
         return HEADS[self.config.model.head]
 
     @functools.cached_property
-    def _placed_variables(self) -> Mapping[str, Any]:
-        placed: Mapping[str, Any] = jax.device_put(self.variables)
-        return placed
-
-    def _tiles(self, images: np.ndarray) -> list[Tile]:
-        _, height, width, _ = images.shape
-        return list(tiles(height, width, size=self.tile_size, margin=self.tile_margin))
-
-    def _predict(
-        self,
-        images: np.ndarray,
-        references: np.ndarray | Features,
-        limits: np.ndarray | None,
-        with_probabilities: bool,
-    ) -> PixelScores:
-        return predict_pixels(
+    def _network(self) -> TiledNetwork:
+        loss = self.config.loss
+        return TiledNetwork(
             self.model,
-            self._placed_variables,
-            images,
-            references,
-            limits=limits,
-            has_classes=self.head.answer == 'classes',
-            defect_weight=self.config.loss.defect_weight / self.config.loss.defect_odds,
-            with_probabilities=with_probabilities,
+            jax.device_put(self.variables),
+            self.head,
+            len(self.class_names),
+            loss.defect_weight / loss.defect_odds,
+            self.tile_size,
+            self.tile_margin,
         )
-
-    def _distance_limits(
-        self, images: np.ndarray, references: Sequence[np.ndarray | Features]
-    ) -> np.ndarray:
-        """Smallest and largest DistMap of each tiled image, as float32 [B, 2].
-
-        The out-of-class decoder scales DistMap by its range over the whole image, which
-        has to be known before the first tile is decoded.
-        """
-        low, high = np.full((2, len(images)), [[math.inf], [-math.inf]], np.float32)
-        for tile, reference in zip(self._tiles(images), references, strict=True):
-            source = (slice(None), *tile.source)
-            distance = predict_distance(
-                self.model, self._placed_variables, images[source], reference
-            )
-            # The cells of DistMap, 4 x 4 pixels, that reach into the core.
-            rows, columns = (
-                slice(part.start // 4, -(-part.stop // 4)) for part in tile.core
-            )
-            core = distance[:, rows, columns]
-            low = np.minimum(low, core.min(axis=(1, 2)))
-            high = np.maximum(high, core.max(axis=(1, 2)))
-        return np.stack([low, high], axis=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -298,45 +233,59 @@ class ReferencePredictor:
     Attributes:
         predictor: the network.
         shape: of the reference, (1, H, W, 3).
-        features: of the reference, for each tile in turn.
+        features: of the reference, for each batch of tiles in turn.
     """
 
     predictor: Predictor
     shape: tuple[int, ...]
     features: tuple[Features, ...]
 
-    def __call__(self, image: np.ndarray) -> Prediction:
+    def __call__(
+        self, image: np.ndarray, *, progress: Progress | None = None
+    ) -> Prediction:
         """Marks the defects of an image of the reference's height and width.
 
         Args:
             image: uint8 [H, W, 3] RGB or [H, W] gray.
+            progress: is called with the number of pixels that were predicted since.
 
         Raises:
             ValueError: it is not of that kind or size.
         """
-        maps = self.predict_batch(_check_image('image', image)[None])
+        maps = self.predict_batch(_check_image('image', image)[None], progress=progress)
         return self.predictor._predict_first(maps.scores)
 
     def predict_batch(
-        self, images: np.ndarray, *, with_probabilities: bool = False
+        self,
+        images: np.ndarray,
+        *,
+        with_probabilities: bool = False,
+        progress: Progress | None = None,
     ) -> PixelMaps:
         """Classes, scores and DistMaps; see `Predictor.predict_batch`.
 
         Args:
             images: uint8 [B, H, W, 3] RGB.
             with_probabilities: return those of all classes, too.
+            progress: is called with the number of pixels that were predicted since.
 
         Raises:
             ValueError: they are not of that kind or size.
         """
         _check_batch('images', images)
         _check_sizes(images, self.shape)
-        return self.predictor._predict_tiles(images, self.features, with_probabilities)
+        scores = self.predictor._network.predict(
+            images,
+            self.features,
+            with_probabilities=with_probabilities,
+            progress=progress,
+        )
+        return self.predictor._decide(scores)
 
 
 def default_tile_size(config: Config) -> int:
     """Side of the tiles in pixels: that of the training crops, 768 at most."""
-    return min(config.data.crop_size, _LARGEST_TILE)
+    return min(config.data.crop_size, LARGEST_TILE)
 
 
 def default_rule(config: Config) -> Rule:

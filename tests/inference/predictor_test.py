@@ -5,11 +5,13 @@ import json
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 
 import cadnet_jax
+from cadnet_jax import pixel_maps, tiled_network
 from cadnet_jax.config import Config, DataConfig
 from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inference.predictor import (
@@ -154,7 +156,9 @@ def test_scores_that_are_not_finite_are_no_prediction(
     head: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They would be background: nothing is more probable than no number."""
-    images, references, _ = boards(1, (41, 57))  # a size that nothing compiled before
+    images, references, _ = boards(
+        1, (101, 165)
+    )  # padded to a size that nothing compiled before
     predictor = differencing_predictor(head=head)
     overflow = np.float32(np.inf)
     monkeypatch.setattr(
@@ -235,6 +239,61 @@ def test_a_prediction_depends_neither_on_its_batch_nor_on_the_batchs_size(
     order = [2, 0, 1]
     shuffled = network.predict_batch(images[order], references[order])
     np.testing.assert_allclose(shuffled.score, together.score[order], atol=1e-4)
+
+
+def test_tiles_that_go_through_together_give_what_they_give_alone(
+    network: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To 1e-4; that the last batch is filled up does not show."""
+    images, references, _ = boards(2, (130, 75))
+    references[1] = 255 - images[1]
+    network = dataclasses.replace(network, tile_size=32, tile_margin=4)
+    results = []
+    for pixels in (1, 4 * 32**2):
+        monkeypatch.setitem(tiled_network._BATCH_PIXELS, 'cpu', pixels)
+        fixed = network.with_reference(references[0])
+        results.append(
+            (network.predict_batch(images, references), fixed.predict_batch(images))
+        )
+    for alone, together in zip(*results, strict=True):
+        assert_same_maps(together, alone, 1e-4)
+
+
+@pytest.mark.parametrize(
+    ('tile_size', 'sizes'),
+    [
+        (64, [(64, 64), (33, 64), (50, 47), (60, 35)]),
+        (32, [(100, 100), (133, 170), (300, 90)]),
+    ],
+)
+def test_images_of_many_sizes_share_a_program(
+    tile_size: int, sizes: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole ones are padded, tiles have one size; the first image compiles for all."""
+    monkeypatch.setitem(tiled_network._BATCH_PIXELS, 'cpu', 8 * 32**2)
+    predictor = differencing_predictor(cell=2, tile_size=tile_size, tile_margin=4)
+    forward: Any = pixel_maps._forward
+    compiled = []
+    for size in sizes:
+        images, references, _ = boards(1, size)
+        prediction = predictor(images[0], references[0])
+        assert prediction.mask.shape == size
+        compiled.append(forward._cache_size())
+    assert len(set(compiled)) == 1
+
+
+@pytest.mark.parametrize('size', [(40, 64), (131, 97)])
+def test_progress_is_told_in_pixels(size: tuple[int, int]) -> None:
+    """All of them, and in more than one step where there are tiles."""
+    images, references, _ = boards(2, size)
+    predictor = differencing_predictor(tile_size=64, tile_margin=8)
+    steps: list[int] = []
+    predictor.predict_batch(images, references, progress=steps.append)
+    assert sum(steps) == images.shape[0] * size[0] * size[1]
+    fixed: list[int] = []
+    predictor.with_reference(references[0])(images[0], progress=fixed.append)
+    assert sum(fixed) == size[0] * size[1]
+    assert len(steps) == (1 if max(size) <= 64 else 2)
 
 
 def test_tiles_of_the_network_come_close_to_the_whole() -> None:
