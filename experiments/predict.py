@@ -54,8 +54,13 @@ def main(argv: list[str]) -> None:
     )
     check_output_dir(pairs, _OUTPUT_DIR.value)
     predictor = predictor_flags.load_predictor()
-    check_pairs(pairs)
-    predict_files(predictor, pairs, _OUTPUT_DIR.value, panels=_PANELS.value)
+    predict_files(
+        predictor,
+        pairs,
+        _OUTPUT_DIR.value,
+        panels=_PANELS.value,
+        pixels=check_pairs(pairs),
+    )
     print(f'Written: {_OUTPUT_DIR.value} ({len(pairs)} pairs)')
 
 

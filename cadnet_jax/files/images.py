@@ -140,6 +140,31 @@ def _stderr_held_back() -> Iterator[None]:
             os.close(kept)
 
 
+class _Silent:
+    """OpenCV's messages are held back as long as any thread is inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._level = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                silent = cv2.utils.logging.LOG_LEVEL_SILENT
+                self._level = cv2.utils.logging.setLogLevel(silent)
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                cv2.utils.logging.setLogLevel(self._level)
+
+
+_OPENCV_SILENT = _Silent()
+
+
 def _size_fault(data: bytes) -> str | None:
     """That the header of `data` claims more pixels than Pillow's limit, or None."""
     with warnings.catch_warnings():
@@ -159,13 +184,11 @@ def decode(data: bytes, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray | None:
 
     `flags` are OpenCV's, one of `cv2.IMREAD_*`.
     """
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        return None
-    finally:
-        cv2.utils.logging.setLogLevel(level)
+    with _OPENCV_SILENT:
+        try:
+            return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error:
+            return None
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:

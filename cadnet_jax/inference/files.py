@@ -1,18 +1,23 @@
-"""Pairs of image files -> files that say where their defects are."""
+"""Pairs of image files -> files that say where their defects are.
+
+Files are decoded and written by threads, beside the network.
+"""
 
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from cadnet_jax.files.ahead import map_ahead
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.csv_files import read_rows
 from cadnet_jax.files.images import SUFFIXES, read_image, write_png
-from cadnet_jax.inference.predictor import Prediction, Predictor
+from cadnet_jax.inference.predictor import Prediction, Predictor, ReferencePredictor
+from cadnet_jax.inference.tiled_network import Progress
 from cadnet_jax.pictures.overlays import highlight, panel
 
 _Path = str | os.PathLike[str]
@@ -73,21 +78,24 @@ def check_output_dir(pairs: Sequence[PairFiles], output_dir: _Path) -> None:
                 )
 
 
-def check_pairs(pairs: Sequence[PairFiles], *, progress: bool = True) -> None:
+def check_pairs(pairs: Sequence[PairFiles], *, progress: bool = True) -> int:
     """Reads all files once, so that a bad one is known before anything is computed.
+
+    Returns:
+        The number of pixels of all images.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: a file is no image, or the sizes of a pair differ.
     """
+    pixels = 0
     with tqdm(
         total=len(pairs), desc='check', unit='pairs', leave=False, disable=not progress
     ) as bar:
-        for reference_file, group in _by_reference(pairs).items():
-            reference = read_image(reference_file)
-            for pair in group:
-                _read_inspected(pair, reference)
-                bar.update()
+        for loaded in _load(pairs):
+            pixels += loaded.image.shape[0] * loaded.image.shape[1]
+            bar.update()
+    return pixels
 
 
 def predict_files(
@@ -96,45 +104,103 @@ def predict_files(
     output_dir: _Path,
     *,
     panels: bool = False,
+    pixels: int | None = None,
     progress: bool = True,
 ) -> None:
     """Writes NAME_mask.png (class ids), NAME_overlay.png and NAME.json for each pair.
 
     With `panels` NAME_panel.png as well: image, reference, prediction and DistMap. The
     JSON comes last: where it is, the pictures are. A reference that several pairs share
-    is encoded once.
+    is encoded once. `pixels`, what `check_pairs` returned, is the end of the bar.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: a file is no image, or the sizes of a pair differ.
     """
-    output_dir = pathlib.Path(output_dir)
     with tqdm(
-        total=len(pairs), desc='predict', unit='pairs', disable=not progress
+        total=pixels, desc='predict', unit='px', unit_scale=True, disable=not progress
     ) as bar:
-        for reference_file, group in _by_reference(pairs).items():
-            reference = read_image(reference_file)
-            predict: Callable[[np.ndarray], Prediction] = (
-                predictor.with_reference(reference)
-                if len(group) > 1
-                else functools.partial(predictor, reference=reference)
+        results = _predict(predictor, pairs, bar.update)
+        write = functools.partial(
+            _write, predictor, pathlib.Path(output_dir), panels=panels
+        )
+        for _ in map_ahead(write, results):
+            pass
+
+
+class _Loaded(NamedTuple):
+    """A pair's pixels, uint8 [H, W, 3].
+
+    `shared` says that the reference is that of several pairs; these come together.
+    """
+
+    pair: PairFiles
+    image: np.ndarray
+    reference: np.ndarray
+    shared: bool
+
+
+def _load(pairs: Sequence[PairFiles]) -> Iterator[_Loaded]:
+    """The pairs' pixels, read ahead by threads; those of one reference together."""
+    groups = _by_reference(pairs)
+    works = [
+        (pair, number == 0)
+        for group in groups.values()
+        for number, pair in enumerate(group)
+    ]
+
+    def read(
+        work: tuple[PairFiles, bool],
+    ) -> tuple[PairFiles, np.ndarray | None, np.ndarray]:
+        pair, is_first = work
+        reference = read_image(pair.reference) if is_first else None
+        return pair, reference, read_image(pair.image)
+
+    current = np.empty(0)
+    for pair, reference, image in map_ahead(read, works):
+        current = current if reference is None else reference
+        if image.shape != current.shape:
+            raise ValueError(
+                f'{pair.image} is {_size(image)} pixels, but its reference '
+                f'{pair.reference} {_size(current)}; align and crop them to one size.'
             )
-            for pair in group:
-                image = _read_inspected(pair, reference)
-                prediction = predict(image)
-                mask = prediction.mask
-                write_png(output_dir / f'{pair.name}_mask.png', mask)
-                write_png(
-                    output_dir / f'{pair.name}_overlay.png', highlight(image, mask)
-                )
-                if panels:
-                    write_png(
-                        output_dir / f'{pair.name}_panel.png',
-                        panel(image, reference, None, mask, prediction.distance),
-                    )
-                values = _as_json(pair, prediction, predictor)
-                write_json(output_dir / f'{pair.name}.json', values)
-                bar.update()
+        yield _Loaded(pair, image, current, len(groups[pair.reference]) > 1)
+
+
+def _predict(
+    predictor: Predictor, pairs: Sequence[PairFiles], progress: Progress
+) -> Iterator[tuple[_Loaded, Prediction]]:
+    """What the network says of each pair."""
+    encoded: tuple[np.ndarray, ReferencePredictor] | None = None
+    for loaded in _load(pairs):
+        if not loaded.shared:
+            prediction = predictor(loaded.image, loaded.reference, progress=progress)
+        else:
+            if encoded is None or encoded[0] is not loaded.reference:
+                encoded = loaded.reference, predictor.with_reference(loaded.reference)
+            prediction = encoded[1](loaded.image, progress=progress)
+        yield loaded, prediction
+
+
+def _write(
+    predictor: Predictor,
+    output_dir: pathlib.Path,
+    result: tuple[_Loaded, Prediction],
+    *,
+    panels: bool,
+) -> None:
+    """Writes the files of one pair."""
+    (pair, image, reference, _), prediction = result
+    mask = prediction.mask
+    write_png(output_dir / f'{pair.name}_mask.png', mask)
+    write_png(output_dir / f'{pair.name}_overlay.png', highlight(image, mask))
+    if panels:
+        write_png(
+            output_dir / f'{pair.name}_panel.png',
+            panel(image, reference, None, mask, prediction.distance),
+        )
+    values = _as_json(pair, prediction, predictor)
+    write_json(output_dir / f'{pair.name}.json', values)
 
 
 def _by_reference(
@@ -145,17 +211,6 @@ def _by_reference(
     for pair in pairs:
         groups.setdefault(pair.reference, []).append(pair)
     return groups
-
-
-def _read_inspected(pair: PairFiles, reference: np.ndarray) -> np.ndarray:
-    """The pair's image, uint8 [H, W, 3], of its reference's size."""
-    image = read_image(pair.image)
-    if image.shape != reference.shape:
-        raise ValueError(
-            f'{pair.image} is {_size(image)} pixels, but its reference '
-            f'{pair.reference} {_size(reference)}; align and crop them to one size.'
-        )
-    return image
 
 
 def _from_paths(

@@ -5,11 +5,14 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
+from cadnet_jax.inference.decision import Prediction
 from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.inference.files import (
     check_output_dir,
@@ -207,6 +210,48 @@ def test_a_reference_that_pairs_share_is_encoded_once(
         )
         written = read_image(tmp_path / f'out/{name}_mask.png')[..., 0]
         np.testing.assert_array_equal(written, expected.mask)
+
+
+def test_the_next_image_is_read_while_the_network_is_at_work(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ('a.png', 'b.png'):
+        write_board(tmp_path, name)
+    pairs = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')
+    second_is_read = threading.Event()
+
+    def noted(path: pathlib.Path) -> np.ndarray:
+        image = read_image(path)
+        if path == pairs[1].image:
+            second_is_read.set()
+        return image
+
+    def patient(self: Predictor, *args: Any, **options: Any) -> Prediction:
+        assert second_is_read.wait(10)
+        return call(self, *args, **options)
+
+    call = Predictor.__call__
+    monkeypatch.setattr(Predictor, '__call__', patient)
+    monkeypatch.setattr('cadnet_jax.inference.files.read_image', noted)
+    predict_files(differencing_predictor(), pairs, tmp_path / 'out', progress=False)
+    assert (tmp_path / 'out/b.json').is_file()
+
+
+def test_a_file_that_cannot_be_written_ends_everything(tmp_path: pathlib.Path) -> None:
+    """Although a thread writes it."""
+    write_board(tmp_path, 'a.png')
+    pairs = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')
+    (tmp_path / 'out').write_text('a file where the folder should be')
+    with pytest.raises(OSError, match='out'):
+        predict_files(differencing_predictor(), pairs, tmp_path / 'out', progress=False)
+
+
+def test_the_check_counts_the_pixels(tmp_path: pathlib.Path) -> None:
+    """The end of the bar."""
+    for name, size in (('a.png', (40, 64)), ('b.png', (33, 50))):
+        write_board(tmp_path, name, size)
+    pairs = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')
+    assert check_pairs(pairs, progress=False) == 40 * 64 + 33 * 50
 
 
 def test_a_panel_is_written_where_it_is_asked_for(tmp_path: pathlib.Path) -> None:
