@@ -20,21 +20,21 @@ from cadnet_jax.benchmarks.tables import format_device, read_results
 from cadnet_jax.path_flags import define_path
 
 _NETWORK = ['forward', 'cached_forward', 'training_step']
+_PREDICTION = ['prediction', 'cached_prediction']
 _TORCH = ['torch_forward', 'torch_training_step']
 _WORKLOAD = flags.DEFINE_multi_enum(
     'workload',
     _NETWORK,
-    ['all', *_NETWORK, 'pipeline', 'prediction', 'cached_prediction', *_TORCH],
+    ['all', *_NETWORK, 'pipeline', *_PREDICTION, 'files', *_TORCH],
     'What is timed; may be given several times. pipeline needs --data_dir; torch_* are '
     "Hugging Face's SegFormer-B0 on single images (needs torch and transformers).",
 )
 _COMPARE = flags.DEFINE_string('compare', None, 'Flags of a second setting.')
-_IMAGE_SIZE = flags.DEFINE_integer(
-    'image_size', 512, 'Side of the predicted images, in pixels.', lower_bound=1
-)
+_IMAGE_SIZE = flags.DEFINE_integer('image_size', 512, 'In pixels.', lower_bound=1)
 _DEVICES = flags.DEFINE_integer(
     'devices', 0, 'Virtual devices to split the CPU into; 0: as it is.', lower_bound=0
 )
+_FILES = flags.DEFINE_integer('files', 200, 'Files in a folder.', lower_bound=2)
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Turns of each workload.', lower_bound=1)
 _RUNS = flags.DEFINE_integer('runs', 4, 'Runs in each turn.', lower_bound=1)
 _OUTPUT = define_path('output', None, 'JSON file for all figures.')
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> None:
 
     def settings() -> benchmark.Settings:
         return benchmark.Settings(
-            config.from_flags(), _IMAGE_SIZE.value, _DEVICES.value
+            config.from_flags(), _IMAGE_SIZE.value, _DEVICES.value, _FILES.value
         )
 
     compared = [settings()]

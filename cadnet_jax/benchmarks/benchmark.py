@@ -49,11 +49,13 @@ class Settings(NamedTuple):
         config: of the network, the data, the losses and the optimizer.
         image_size: side of predicted images in pixels; other jobs take crops.
         devices: virtual devices that the CPU is split into; 0: as it is.
+        files: number of images, or of pairs, in a folder.
     """
 
     config: Config
     image_size: int = 512
     devices: int = 0
+    files: int = 200
 
 
 class Workload(NamedTuple):

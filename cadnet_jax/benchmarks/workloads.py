@@ -1,4 +1,4 @@
-"""What `benchmark` times of this project: the network, training and prediction.
+"""What `benchmark` times of this project: network, training, prediction and files.
 
 Each function makes a job ready from the settings, with random weights, and with random
 images where no data set is read. `WORKLOADS` names them.
@@ -6,58 +6,29 @@ images where no data set is read. `WORKLOADS` names them.
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import numpy as np
 
 from cadnet_jax.benchmarks.benchmark import Job, Settings, Workload
+from cadnet_jax.benchmarks.workloads_files import FILE_GROUPS, FILE_WORKLOADS
+from cadnet_jax.benchmarks.workloads_network import (
+    CLASS_NAMES,
+    cached_forward,
+    forward,
+    random_batch,
+)
 from cadnet_jax.benchmarks.workloads_torch import TORCH_WORKLOADS, check_installed
 from cadnet_jax.config import Config
 from cadnet_jax.data.batches import read_info, training_batches
-from cadnet_jax.data.transforms import normalize
 from cadnet_jax.devices import AXIS, replicate, shard
 from cadnet_jax.inference.predictor import Predictor, make_predictor
-from cadnet_jax.models.cadnet import CADNet, build_model
-from cadnet_jax.models.complexity import multiply_adds
+from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.runs.state import initial_state
 from cadnet_jax.runs.workdir import training_data
 from cadnet_jax.training.optim import make_optimizer
 from cadnet_jax.training.step import Batch, make_train_step
-
-CLASS_NAMES = ('background', 'line', 'point')
-
-
-def forward(settings: Settings) -> Job:
-    """The network in evaluation: uint8 pairs on the device to logits at stride 4."""
-    config = settings.config
-    model, variables = _network(config)
-    images, references, _ = jax.device_put(_random_batch(config))
-
-    def compare(variables: Any, images: Any, references: Any) -> Any:
-        outputs: Any = model.apply(variables, normalize(images), normalize(references))
-        return outputs.logits
-
-    args = variables, images, references
-    return _network_job(compare, args, config, cached=False)
-
-
-def cached_forward(settings: Settings) -> Job:
-    """`forward` against one reference that is encoded already."""
-    config = settings.config
-    model, variables = _network(config)
-    images, references, _ = jax.device_put(_random_batch(config))
-    features = jax.jit(lambda v, x: model.apply(v, normalize(x), method='encode'))(
-        variables, references[:1]
-    )
-
-    def compare(variables: Any, images: Any, features: Any) -> Any:
-        encoded = model.apply(variables, normalize(images), method='encode')
-        outputs: Any = model.apply(variables, encoded, features, method='compare')
-        return outputs.logits
-
-    return _network_job(compare, (variables, images, features), config, cached=True)
 
 
 def training_step(settings: Settings) -> Job:
@@ -65,7 +36,7 @@ def training_step(settings: Settings) -> Job:
     config = settings.config
     update = _Training(config, (9, 1, 1))
     names = ('image', 'reference', 'mask')
-    batch = dict(zip(names, _random_batch(config), strict=True))
+    batch = dict(zip(names, random_batch(config), strict=True))
     cost = update.step.lower(update.state, shard(batch)).compile().cost_analysis()  # type: ignore[attr-defined]
     return Job(lambda: update(batch), config.data.batch_size, cost=cost)
 
@@ -100,17 +71,19 @@ def cached_prediction(settings: Settings) -> Job:
     return Job(lambda: fixed.predict_batch(images), len(images))
 
 
+_OWN = (
+    forward,
+    cached_forward,
+    training_step,
+    pipeline,
+    prediction,
+    cached_prediction,
+)
 WORKLOADS: dict[str, Callable[[Settings], Job]] = {
-    function.__name__: function
-    for function in (
-        forward,
-        cached_forward,
-        training_step,
-        pipeline,
-        prediction,
-        cached_prediction,
-    )
-} | TORCH_WORKLOADS
+    **{function.__name__: function for function in _OWN},
+    **FILE_WORKLOADS,
+    **TORCH_WORKLOADS,
+}
 
 
 def interleaved(
@@ -119,7 +92,7 @@ def interleaved(
     """The workloads of `names` in the groups that are timed in turn.
 
     With one entry of `settings` that is one group of all; with two (A, B) each workload
-    makes a group with itself.
+    makes a group with itself. 'files' stands for those of `FILE_GROUPS`.
 
     Raises:
         FileNotFoundError: 'pipeline' is named, and the settings' `data_dir` is not
@@ -132,14 +105,22 @@ def interleaved(
     if 'pipeline' in names:
         for each in settings:
             training_batches(each.config.data, seed=0)
+    groups = [tuple(name for name in names if name != 'files')]
+    if 'files' in names:
+        groups += FILE_GROUPS
+    groups = [group for group in groups if group]
     if len(settings) == 1:
-        return [[Workload(name, WORKLOADS[name], settings[0]) for name in names]]
+        return [
+            [Workload(name, WORKLOADS[name], settings[0]) for name in group]
+            for group in groups
+        ]
     return [
         [
             Workload(f'{name} {letter}', WORKLOADS[name], each)
             for letter, each in zip('AB', settings, strict=True)
         ]
-        for name in names
+        for group in groups
+        for name in group
     ]
 
 
@@ -159,46 +140,9 @@ class _Training:
         jax.block_until_ready((self.state, metrics))
 
 
-def _network(config: Config) -> tuple[CADNet, Any]:
-    model = build_model(config.model, len(CLASS_NAMES))
-    return model, jax.device_put(initialize(model, seed=0))
-
-
-def _network_job(
-    function: Callable[..., Any], args: tuple[Any, ...], config: Config, *, cached: bool
-) -> Job:
-    compiled = jax.jit(function).lower(*args).compile()
-    size = config.data.crop_size
-    return Job(
-        lambda: jax.block_until_ready(compiled(*args)),
-        config.data.batch_size,
-        gmacs=multiply_adds(
-            config.model,
-            len(CLASS_NAMES),
-            size,
-            size,
-            as_computed=True,
-            cached_reference=cached,
-        ).convolutions,
-        cost=compiled.cost_analysis(),
-    )
-
-
 def _predictor(settings: Settings) -> tuple[Predictor, np.ndarray, np.ndarray]:
     config = settings.config
     variables = initialize(build_model(config.model, len(CLASS_NAMES)), seed=0)
     predictor = make_predictor(config, CLASS_NAMES, variables, workdir='', step=0)
-    images, references, _ = _random_batch(config, settings.image_size)
+    images, references, _ = random_batch(config, settings.image_size)
     return predictor, images, references
-
-
-def _random_batch(config: Config, size: int = 0) -> tuple[np.ndarray, ...]:
-    """Images, references and masks."""
-    side = size or config.data.crop_size
-    shape = (config.data.batch_size, side, side)
-    rng = np.random.default_rng(0)
-    return (
-        rng.integers(0, 256, (*shape, 3), np.uint8),
-        rng.integers(0, 256, (*shape, 3), np.uint8),
-        rng.integers(0, len(CLASS_NAMES), shape, np.uint8),
-    )

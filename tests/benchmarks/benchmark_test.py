@@ -7,14 +7,23 @@ import pathlib
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from cadnet_jax.benchmarks import benchmark, workloads, workloads_torch
+from cadnet_jax.benchmarks import (
+    benchmark,
+    workloads,
+    workloads_files,
+    workloads_torch,
+)
 from cadnet_jax.benchmarks.benchmark import Job, Settings, Workload
 from cadnet_jax.config import Config, DataConfig
+from cadnet_jax.inference.files import PairFiles, predict_files
+from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
+from cadnet_jax.workloads_files import FILE_WORKLOADS
 from tests.conftest import ROOT
 from tests.support.tiny_data import prepare_tiny
 
@@ -155,7 +164,11 @@ def test_the_pipeline_asks_for_a_split_before_anything_starts(
 
 @pytest.mark.parametrize(
     'name',
-    [n for n in workloads.WORKLOADS if n not in workloads_torch.TORCH_WORKLOADS],
+    [
+        name
+        for name in workloads.WORKLOADS
+        if name not in {**workloads_torch.TORCH_WORKLOADS, **FILE_WORKLOADS}
+    ],
 )
 def test_each_workload_does_its_work(
     name: str, prepared: pathlib.Path, monkeypatch: pytest.MonkeyPatch
@@ -174,6 +187,45 @@ def test_each_workload_does_its_work(
         assert job.cost is not None
         # Of two pairs; XLA counts a multiply-add as two, and everything else too.
         assert job.cost['flops'] > 2 * 2 * 1e9 * job.gmacs
+
+
+@pytest.mark.parametrize('name', FILE_WORKLOADS)
+def test_files_are_timed_beside_the_bare_network(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything that is timed of files is done, each time; the network covers it."""
+    monkeypatch.setitem(VARIANTS, 'b0', Variant((8, 16, 20, 32), (1, 1, 1, 1)))
+    monkeypatch.setattr(workloads_files, '_LARGE', (60, 70))
+    written: list[str] = []
+
+    def noted(
+        predictor: Predictor,
+        pairs: Sequence[PairFiles],
+        output_dir: pathlib.Path,
+        *,
+        progress: bool,
+    ) -> None:
+        predict_files(predictor, pairs, output_dir, progress=progress)
+        written.extend(path.name for path in output_dir.glob('*.json'))
+
+    monkeypatch.setattr(workloads_files, 'predict_files', noted)
+    job = workloads.WORKLOADS[name](Settings(TINY, image_size=48, files=3))
+    job.run()
+    kind, _, shape = name.partition('_')
+    is_folder = kind == 'files' and shape != 'large'
+    assert job.pairs == (3 if is_folder else 1)
+    assert len(written) == (job.pairs if kind == 'files' else 0)
+
+
+def test_files_are_compared_with_the_network_group_by_group() -> None:
+    """Each ratio of the table is that of files to the bare network."""
+    groups = workloads.interleaved(['files'], [SETTINGS])
+    names = [[work.name for work in group] for group in groups]
+    assert names == [
+        [f'network_{shape}', f'files_{shape}'] for shape in ('large', 'shared', 'pairs')
+    ]
+    first, *others = workloads.interleaved(['forward', 'files'], [SETTINGS])
+    assert [work.name for work in first] == ['forward'] and len(others) == 3
 
 
 def test_the_script_compares_two_settings(tmp_path: pathlib.Path) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cadnet_jax.inference.decision import Prediction
 from cadnet_jax.files.images import read_image, write_png
+from cadnet_jax.inference.decision import Prediction
 from cadnet_jax.inference.files import (
     check_output_dir,
     check_pairs,
