@@ -143,12 +143,12 @@ def _cached_forward(subject: Subject, precision: str, batch: int) -> Program:
 
 
 def _prediction(subject: Subject, precision: str, batch: int) -> Program:
-    predict = functools.partial(
-        predict_pixels,
-        subject.model(precision),
-        subject.device_variables,
-        *draw_pairs(batch, subject.sizes.side),
-    )
+    model, variables = subject.model(precision), subject.device_variables
+    images, references = draw_pairs(batch, subject.sizes.side)
+
+    def predict() -> Any:
+        return jax.device_get(predict_pixels(model, variables, images, references))
+
     predict()  # It compiles.
     return Program(predict)
 
