@@ -5,7 +5,9 @@ depends on how many there are.
 """
 
 import pathlib
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,13 +15,13 @@ import cv2
 import numpy as np
 
 from cadnet_jax.benchmarks.benchmark import Job, Settings
+from cadnet_jax.benchmarks.workloads_network import CLASS_NAMES, cached_forward, forward
 from cadnet_jax.config import Config
 from cadnet_jax.files.images import write_png
 from cadnet_jax.inference.files import check_pairs, list_pairs, predict_files
 from cadnet_jax.inference.predictor import default_tile_size, make_predictor
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
-from cadnet_jax.workloads_network import CLASS_NAMES, cached_forward, forward
 
 _LARGE = (3000, 4000)  # height and width
 _THRESHOLD = 0.999
@@ -101,13 +103,11 @@ def _files_job(
     predictor = make_predictor(
         config, CLASS_NAMES, variables, workdir='', step=0, threshold=_THRESHOLD
     )
-    folder = tempfile.TemporaryDirectory(prefix='cadnet-benchmark-')
-    root = pathlib.Path(folder.name)
+    root = pathlib.Path(tempfile.mkdtemp(prefix='cadnet-benchmark-'))
     _write_images(root, size, number, shared=shared)
-
     reference = root / 'reference'
 
-    def run(_: object = folder) -> None:  # which is deleted once nobody holds it
+    def run() -> None:
         pairs = list_pairs(
             image=root / 'image',
             reference=reference / '0000.png' if shared else reference,
@@ -115,6 +115,7 @@ def _files_job(
         check_pairs(pairs, progress=False)
         predict_files(predictor, pairs, root / 'output', progress=False)
 
+    weakref.finalize(run, shutil.rmtree, root)
     return Job(run, number)
 
 

@@ -19,11 +19,11 @@ from cadnet_jax.benchmarks import (
     workloads_torch,
 )
 from cadnet_jax.benchmarks.benchmark import Job, Settings, Workload
+from cadnet_jax.benchmarks.workloads_files import FILE_WORKLOADS
 from cadnet_jax.config import Config, DataConfig
 from cadnet_jax.inference.files import PairFiles, predict_files
 from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
-from cadnet_jax.workloads_files import FILE_WORKLOADS
 from tests.conftest import ROOT
 from tests.support.tiny_data import prepare_tiny
 
