@@ -71,7 +71,7 @@ def predict_pixels(
         Arrays on the device, of the padded size: the images' own pixels come first. The
         device may still be at work on them.
     """
-    scores = score_pixels(
+    scores: PixelScores = score_pixels(
         model,
         variables,
         pad_sides(images, model.smallest_side),

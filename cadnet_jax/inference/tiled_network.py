@@ -114,10 +114,9 @@ class TiledNetwork:
             )
 
         for (rows, places), result in self._run(run, images, references):
-            arrays = [None if x is None else np.asarray(x) for x in result]
-            for whole, values in zip(scores, arrays, strict=True):
+            for whole, values in zip(scores, result, strict=True):
                 if whole is not None:
-                    _paste(whole[rows], values, places)
+                    _paste(whole[rows], np.asarray(values), places)
             if progress:
                 number = len(range(*rows.indices(len(images))))
                 progress(number * sum(map(_core_pixels, places)))
