@@ -23,18 +23,18 @@ from cadnet_jax.inference.predictor import default_tile_size, make_predictor
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
 
-_LARGE = (3000, 4000)  # height and width
+LARGE = (3000, 4000)  # height and width
 _THRESHOLD = 0.999
 
 
 def files_large(settings: Settings) -> Job:
     """One pair of 4000 x 3000 pixels in files, to the files that say what it shows."""
-    return _files_job(settings.config, _LARGE, 1, shared=False)
+    return _files_job(settings.config, LARGE, 1, shared=False)
 
 
 def network_large(settings: Settings) -> Job:
     """The bare network on as many pixels as `files_large`, without any overlap."""
-    return _network_job(settings, _LARGE[0] * _LARGE[1], forward)
+    return _network_job(settings, LARGE[0] * LARGE[1], forward)
 
 
 def network_shared(settings: Settings) -> Job:
@@ -122,7 +122,7 @@ def _files_job(
 def _write_images(
     root: pathlib.Path, size: tuple[int, int], number: int, *, shared: bool
 ) -> None:
-    """PNGs that compress as photographs do: smooth, with noise of some grey levels."""
+    """PNGs that compress as photographs do: smooth, with noise of some gray levels."""
     rng = np.random.default_rng(0)
     for name, count in (('image', number), ('reference', 1 if shared else number)):
         for index in range(count):

@@ -195,7 +195,7 @@ def test_files_are_timed_beside_the_bare_network(
 ) -> None:
     """Everything that is timed of files is done, each time; the network covers it."""
     monkeypatch.setitem(VARIANTS, 'b0', Variant((8, 16, 20, 32), (1, 1, 1, 1)))
-    monkeypatch.setattr(workloads_files, '_LARGE', (60, 70))
+    monkeypatch.setattr(workloads_files, 'LARGE', (60, 70))
     written: list[str] = []
 
     def noted(
