@@ -26,7 +26,7 @@ from cadnet_jax.models.heads import Head
 # A 4096 x 4096 pair below 3 GB: the memory of attention grows as the square of a tile.
 LARGEST_TILE = 768  # pixels
 # Of several tiles in one call. On a CPU more of them leave its caches.
-_BATCH_PIXELS = {'cpu': 192**2}
+BATCH_PIXELS = {'cpu': 192**2}
 _MOST_BATCH_PIXELS = LARGEST_TILE**2
 
 Progress = Callable[[int], object]
@@ -134,7 +134,7 @@ class TiledNetwork:
         )
         if len(places) == 1:
             return [((slice(0, number), places), 1)]
-        pixels = _BATCH_PIXELS.get(jax.default_backend(), _MOST_BATCH_PIXELS)
+        pixels = BATCH_PIXELS.get(jax.default_backend(), _MOST_BATCH_PIXELS)
         most = max(1, pixels // self.tile_size**2)
         return [
             ((slice(row, row + 1), batch), size)

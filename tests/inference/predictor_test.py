@@ -250,7 +250,7 @@ def test_tiles_that_go_through_together_give_what_they_give_alone(
     network = dataclasses.replace(network, tile_size=32, tile_margin=4)
     results = []
     for pixels in (1, 4 * 32**2):
-        monkeypatch.setitem(tiled_network._BATCH_PIXELS, 'cpu', pixels)
+        monkeypatch.setitem(tiled_network.BATCH_PIXELS, 'cpu', pixels)
         fixed = network.with_reference(references[0])
         results.append(
             (network.predict_batch(images, references), fixed.predict_batch(images))
@@ -270,9 +270,9 @@ def test_images_of_many_sizes_share_a_program(
     tile_size: int, sizes: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole ones are padded, tiles have one size; the first image compiles for all."""
-    monkeypatch.setitem(tiled_network._BATCH_PIXELS, 'cpu', 8 * 32**2)
+    monkeypatch.setitem(tiled_network.BATCH_PIXELS, 'cpu', 8 * 32**2)
     predictor = differencing_predictor(cell=2, tile_size=tile_size, tile_margin=4)
-    forward: Any = pixel_maps._forward
+    forward: Any = pixel_maps.score_pixels
     compiled = []
     for size in sizes:
         images, references, _ = boards(1, size)
