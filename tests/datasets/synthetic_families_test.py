@@ -12,15 +12,18 @@ from cadnet_jax.datasets.synthetic_pairs.drawing import Drawing, Pixels
 from cadnet_jax.datasets.synthetic_pairs.families import (
     boards,
     collages,
+    packs,
     panels,
+    parts,
     prints,
     screens,
+    surfaces,
 )
 
 FAMILIES = pytest.mark.parametrize(
-    'family', [boards, screens, panels, prints, collages]
+    'family', [boards, screens, panels, prints, collages, surfaces, parts, packs]
 )
-PRODUCTS = 24
+PRODUCTS = 30
 CANVAS = 256 + 2 * nuisance.MARGIN  # of a pair of 256 x 256
 GOOD: Mapping[int, int] = {}
 
@@ -68,7 +71,7 @@ def test_two_good_parts_differ(family: ModuleType) -> None:
         assert (first != second).any(-1).mean() > 0.05
 
 
-@FAMILIES
+@pytest.mark.parametrize('family', [boards, screens, panels, prints, collages])
 def test_good_parts_are_one_product(family: ModuleType) -> None:
     """They resemble each other far more than they resemble another product."""
     drawings = _drawings(family)
@@ -93,7 +96,16 @@ def test_a_defect_changes_a_bounded_area(family: ModuleType) -> None:
 
 @pytest.mark.parametrize(
     ('family', 'share'),
-    [(boards, 0.4), (screens, 0.8), (panels, 0.9), (prints, 0.75), (collages, 0.9)],
+    [
+        (boards, 0.4),
+        (screens, 0.8),
+        (panels, 0.9),
+        (prints, 0.75),
+        (collages, 0.9),
+        (surfaces, 0.9),
+        (parts, 0.9),
+        (packs, 0.9),
+    ],
 )
 def test_defects_show(family: ModuleType, share: float) -> None:
     """What offers defects has one that shows clearly; so does a share of all.
@@ -142,3 +154,15 @@ def test_screens_draw_every_training_pattern_of_synlcd_and_no_test_pattern(
         drawing.render(0, GOOD)
     assert drawn == set(patterns.TRAIN)
     assert not drawn & set(patterns.TEST)
+
+
+@pytest.mark.parametrize('family', [parts, prints])
+def test_serial_numbers_differ_where_they_are_ignored(family: ModuleType) -> None:
+    numbered = [d for d in _drawings(family) if d.ignored is not None]
+    assert numbered
+    for drawing in numbered:
+        assert drawing.ignored is not None
+        first, second = drawing.render(0, GOOD), drawing.render(1, GOOD)
+        apart = np.abs(first.astype(int) - second).max(-1)
+        inside = (apart > 25)[drawing.ignored].mean()
+        assert inside > 0.02
