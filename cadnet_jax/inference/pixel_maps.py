@@ -55,7 +55,7 @@ def predict_pixels(
     """Runs the network on whole images.
 
     Args:
-        model: compiled once for each shape of `images`, see `pad_sides`.
+        model: compiled once for each shape of `images`, see `pad_to_smallest_side`.
         variables: its 'params' and 'batch_stats'.
         images: uint8 [B, H, W, 3].
         references: uint8 [B, H, W, 3]; or what `encode_reference` says of as many, or
@@ -74,10 +74,10 @@ def predict_pixels(
     scores: PixelScores = score_pixels(
         model,
         variables,
-        pad_sides(images, model.smallest_side),
+        pad_to_smallest_side(images, model.smallest_side),
         references
         if isinstance(references, tuple)
-        else pad_sides(references, model.smallest_side),
+        else pad_to_smallest_side(references, model.smallest_side),
         limits,
         np.float32(math.log(defect_weight)),
         has_classes=has_classes,
@@ -93,9 +93,9 @@ def predict_distance(
 ) -> jax.Array:
     """DistMap alone, float32 [B, H/4, W/4], not decoded; see `predict_pixels`."""
     if not isinstance(references, tuple):
-        references = pad_sides(references, model.smallest_side)
+        references = pad_to_smallest_side(references, model.smallest_side)
     distance: jax.Array = _distance(
-        model, variables, pad_sides(images, model.smallest_side), references
+        model, variables, pad_to_smallest_side(images, model.smallest_side), references
     )
     return distance
 
@@ -105,7 +105,7 @@ def encode_reference(
 ) -> Features:
     """What the network sees in references, uint8 [B, H, W, 3], on the device."""
     features: Features = _encode(
-        model, variables, pad_sides(reference, model.smallest_side)
+        model, variables, pad_to_smallest_side(reference, model.smallest_side)
     )
     return features
 
@@ -202,17 +202,17 @@ def _encode(
     return model.apply(variables, normalize(images), method='encode')  # type: ignore[return-value]
 
 
-def pad_sides(images: np.ndarray, step: int) -> np.ndarray:
-    """Repeats the last row and column up to multiples of `step` pixels.
+def pad_to_smallest_side(images: np.ndarray, smallest_side: int) -> np.ndarray:
+    """Repeats the last row and column up to the smallest side that the network takes.
 
-    So images of any size share few programs, and none is too small for the network.
+    Larger images stay as they are: attention sees what is added, and scores change.
 
     Args:
         images: uint8 [B, H, W, 3].
-        step: the smallest side that the network takes.
+        smallest_side: pixels.
     """
     _, height, width, _ = images.shape
-    missing = -height % step, -width % step
+    missing = max(smallest_side - height, 0), max(smallest_side - width, 0)
     if not any(missing):
         return images
     return np.pad(

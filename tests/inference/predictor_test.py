@@ -259,27 +259,42 @@ def test_tiles_that_go_through_together_give_what_they_give_alone(
         assert_same_maps(together, alone, 1e-4)
 
 
-@pytest.mark.parametrize(
-    ('tile_size', 'sizes'),
-    [
-        (64, [(64, 64), (33, 64), (50, 47), (60, 35)]),
-        (32, [(100, 100), (133, 170), (300, 90)]),
-    ],
-)
-def test_images_of_many_sizes_share_a_program(
-    tile_size: int, sizes: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+def test_tiled_images_of_many_sizes_share_a_program(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whole ones are padded, tiles have one size; the first image compiles for all."""
+    """Tiles have one size; the first image compiles for all."""
     monkeypatch.setitem(tiled_network.BATCH_PIXELS, 'cpu', 8 * 32**2)
-    predictor = differencing_predictor(cell=2, tile_size=tile_size, tile_margin=4)
+    predictor = differencing_predictor(cell=2, tile_size=32, tile_margin=4)
     forward: Any = pixel_maps.score_pixels
     compiled = []
-    for size in sizes:
+    for size in ((100, 100), (133, 170), (300, 90)):
         images, references, _ = boards(1, size)
         prediction = predictor(images[0], references[0])
         assert prediction.mask.shape == size
         compiled.append(forward._cache_size())
     assert len(set(compiled)) == 1
+
+
+@pytest.mark.parametrize('size', [(48, 48), (33, 70)])
+def test_what_the_network_takes_is_not_padded(
+    network: Predictor, size: tuple[int, int]
+) -> None:
+    """Attention would see it: a tile of 48 pixels is scored as it is."""
+    images, references, _ = boards(1, size)
+    has_classes = network.head.answer == 'classes'
+    direct = pixel_maps.score_pixels(
+        network.model,
+        network.variables,
+        images,
+        references,
+        None,
+        np.float32(0),
+        has_classes=has_classes,
+    )
+    scores = pixel_maps.predict_pixels(
+        network.model, network.variables, images, references, has_classes=has_classes
+    )
+    np.testing.assert_array_equal(scores.score, direct.score)
 
 
 @pytest.mark.parametrize('size', [(40, 64), (131, 97)])
