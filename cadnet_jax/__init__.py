@@ -4,6 +4,9 @@
     prediction = load_predictor()(image, reference)  # the released weights
     prediction = load_predictor(workdir)(image, reference)  # those of a training run
 
+    from cadnet_jax import load_inspector
+    inspection = load_inspector(recipe)(image)  # a verdict: docs/inspection.md
+
 The names below are imported when they are first used, so that `import cadnet_jax`
 starts no JAX: command lines show their help, and complain, at once.
 """
@@ -13,9 +16,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cadnet_jax.inference.decision import Prediction
     from cadnet_jax.inference.predictor import load_predictor
+    from cadnet_jax.inspection.inspector import Inspection, load_inspector
 
 __version__ = '0.1.0'
-__all__ = ['Prediction', '__version__', 'load_predictor']
+__all__ = [
+    'Inspection',
+    'Prediction',
+    '__version__',
+    'load_inspector',
+    'load_predictor',
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,4 +33,8 @@ def __getattr__(name: str) -> Any:
         from cadnet_jax.inference import predictor
 
         return getattr(predictor, name)
+    if name in ('Inspection', 'load_inspector'):
+        from cadnet_jax.inspection import inspector
+
+        return getattr(inspector, name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

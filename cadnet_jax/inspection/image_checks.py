@@ -1,0 +1,63 @@
+"""Whether an image can be judged at all: brightness, saturation, sharpness."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from cadnet_jax.inspection.recipe import Checks
+
+
+class Measures(NamedTuple):
+    """Of an image.
+
+    Attributes:
+        brightness: mean gray level.
+        saturated: share of pixels with a channel at 255.
+        sharpness: variance of the Laplacian over that of the gray levels; of a slightly
+            smoothed image, so that noise does not count.
+    """
+
+    brightness: float
+    saturated: float
+    sharpness: float
+
+
+def measure(image: np.ndarray) -> Measures:
+    """Measures uint8 [H, W, 3], RGB."""
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    smooth = cv2.GaussianBlur(gray.astype(np.float32), (5, 5), 0)
+    return Measures(
+        brightness=float(gray.mean()),
+        saturated=float((image.max(axis=-1) == 255).mean()),
+        sharpness=float(cv2.Laplacian(smooth, cv2.CV_32F).var())
+        / max(float(smooth.var()), 1.0),
+    )
+
+
+def find_faults(image: Measures, reference: Measures, checks: Checks) -> Iterator[str]:
+    """What is beyond its limit, each as a sentence."""
+    brightness = image.brightness / max(reference.brightness, 1.0)
+    if brightness < checks.min_brightness:
+        yield (
+            f"too dark: {brightness:.2f} of the reference's brightness "
+            f'(limit {checks.min_brightness:g})'
+        )
+    if brightness > checks.max_brightness:
+        yield (
+            f"too bright: {brightness:.2f} of the reference's brightness "
+            f'(limit {checks.max_brightness:g})'
+        )
+    saturated = image.saturated - reference.saturated
+    if saturated > checks.max_saturated:
+        yield (
+            f'saturated: {saturated:.1%} of the pixels more than in the reference '
+            f'(limit {checks.max_saturated:.1%})'
+        )
+    sharpness = image.sharpness / max(reference.sharpness, 1e-6)
+    if sharpness < checks.min_sharpness:
+        yield (
+            f"blurred: {sharpness:.2f} of the reference's sharpness "
+            f'(limit {checks.min_sharpness:g})'
+        )

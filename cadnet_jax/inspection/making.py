@@ -1,0 +1,130 @@
+"""Makes a recipe, or its next revision."""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cadnet_jax.files.images import read_image
+from cadnet_jax.inspection import recipe as recipes
+from cadnet_jax.inspection.fields import from_json
+from cadnet_jax.inspection.inspector import check_rules, load_weights, weights_digest
+from cadnet_jax.inspection.part_images import read_part
+from cadnet_jax.inspection.recipe import Recipe
+from cadnet_jax.inspection.registration import align, register
+from cadnet_jax.weights import released
+
+_Path = str | os.PathLike[str]
+
+
+def make_recipe(
+    folder: _Path,
+    *,
+    references: Sequence[_Path] = (),
+    workdir: _Path | None = None,
+    step: str | None = None,
+    inspect: _Path | None = None,
+    ignore: _Path | None = None,
+    settings: Sequence[str] = (),
+) -> Recipe:
+    """Writes a recipe; what is not given stays as it is in the folder, if it is there.
+
+    Args:
+        folder: of the recipe.
+        references: images of good parts. Those behind the first are registered to it.
+        workdir: of a training run, or 'released'.
+        step: 'best', 'latest' or a number.
+        inspect: an image; what is not black is judged.
+        ignore: an image; what is not black is not judged.
+        settings: other fields as FIELD=VALUE, such as 'rules.any.threshold=0.8'; the
+            value is JSON, or a text.
+
+    Raises:
+        FileNotFoundError: a file or the weights are missing.
+        ValueError: a field or a file has a fault; nothing but images was written.
+    """
+    folder = pathlib.Path(folder)
+    values: dict[str, Any] = {'name': folder.resolve().name}
+    if (folder / 'recipe.json').exists():
+        values = json.loads(json.dumps(dataclasses.asdict(recipes.read(folder))))
+    for setting in settings:
+        _set(values, setting)
+    weights = values.setdefault('weights', {})
+    if workdir is not None:
+        weights['workdir'] = str(workdir)
+        if not released.is_released(workdir):
+            weights['workdir'] = os.path.relpath(workdir, folder)
+    if step is not None:
+        weights['step'] = step
+    # Faults are found before images are written and the network is read.
+    placeholder = {'references': [{}]} if references else {}
+    recipe = _parse(values | placeholder, folder)
+    images = _read_references(references, recipe)
+    for kind, path in (('inspect', inspect), ('ignore', ignore)):
+        if path is not None:
+            mask = read_image(path).max(axis=-1)
+            file = recipes.add_image(
+                folder, 'areas', np.where(mask, 255, 0).astype('u1')
+            )
+            values[kind] = [{'mask': dataclasses.asdict(file)}]
+    if images:
+        files = [recipes.add_image(folder, 'references', image) for image in images]
+        values['references'] = [dataclasses.asdict(file) for file in files]
+    predictor = load_weights(recipe.weights, folder)
+    weights['sha256'] = weights_digest(predictor.variables)
+    recipe = _parse(values, folder)
+    check_rules(recipe, folder, predictor)
+    first = recipes.read_references(recipe, folder)[0]
+    recipes.inspected_pixels(recipe, folder, first)
+    return recipes.save(recipe, folder)
+
+
+def _parse(values: dict[str, Any], folder: pathlib.Path) -> Recipe:
+    try:
+        return from_json(Recipe, values)
+    except ValueError as error:
+        raise ValueError(f'{folder}/recipe.json: {error}') from None
+
+
+def _set(values: dict[str, Any], setting: str) -> None:
+    """Sets the field of 'rules.any.threshold=0.8'."""
+    field, equals, text = setting.partition('=')
+    if not equals or not field:
+        raise ValueError(
+            f'{setting!r} must be FIELD=VALUE, such as rules.any.threshold=0.8.'
+        )
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    *sections, name = field.split('.')
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ValueError(f'{setting!r}: {section} has no fields.')
+    values[name] = value
+
+
+def _read_references(paths: Sequence[_Path], recipe: Recipe) -> list[np.ndarray]:
+    images: list[np.ndarray] = []
+    for path in paths:
+        image = read_part(path, recipe.bit_depth)
+        if images:
+            first, alignment = images[0], recipe.registration
+            if image.shape != first.shape:
+                raise ValueError(
+                    f'{path}: not of the size of {paths[0]}; references have one size.'
+                )
+            found = register(image, first, alignment.method, alignment.tolerance)
+            if not found.within_tolerance:
+                raise ValueError(
+                    f'{path}: {found.reason}, against {paths[0]}; take another image, '
+                    'or a larger registration.tolerance.'
+                )
+            image = align(image, first, found)
+        images.append(image)
+    return images
