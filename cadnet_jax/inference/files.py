@@ -58,7 +58,7 @@ def list_pairs(
         files = _from_csv(pathlib.Path(pairs))
     else:
         files = _from_paths(pathlib.Path(image), pathlib.Path(reference))
-    names = _names([inspected for inspected, _ in files])
+    names = unique_names([inspected for inspected, _ in files])
     return [PairFiles(*pair, name) for pair, name in zip(files, names, strict=True)]
 
 
@@ -267,7 +267,7 @@ def _from_csv(path: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
     return pairs
 
 
-def _names(images: Sequence[pathlib.Path]) -> list[str]:
+def unique_names(images: Sequence[pathlib.Path]) -> list[str]:
     """A different name for each image: its stem, with folders where stems repeat.
 
     Where that does not tell them apart either (x.png and x.jpg, or one image with two
