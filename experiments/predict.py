@@ -31,35 +31,35 @@ _OUTPUT_DIR = define_path(
     'output_dir',
     None,
     'Folder for NAME_mask.png (class ids), NAME_overlay.png and NAME.json (class, '
-    'scores, box, area and centroid of each defect; in pixels).',
+    'scores, box, area and centroid of each defect; in pixels), and results.json, '
+    'which lists them.',
     required=True,
 )
 _PANELS = flags.DEFINE_bool(
     'panels', False, 'Write NAME_panel.png: image, reference, prediction and DistMap.'
+)
+_OVERWRITE = flags.DEFINE_bool(
+    'overwrite', False, 'Replace the results of another run in the output folder.'
 )
 predictor_flags.define_predictor_flags()
 
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax.inference.files import (  # slow to import
-        check_output_dir,
-        check_pairs,
-        list_pairs,
-        predict_files,
-    )
+    from cadnet_jax.inference import files  # slow to import
 
-    pairs = list_pairs(
+    pairs = files.list_pairs(
         image=_IMAGE.value, reference=_REFERENCE.value, pairs=_PAIRS.value
     )
-    check_output_dir(pairs, _OUTPUT_DIR.value)
+    files.check_output_dir(pairs, _OUTPUT_DIR.value)
     predictor = predictor_flags.load_predictor()
-    predict_files(
+    files.predict_files(
         predictor,
         pairs,
         _OUTPUT_DIR.value,
         panels=_PANELS.value,
-        pixels=check_pairs(pairs),
+        overwrite=_OVERWRITE.value,
+        pixels=files.check_pairs(pairs),
     )
     print(f'Written: {_OUTPUT_DIR.value} ({len(pairs)} pairs)')
 

@@ -17,10 +17,12 @@ from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.csv_files import read_rows
 from cadnet_jax.files.images import SUFFIXES, read_image, write_png
 from cadnet_jax.inference.predictor import Prediction, Predictor, ReferencePredictor
+from cadnet_jax.inference.results import RESULTS_FILE, begin_results, end_results
 from cadnet_jax.inference.tiled_network import Progress
 from cadnet_jax.pictures.overlays import highlight, panel
 
 _Path = str | os.PathLike[str]
+_RESULTS_NAME = pathlib.PurePath(RESULTS_FILE).stem
 
 
 class PairFiles(NamedTuple):
@@ -104,19 +106,34 @@ def predict_files(
     output_dir: _Path,
     *,
     panels: bool = False,
+    overwrite: bool = False,
     pixels: int | None = None,
     progress: bool = True,
 ) -> None:
     """Writes NAME_mask.png (class ids), NAME_overlay.png and NAME.json for each pair.
 
     With `panels` NAME_panel.png as well: image, reference, prediction and DistMap. The
-    JSON comes last: where it is, the pictures are. A reference that several pairs share
-    is encoded once. `pixels`, what `check_pairs` returned, is the end of the bar.
+    JSON comes last: where it is, the pictures are. `results.json` lists all files. A
+    reference that several pairs share is encoded once.
+
+    Args:
+        predictor: the network.
+        pairs: what is predicted.
+        output_dir: folder of the results.
+        panels: see above.
+        overwrite: whether the results of another run give way.
+        pixels: what `check_pairs` returned: the end of the bar.
+        progress: show a progress bar.
 
     Raises:
+        FileExistsError: there are results of another run, or files of these names.
         FileNotFoundError: a file is missing.
         ValueError: a file is no image, or the sizes of a pair differ.
     """
+    run = _describe_run(predictor, pairs)
+    kinds = ('_mask.png', '_overlay.png', *['_panel.png'] * panels, '.json')
+    files = [pair.name + kind for pair in pairs for kind in kinds]
+    begin_results(output_dir, run, files, overwrite=overwrite)
     with tqdm(
         total=pixels, desc='predict', unit='px', unit_scale=True, disable=not progress
     ) as bar:
@@ -126,6 +143,18 @@ def predict_files(
         )
         for _ in map_ahead(write, results):
             pass
+    end_results(output_dir, run, files)
+
+
+def _describe_run(predictor: Predictor, pairs: Sequence[PairFiles]) -> dict[str, Any]:
+    """What tells the results of one run from those of another."""
+    return {
+        'model': {'workdir': predictor.workdir, 'step': predictor.step},
+        'tile_size': predictor.tile_size,
+        'threshold': predictor.rule.threshold,
+        'min_area': predictor.rule.min_area,
+        'pairs': [[str(pair.image), str(pair.reference)] for pair in pairs],
+    }
 
 
 class _Loaded(NamedTuple):
@@ -276,8 +305,9 @@ def unique_names(images: Sequence[pathlib.Path]) -> list[str]:
     paths = [path.absolute().with_suffix('').parts[1:] for path in images]
     for depth in range(1, max(map(len, paths)) + 1):
         names = ['-'.join(parts[-depth:]) for parts in paths]
-        # Some file systems do not tell upper from lower case.
-        if len({name.lower() for name in names}) == len(names):
+        # Some file systems do not tell upper from lower case; results.json is taken.
+        taken = {_RESULTS_NAME, *(name.lower() for name in names)}
+        if len(taken) == len(names) + 1:
             return names
     digits = len(str(len(images)))
     return [f'{number:0{digits}}-{path.stem}' for number, path in enumerate(images, 1)]

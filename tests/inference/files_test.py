@@ -146,7 +146,7 @@ def test_what_is_written_of_a_pair(tmp_path: pathlib.Path) -> None:
     pairs = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')
     output = tmp_path / 'out'
     predict_files(differencing_predictor(), pairs, output, progress=False)
-    names = {'a_mask.png', 'a_overlay.png', 'a.json'}
+    names = {'a_mask.png', 'a_overlay.png', 'a.json', 'results.json'}
     assert {path.name for path in output.iterdir()} == names
     written = read_image(output / 'a_mask.png')
     np.testing.assert_array_equal(written[..., 0], mask)
