@@ -8,7 +8,7 @@ the three channels', in gray levels.
 import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -23,8 +23,19 @@ _EQUAL = 8  # gray levels: no more than the noise of a good JPEG file
 _EQUAL_SHARE = 0.95  # of a labeled region's pixels
 _LARGE = 48  # gray levels
 _LARGE_AREA = 25  # pixels
+_FITS, _MISSES = 0.8, 0.2  # of the labeled pixels differ much
 _MARGIN = 11  # pixels; half of it around a label may differ: masks are drawn by hand
 _THUMBNAIL = 192  # pixels a side
+# The orientations of EXIF: what is done to labels that were drawn without them.
+_TURNS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    'turned by 180 degrees': lambda labels: np.rot90(labels, 2),
+    'turned by 90 degrees to the right': lambda labels: np.rot90(labels, -1),
+    'turned by 90 degrees to the left': lambda labels: np.rot90(labels),
+    'mirrored left to right': np.fliplr,
+    'mirrored top to bottom': np.flipud,
+    'mirrored along the diagonal': np.transpose,
+    'mirrored along the other diagonal': lambda labels: np.rot90(labels.T, 2),
+}
 _PICTURES = 6  # of the worst pairs of each kind
 
 
@@ -52,6 +63,12 @@ KINDS = {
         'mask has a value that is not in the class map',
         'Add the value to classes.csv, or correct the mask.',
     ),
+    'palette': Kind(
+        True,
+        'index with another color than in another mask',
+        'Give the colors as #rrggbb in classes.csv, or save all masks with one '
+        'palette.',
+    ),
     'repeated': Kind(
         True,
         'same image in two splits',
@@ -66,6 +83,12 @@ KINDS = {
         False,
         'same image on both sides of a pair',
         'Give the reference that belongs to the image.',
+    ),
+    'turned': Kind(
+        False,
+        'labels fit only if they are turned or mirrored',
+        'Turn the mask as the message says: a label tool may pass over the EXIF '
+        'orientation of a photograph, which is applied here.',
     ),
     'equal_pixels': Kind(
         False,
@@ -150,6 +173,7 @@ class Examined(NamedTuple):
     findings: Sequence[Finding] = ()
     thumbnail: bytes = b''  # JPEG, where there are findings
     class_pixels: Sequence[int] = ()  # of each class; empty where it was not read
+    palette: Mapping[int, int] = {}  # index -> color, where classes are indices
 
 
 class Report(NamedTuple):
@@ -180,6 +204,8 @@ def examine(pair: LabeledPair) -> Examined:
     if len(set(shapes)) > 1:
         sizes = zip(('image', 'reference', 'mask'), shapes, strict=True)
         text = ', '.join(f'{name} {w} x {h}' for name, (h, w) in sizes)
+        if shapes[2] == shapes[0][::-1] and shapes[0] == shapes[1]:
+            text += ' (was the mask drawn without the EXIF orientation of the image?)'
         return seen._replace(findings=[_finding(pair, 'size', f'{text} pixels')])
     findings = []
     if np.array_equal(pair.image, pair.reference):
@@ -202,6 +228,7 @@ def summarize(pairs: Iterable[Examined], *, class_names: Sequence[str] = ()) -> 
     num_pairs: Counter[str] = Counter()
     images: dict[bytes, Examined] = {}
     groups: dict[str, dict[str, Examined]] = {}  # and split -> the first pair
+    palette: dict[int, tuple[int, Examined]] = {}  # index -> color, and where it is so
     findings: list[Finding] = []
     worst: dict[str, list[tuple[float, int, Finding, bytes]]] = {}
     for number, pair in enumerate(pairs):
@@ -211,7 +238,7 @@ def summarize(pairs: Iterable[Examined], *, class_names: Sequence[str] = ()) -> 
             counts += pair.class_pixels
         found = list(pair.findings)
         # Only what identifies a pair is kept of the first of each kind.
-        key = pair._replace(findings=(), thumbnail=b'', class_pixels=())
+        key = pair._replace(findings=(), thumbnail=b'', class_pixels=(), palette={})
         twin = images.setdefault(pair.digest, key) if pair.digest else key
         if twin.split != pair.split:
             text = f'the same pixels as {twin.file} in the split {twin.split}'
@@ -222,6 +249,14 @@ def summarize(pairs: Iterable[Examined], *, class_names: Sequence[str] = ()) -> 
             first = next(iter(of_group.values()))
             text = f'of the group {pair.group!r}, like {first.file} in {first.split}'
             found.append(_finding(pair, 'group', text))
+        for index, color in pair.palette.items():
+            before, where = palette.setdefault(index, (color, key))
+            if before != color:
+                text = (
+                    f'index {index} of the mask is #{color:06x}, but #{before:06x} in '
+                    f'that of {where.file}; give colors in classes.csv'
+                )
+                found.append(_finding(pair, 'palette', text))
         findings += found
         for finding in found if pair.thumbnail else ():
             heap = worst.setdefault(finding.kind, [])
@@ -252,6 +287,9 @@ def _label_faults(pair: LabeledPair) -> list[Finding]:
     if not defects.any() and len(pair.files) > 2:
         findings.append(_finding(pair, 'empty_mask', 'no defect', file=pair.files[2]))
     difference = _largest_channel(cv2.absdiff(pair.image, pair.reference))
+    if turn := _find_turn(defects, difference > _LARGE):
+        text = f'the labels fit what differs only if they are {turn}'
+        return [*findings, _finding(pair, 'turned', text, file=pair.files[-1])]
     equal, total = _equal_regions(defects, difference <= _EQUAL)
     if equal:
         text = (
@@ -266,6 +304,18 @@ def _label_faults(pair: LabeledPair) -> list[Finding]:
         text = f'{area} pixels around x = {x}, y = {y} differ and are not labeled'
         findings.append(_finding(pair, 'unlabelled', text, area))
     return findings
+
+
+def _find_turn(defects: NDArray[np.bool_], differs: NDArray[np.bool_]) -> str:
+    """How labels that miss what differs are to be turned; '' if that is not clear."""
+
+    def share(labels: NDArray[np.bool_]) -> float:
+        return float(differs[labels].mean()) if labels.shape == differs.shape else 0.0
+
+    if not defects.any() or share(defects) > _MISSES:
+        return ''
+    fitting = [name for name, turn in _TURNS.items() if share(turn(defects)) > _FITS]
+    return fitting[0] if fitting else ''
 
 
 def _equal_regions(

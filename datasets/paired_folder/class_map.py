@@ -232,6 +232,23 @@ def read_mask(path: str | os.PathLike[str], *, colored: bool) -> MaskPixels:
     return MaskPixels(red << 16 | green << 8 | blue, True, has_palette, hint)
 
 
+def palette_colors(path: str | os.PathLike[str]) -> dict[int, int]:
+    """Index -> color (red << 16 | green << 8 | blue) of a mask with a palette.
+
+    Of the indices that pixels have; empty for another image, or a damaged one.
+    """
+    try:
+        with Image.open(path) as image:
+            palette = image.getpalette('RGB')
+            if image.mode != 'P' or not palette:
+                return {}
+            used = np.flatnonzero(np.bincount(np.array(image).ravel()))
+    except Exception:  # Pillow raises much; `read_mask` says what is wrong
+        return {}
+    colors = np.array(palette).reshape(-1, 3) @ (1 << 16, 1 << 8, 1)
+    return {int(i): int(colors[i]) for i in used if i < len(colors)}
+
+
 def format_value(value: int, colored: bool) -> str:
     """As it stands in a class map."""
     return f'#{value:06x}' if colored else str(value)

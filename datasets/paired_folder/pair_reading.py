@@ -10,7 +10,7 @@ from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.datasets import checks
 from cadnet_jax.datasets.checks import Examined, Finding, LabeledPair
 from cadnet_jax.datasets.encoding import encode_png
-from cadnet_jax.datasets.paired_folder.class_map import ClassMap
+from cadnet_jax.datasets.paired_folder.class_map import ClassMap, palette_colors
 from cadnet_jax.files.images import read_image
 
 DEFECT_FREE, UNLABELED = 'defect_free', 'unlabelled'
@@ -70,7 +70,10 @@ def examine_files(class_map: ClassMap, files: PairFiles) -> Examined:
         findings = _faults_of_files(files, class_map)
         name = str(files.image)
         return Examined(files.id, files.split, files.group, name, findings=findings)
-    return checks.examine(pair)
+    palette = {}
+    if files.mask and not class_map.colored:
+        palette = palette_colors(files.mask)
+    return checks.examine(pair)._replace(palette=palette)
 
 
 def encode_files(class_map: ClassMap, files: PairFiles) -> EncodedPair:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from cadnet_jax.data.batches import read_info
 from cadnet_jax.datasets import paired_folder, preparation
@@ -122,6 +123,14 @@ def link_to_itself(folder: pathlib.Path) -> None:
     (folder / 'image/3.png').symlink_to('3.png')
 
 
+def write_palettes(folder: pathlib.Path) -> None:
+    """Two masks that have one index for two colors; what they label is the same."""
+    for name, color in (('2', (255, 0, 0)), ('3', (0, 255, 0))):
+        mask = Image.fromarray(MASK, 'P')
+        mask.putpalette([0, 0, 0] * 255 + [*color])
+        mask.save(folder / f'mask/{name}.png')
+
+
 IMAGE, REFERENCE, MASK = tiny_pair(3)
 BLUE_SQUARE = IMAGE.copy()
 BLUE_SQUARE[25:35, 40:50] = (0, 0, 255)
@@ -176,6 +185,22 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
     'empty mask': (
         replace('mask/3.png', MASK * 0),
         *('empty_mask', 'mask/3.png', 'no defect'),
+    ),
+    'palette': (
+        write_palettes,
+        *('palette', 'image/3.png', 'index 255 of the mask is #00ff00, but #ff0000 in'),
+    ),
+    'turned': (
+        replace('mask/3.png', np.rot90(MASK, 2)),
+        *('turned', 'mask/3.png', 'only if they are turned by 180 degrees'),
+    ),
+    'mirrored': (
+        replace('mask/3.png', np.fliplr(MASK)),
+        *('turned', 'mask/3.png', 'only if they are mirrored left to right'),
+    ),
+    'turned by a quarter': (
+        replace('mask/3.png', np.rot90(MASK)),
+        *('size', 'image/3.png', 'drawn without the EXIF orientation of the image?'),
     ),
     'equal pixels': (
         replace('mask/3.png', np.roll(MASK, 12, axis=0)),
