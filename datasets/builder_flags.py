@@ -24,6 +24,7 @@ _PAIRED_FOLDER = (
     'splits',
     'split_seed',
     'allow_outside',
+    'bit_depth',
 )
 
 
@@ -85,6 +86,14 @@ def define_paired_folder_flags() -> None:
         'allow_outside',
         None,
         'paired_folder: take files outside the source directory as well.',
+    )
+    flags.DEFINE_integer(
+        'bit_depth',
+        None,
+        'paired_folder: bits that the camera fills of 16, counted from the lowest, '
+        'where images are files of 16 bits (16).',
+        lower_bound=8,
+        upper_bound=16,
     )
 
 

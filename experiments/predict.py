@@ -24,19 +24,20 @@ _REFERENCE = define_path(
 _PAIRS = define_path(
     'pairs',
     '',
-    'Instead of --image and --reference: a CSV file with the columns image and '
-    'reference. Relative paths start at its folder.',
+    'Instead: a CSV file with the columns image and reference, paths from its folder.',
 )
 _OUTPUT_DIR = define_path(
     'output_dir',
     None,
-    'Folder for NAME_mask.png (class ids), NAME_overlay.png and NAME.json (class, '
-    'scores, box, area and centroid of each defect; in pixels), and results.json, '
-    'which lists them.',
+    'Folder for results.json and, of each pair, NAME_mask.png (class ids), '
+    'NAME_overlay.png and NAME.json (class, scores, box, area, centroid of defects).',
     required=True,
 )
 _PANELS = flags.DEFINE_bool(
     'panels', False, 'Write NAME_panel.png: image, reference, prediction and DistMap.'
+)
+_BIT_DEPTH = flags.DEFINE_integer(
+    'bit_depth', 16, 'Bits that the camera fills of 16, in files of 16 bits.', 8, 16
 )
 _OVERWRITE = flags.DEFINE_bool(
     'overwrite', False, 'Replace the results of another run in the output folder.'
@@ -49,7 +50,10 @@ def main(argv: list[str]) -> None:
     from cadnet_jax.inference import files  # slow to import
 
     pairs = files.list_pairs(
-        image=_IMAGE.value, reference=_REFERENCE.value, pairs=_PAIRS.value
+        image=_IMAGE.value,
+        reference=_REFERENCE.value,
+        pairs=_PAIRS.value,
+        bit_depth=_BIT_DEPTH.value,
     )
     files.check_output_dir(pairs, _OUTPUT_DIR.value)
     predictor = predictor_flags.load_predictor()

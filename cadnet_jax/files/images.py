@@ -33,6 +33,8 @@ _TIFF_SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 _PHOTOMETRIC, _SAMPLES_PER_PIXEL, _EXTRA_SAMPLES = 262, 277, 338
 _SHORT, _CMYK, _MOST_TAGS = 3, 5, 4096
 
+_PNG_BIT_DEPTH = 24  # where its header has it
+
 _STDERR = threading.Lock()
 
 _MOST_BYTES = 2**31 - 1  # OpenCV decodes no more
@@ -249,34 +251,65 @@ def _not_an_image(path: str | os.PathLike[str]) -> ValueError:
     )
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+def read_image(path: str | os.PathLike[str], bit_depth: int = 16) -> np.ndarray:
     """Reads a color or gray image file.
 
     Args:
-        path: a PNG, JPEG, BMP, TIFF or WebP file. 16-bit values are divided by 256,
-            transparency is dropped, the EXIF orientation is applied.
+        path: a PNG, JPEG, BMP, TIFF or WebP file. Transparency is dropped, the EXIF
+            orientation is applied.
+        bit_depth: bits that a camera fills of 16, counted from the lowest, 8 to 16:
+            they are brought to 8. Files of 8 bits are read as they are.
 
     Returns:
         uint8 [H, W, 3], RGB.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is empty, truncated, damaged, too large or not an image, or its
-            pixels are signed, or not of 8 or 16 bits.
+        ValueError: it is empty, truncated, damaged, too large or not an image, its
+            pixels are signed or not of 8 or 16 bits, or its values do not fit
+            `bit_depth`: too large, or all in the lowest sixteenth, which would be
+            black.
     """
     data = read_bytes(path)
-    if data.startswith(_TIFF_SIGNATURES):
+    if _may_have_16_bits(data):
         stored = stored_pixels(path, data)
         if stored.dtype == np.uint16:
             # Where OpenCV makes 8 bits itself it garbles tiles at the edge of gray
             # images, and rounds colors in another way.
-            is_gray = stored.ndim == 2
+            pixels = _to_8_bits(path, stored, bit_depth)
+            is_gray = pixels.ndim == 2
             order = cv2.COLOR_GRAY2RGB if is_gray else cv2.COLOR_BGR2RGB
-            return cv2.cvtColor((stored // 256).astype(np.uint8), order)
+            return np.asarray(cv2.cvtColor(pixels, order))
     image = decode(data)
     if image is None:
         raise _not_an_image(path)
     return image
+
+
+def _may_have_16_bits(data: bytes) -> bool:
+    """Whether `data` is a TIFF file, or a PNG file whose header says so."""
+    if data.startswith(_PNG_SIGNATURE):
+        return data[_PNG_BIT_DEPTH] == 16
+    return data.startswith(_TIFF_SIGNATURES)
+
+
+def _to_8_bits(
+    path: str | os.PathLike[str], stored: np.ndarray, bit_depth: int
+) -> np.ndarray:
+    """The upper 8 of the bits that are filled, uint8 of the shape of `stored`."""
+    largest = int(stored.max())
+    if largest >= 2**bit_depth:
+        raise ValueError(
+            f'{path}: has the value {largest}, and {bit_depth} bits allow '
+            f'{2**bit_depth - 1}; set bit_depth to {max(8, largest.bit_length())}.'
+        )
+    if largest < 2 ** (bit_depth - 4):
+        raise ValueError(
+            f'{path}: no value is above {largest}, which is black of {bit_depth} bits; '
+            'set bit_depth to that of the camera (10 or 12 bits are often stored in '
+            '16).'
+        )
+    return (stored >> (bit_depth - 8)).astype(np.uint8)
 
 
 def write_png(path: str | os.PathLike[str], image: np.ndarray) -> None:

@@ -31,10 +31,15 @@ class PairFiles(NamedTuple):
     image: pathlib.Path
     reference: pathlib.Path
     name: str
+    bit_depth: int = 16  # of the two, see `read_image`
 
 
 def list_pairs(
-    *, image: _Path = '', reference: _Path = '', pairs: _Path = ''
+    *,
+    image: _Path = '',
+    reference: _Path = '',
+    pairs: _Path = '',
+    bit_depth: int = 16,
 ) -> list[PairFiles]:
     """Finds the files of all pairs; gives each a name of its own.
 
@@ -44,6 +49,7 @@ def list_pairs(
             each image.
         pairs: instead of these, a CSV file with the columns `image` and `reference`;
             relative paths start at its folder.
+        bit_depth: of files of 16 bits, see `read_image`.
 
     Raises:
         FileNotFoundError: a file or folder is missing.
@@ -61,7 +67,10 @@ def list_pairs(
     else:
         files = _from_paths(pathlib.Path(image), pathlib.Path(reference))
     names = unique_names([inspected for inspected, _ in files])
-    return [PairFiles(*pair, name) for pair, name in zip(files, names, strict=True)]
+    return [
+        PairFiles(*pair, name, bit_depth)
+        for pair, name in zip(files, names, strict=True)
+    ]
 
 
 def check_output_dir(pairs: Sequence[PairFiles], output_dir: _Path) -> None:
@@ -153,6 +162,7 @@ def _describe_run(predictor: Predictor, pairs: Sequence[PairFiles]) -> dict[str,
         'tile_size': predictor.tile_size,
         'threshold': predictor.rule.threshold,
         'min_area': predictor.rule.min_area,
+        'bit_depth': max((pair.bit_depth for pair in pairs), default=16),
         'pairs': [[str(pair.image), str(pair.reference)] for pair in pairs],
     }
 
@@ -182,8 +192,9 @@ def _load(pairs: Sequence[PairFiles]) -> Iterator[_Loaded]:
         work: tuple[PairFiles, bool],
     ) -> tuple[PairFiles, np.ndarray | None, np.ndarray]:
         pair, is_first = work
-        reference = read_image(pair.reference) if is_first else None
-        return pair, reference, read_image(pair.image)
+        depth = pair.bit_depth
+        reference = read_image(pair.reference, depth) if is_first else None
+        return pair, reference, read_image(pair.image, depth)
 
     current = np.empty(0)
     for pair, reference, image in map_ahead(read, works):

@@ -63,6 +63,7 @@ class Options(NamedTuple):
     splits: Mapping[str, float] = {'train': 80, 'val': 10, 'test': 10}
     split_seed: int = 0
     allow_outside: bool = False  # files outside the source directory
+    bit_depth: int = 16  # of images and references, see `read_image`
 
 
 class Source(NamedTuple):
@@ -80,6 +81,7 @@ class Source(NamedTuple):
         state = hashlib.blake2b(repr(self.class_map[1:]).encode(), digest_size=6)
         for pair in self.pairs:
             facts: list[Any] = [pair.id, pair.without_mask, pair.split, pair.group]
+            facts += [pair.bit_depth] * (pair.bit_depth < 16)
             for path in pair.paths:
                 facts.append(os.path.relpath(path, self.directory))
                 if path.is_file():
@@ -359,7 +361,7 @@ def _find_pairs(
     raise_problems(problems, remedy='Correct the names, the manifest or the flags.')
     if not pairs:
         raise ValueError(f'{directory}: no pairs in it; there must be images.')
-    return pairs, unused
+    return [pair._replace(bit_depth=options.bit_depth) for pair in pairs], unused
 
 
 def _from_manifest(

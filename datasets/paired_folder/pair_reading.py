@@ -11,7 +11,7 @@ from cadnet_jax.datasets import checks
 from cadnet_jax.datasets.checks import Examined, Finding, LabeledPair
 from cadnet_jax.datasets.encoding import encode_png
 from cadnet_jax.datasets.paired_folder.class_map import ClassMap, palette_colors
-from cadnet_jax.files.images import read_image
+from cadnet_jax.files.images import read_bytes, read_image, stored_pixels
 
 DEFECT_FREE, UNLABELED = 'defect_free', 'unlabelled'
 
@@ -26,6 +26,7 @@ class PairFiles(NamedTuple):
     without_mask: str  # DEFECT_FREE or UNLABELED; '' where there is a mask
     split: str
     group: str
+    bit_depth: int = 16  # of image and reference, see `read_image`
 
     @property
     def paths(self) -> list[pathlib.Path]:
@@ -50,11 +51,11 @@ def read_pair(files: PairFiles, class_map: ClassMap) -> LabeledPair:
         FileNotFoundError: a file is missing.
         ValueError: a file is no image, or the mask has an unknown value.
     """
-    image = read_image(files.image)
+    image = read_image(files.image, files.bit_depth)
     return LabeledPair(
         id=files.id,
         image=image,
-        reference=read_image(files.reference),
+        reference=read_image(files.reference, files.bit_depth),
         mask=_read_mask(files, class_map, image.shape[:2]),
         split=files.split,
         group=files.group,
@@ -100,10 +101,12 @@ def _faults_of_files(files: PairFiles, class_map: ClassMap) -> list[Finding]:
     for path in files.paths:
         kind = 'unreadable'
         try:
-            read_image(path)
             if path == files.mask:
+                stored_pixels(path, read_bytes(path))
                 kind = 'value'
                 class_map.convert(path)
+            else:
+                read_image(path, files.bit_depth)
         except (ValueError, OSError) as error:
             text = str(error)
             if not text.startswith(f'{path}: '):  # of the operating system

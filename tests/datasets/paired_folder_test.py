@@ -434,3 +434,22 @@ def test_lent_data_go_through_without_code(
         expected = read_image(name)
         np.testing.assert_array_equal(pair['image'], expected)
         assert pair['reference'].shape == expected.shape
+
+
+def test_twelve_bits_in_sixteen_need_their_depth(tmp_path: pathlib.Path) -> None:
+    """What would be black is an error; masks of 16 bits may have small values."""
+    folder = write_tiny_pairs(tmp_path / 'pairs')
+    image, reference, mask = tiny_pair(3)
+    for name, pixels in (('image', image), ('reference', reference)):
+        write(folder / f'{name}/3.png', pixels.astype(np.uint16) * 16)
+    write(folder / 'mask/3.png', mask.astype(np.uint16))
+    findings = check(folder)
+    assert [f.file.removeprefix(f'{folder}/') for f in findings] == [
+        'image/3.png',
+        'reference/3.png',
+    ]
+    assert all('set bit_depth to that of the camera' in f.message for f in findings)
+    prepared = prepare(folder, tmp_path / 'prepared', bit_depth=12)
+    np.testing.assert_array_equal(read(prepared)['image/3']['image'], image)
+    plain = read_source(folder, Options())
+    assert plain.fingerprint != read_source(folder, Options(bit_depth=12)).fingerprint

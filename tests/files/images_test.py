@@ -52,7 +52,7 @@ def test_whole_jpegs_are_read(data: bytes, tmp_path: pathlib.Path) -> None:
     ('stored', 'expected'),
     [
         (np.full((3, 4), 9, np.uint8), 9),  # gray
-        (np.full((3, 4), 9 * 256, np.uint16), 9),  # 16 bits
+        (np.full((3, 4), 99 * 256, np.uint16), 99),  # 16 bits
         (np.full((3, 4, 4), 9, np.uint8), 9),  # transparency
     ],
 )

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -220,8 +221,8 @@ def test_the_next_image_is_read_while_the_network_is_at_work(
     pairs = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')
     second_is_read = threading.Event()
 
-    def noted(path: pathlib.Path) -> np.ndarray:
-        image = read_image(path)
+    def noted(path: pathlib.Path, bit_depth: int) -> np.ndarray:
+        image = read_image(path, bit_depth)
         if path == pairs[1].image:
             second_is_read.set()
         return image
@@ -363,7 +364,7 @@ def test_bad_input_is_named_in_one_line_before_anything_is_computed(
     tmp_path: pathlib.Path,
 ) -> None:
     write_board(tmp_path, 'a.png')
-    arguments = spoil(tmp_path)
+    arguments: dict[str, Any] = {**spoil(tmp_path)}
     with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
         check_pairs(list_pairs(**arguments), progress=False)
     assert len(str(error.value).splitlines()) == 1
@@ -490,3 +491,19 @@ def test_the_script_ends_bad_input_with_one_line(
     else:
         assert last.startswith(f'error: {workdir}/config.json: no such file')
     assert not (tmp_path / 'out').exists()
+
+
+def test_twelve_bits_in_sixteen_are_read_by_their_depth(tmp_path: pathlib.Path) -> None:
+    """A gross defect is found, or the file is refused; never found dark."""
+    image, reference, mask = tiny_board(np.random.default_rng(0), (40, 64))
+    for name, pixels in (('image', image), ('reference', reference)):
+        stored = pixels[..., ::-1].astype(np.uint16) * 16
+        assert cv2.imwrite(str(tmp_path / f'{name}.png'), stored)
+    files = tmp_path / 'image.png', tmp_path / 'reference.png'
+    with pytest.raises(ValueError, match=r'\.png: no value is above .*bit_depth'):
+        check_pairs(list_pairs(image=files[0], reference=files[1]), progress=False)
+    pairs = list_pairs(image=files[0], reference=files[1], bit_depth=12)
+    check_pairs(pairs, progress=False)
+    predict_files(differencing_predictor(), pairs, tmp_path / 'out', progress=False)
+    found = read_image(tmp_path / 'out/image_mask.png')[..., 0]
+    np.testing.assert_array_equal(found[1:], mask[1:])
