@@ -5,10 +5,11 @@
     255,scratch         #ff0000,scratch
     128,ignored         #ffffff,ignored
 
-A value is a gray level (0 to 65535; the index, where a mask has a palette) or a color,
-`#rrggbb`; not both in one file. Classes are numbered in the order in which their names
-first appear, `background` is 0; several values may have one name. Pixels of the name
-`ignored` count nowhere.
+A value is a gray level (0 to 65535; the index, where a mask has a palette), a range of
+them (`128-255`, for soft masks) or a color, `#rrggbb`; not both in one file. A class
+that a manifest gives to whole masks may have none. Classes are numbered in the order in
+which their names first appear, `background` is 0; several values may have one name.
+Pixels of the name `ignored` count nowhere.
 """
 
 import io
@@ -16,7 +17,7 @@ import os
 import pathlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 import cv2
@@ -34,6 +35,7 @@ COLUMNS = ('value', 'name')
 _LISTED_VALUES = 3
 _MOST_VALUES = 32  # of a first class map; more of them are no labels
 _Level = TypeVar('_Level', int, NDArray[np.int32])
+_LEVELS = re.compile('([0-9]{1,5})(?:-([0-9]{1,5}))?')
 _COLOR = re.compile(r'#[0-9a-fA-F]{6}')
 
 
@@ -54,13 +56,35 @@ class ClassMap(NamedTuple):
     colored: bool
     ids: dict[int, int]  # value as in MaskPixels -> id, or 255
 
-    def convert(self, path: pathlib.Path) -> NDArray[np.uint8]:
+    def class_id(self, name: str) -> int:
+        """Of a class, or 255 of 'ignored'.
+
+        Raises:
+            ValueError: there is no such class.
+        """
+        if name == IGNORED_NAME:
+            return IGNORED
+        if name not in self.class_names[1:]:
+            raise ValueError(
+                f'{name!r} is not a class in {self.path}; add a line with the name '
+                f'there: ,{name}'
+            )
+        return self.class_names.index(name)
+
+    def convert(self, path: pathlib.Path, class_name: str = '') -> NDArray[np.uint8]:
         """Class ids of the mask in the file `path`, uint8 [H, W]; 255 is ignored.
+
+        Args:
+            path: of the file.
+            class_name: class of all that is not black; '' to look values up.
 
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: it is no image, or has a value that is not in the map.
         """
+        if class_name:
+            labeled = read_mask(path, colored=True).values != 0
+            return np.where(labeled, self.class_id(class_name), 0).astype(np.uint8)
         pixels = read_mask(path, colored=self.colored)
         if pixels.colored and not self.colored:
             raise ValueError(
@@ -118,20 +142,22 @@ def read_class_map(path: pathlib.Path) -> ClassMap:
     kinds = set()
     for line, row in read_rows(path, required=COLUMNS):
         where = f'{path}, line {line}'
-        value, colored = _parse_value(row['value'], where)
-        kinds.add(colored)
+        values, colored = _parse_values(row['value'], where)
+        kinds |= {colored} if values else set()
         name = row['name']
         if name.lower() in (BACKGROUND, IGNORED_NAME):
             name = name.lower()
-        if value in ids:
-            raise ValueError(f'{where}: the value {row["value"]} is there twice.')
+        twice = [format_value(value, colored) for value in values if value in ids]
+        if twice:
+            raise ValueError(f'{where}: the value {twice[0]} is there twice.')
         if not name:
             raise ValueError(f'{where}: no name for the value {row["value"]}.')
         if name not in names and name.lower() in map(str.lower, names):
             raise ValueError(f'{where}: {name!r} is there with other capitals as well.')
         if name not in (*names, IGNORED_NAME):
             names.append(name)
-        ids[value] = IGNORED if name == IGNORED_NAME else names.index(name)
+        id = IGNORED if name == IGNORED_NAME else names.index(name)
+        ids |= dict.fromkeys(values, id)
     if len(kinds) == 2:
         raise ValueError(f'{path}: gray values and colors are mixed; use one of them.')
     if 0 not in ids.values() or len(names) == 1:
@@ -277,12 +303,17 @@ def _transparency_varies(data: bytes) -> bool:
     return array is not None and array.shape[2:] == (4,) and np.ptp(array[..., 3]) > 0
 
 
-def _parse_value(text: str, where: str) -> tuple[int, bool]:
+def _parse_values(text: str, where: str) -> tuple[Sequence[int], bool]:
+    """The values that a line is about, and whether they are colors."""
+    if not text:
+        return (), False
     if _COLOR.fullmatch(text):
-        return int(text[1:], 16), True
-    if re.fullmatch('[0-9]{1,5}', text) and int(text) < 2**16:
-        return int(text), False
+        return (int(text[1:], 16),), True
+    if match := _LEVELS.fullmatch(text):
+        first, last = int(match[1]), int(match[2] or match[1])
+        if first <= last < 2**16:
+            return range(first, last + 1), False
     raise ValueError(
-        f'{where}: {text!r} is neither a gray value from 0 to 65535 nor a color '
-        'of the form #rrggbb.'
+        f'{where}: {text!r} is neither a gray value from 0 to 65535, nor a range of '
+        'them such as 128-255, nor a color of the form #rrggbb.'
     )

@@ -6,7 +6,8 @@ A source directory has a manifest, `manifest.csv`,
     parts/1.png,golden.png,labels/1.png,train,board 1
     parts/2.png,golden.png,defect_free,test,board 2
 
-with paths relative to it, or three folders:
+with paths relative to it; lines of one image and reference are one pair, which has the
+masks of all, and a column `class` says what a mask labels. Or three folders:
 
     image/x.png         image/board_1/x.png         image/x.png
     reference/x.png     reference/board_1.png       reference.png
@@ -33,6 +34,7 @@ from cadnet_jax.datasets.paired_folder.class_map import ClassMap
 from cadnet_jax.datasets.paired_folder.pair_reading import (
     DEFECT_FREE,
     UNLABELED,
+    MaskFile,
     PairFiles,
 )
 from cadnet_jax.datasets.preparation import list_first, list_visible, raise_problems
@@ -41,6 +43,7 @@ from cadnet_jax.files.images import SUFFIXES
 
 MANIFEST, CLASSES = 'manifest.csv', 'classes.csv'
 COLUMNS = ('image', 'reference', 'mask', 'split', 'group')
+CLASS = 'class'  # a further column: of all that the mask labels
 
 # Instead of a file of a mask: in small letters, without '-', '_' and spaces.
 _DECLARED = {
@@ -82,6 +85,7 @@ class Source(NamedTuple):
         for pair in self.pairs:
             facts: list[Any] = [pair.id, pair.without_mask, pair.split, pair.group]
             facts += [pair.bit_depth] * (pair.bit_depth < 16)
+            facts += [mask.class_name for mask in pair.masks if mask.class_name]
             for path in pair.paths:
                 facts.append(os.path.relpath(path, self.directory))
                 if path.is_file():
@@ -103,13 +107,15 @@ def read_source(directory: pathlib.Path, options: Options) -> Source:
         [
             f'{pair.image}: no mask'
             for pair in pairs
-            if not (pair.mask or pair.without_mask)
+            if not (pair.masks or pair.without_mask)
         ],
         remedy='Say by --without_mask=defect_free or --without_mask=unlabelled what '
         f'a pair without a mask is, or write it in the column mask of {MANIFEST}.',
     )
     _check_masks_found(directory, pairs, unused, options)
     classes = class_map.read_class_map(options.classes or directory / CLASSES)
+    for name in {mask.class_name for pair in pairs for mask in pair.masks} - {''}:
+        classes.class_id(name)  # refuses a name that is not there
     drawn = draw_splits(pairs, options)
     faults = [] if drawn == pairs else share_faults(drawn, options)
     return Source(directory, drawn, classes, unused, faults)
@@ -127,7 +133,7 @@ def _check_masks_found(
         ValueError: a flag says that pairs without a mask are good, and there is a
             folder or a file that could be their masks.
     """
-    without = [pair for pair in pairs if not pair.mask]
+    without = [pair for pair in pairs if not pair.masks]
     if not without or options.without_mask != DEFECT_FREE:
         return
     example = f'{len(without)} pairs have no mask, such as {without[0].image}'
@@ -149,7 +155,7 @@ def _check_masks_found(
             )
         folders = {folder}
     else:
-        folders = {pair.mask.parent for pair in pairs if pair.mask}
+        folders = {path.parent for pair in pairs for path, _ in pair.masks}
     lost = [
         path
         for path in unused
@@ -191,7 +197,7 @@ class FirstManifest(NamedTuple):
 
     def describe(self) -> str:
         """Lines to be printed."""
-        without = sum(not pair.mask for pair in self.pairs)
+        without = sum(not pair.masks for pair in self.pairs)
         lines = [
             f'Written: {" ".join(map(str, self.written))}',
             f'Pairs: {len(self.pairs):,}; without a mask: {without:,}',
@@ -219,7 +225,9 @@ def init_manifest(directory: pathlib.Path, options: Options) -> FirstManifest:
     faults = share_faults(pairs, options)
     written = [manifest]
     if not (options.classes or classes.exists()):
-        class_map.write_first_map(classes, (pair.mask for pair in pairs if pair.mask))
+        class_map.write_first_map(
+            classes, (path for pair in pairs for path, _ in pair.masks)
+        )
         written.insert(0, classes)
 
     def cell(path: pathlib.Path) -> str:
@@ -229,7 +237,7 @@ def init_manifest(directory: pathlib.Path, options: Options) -> FirstManifest:
         (
             cell(pair.image),
             cell(pair.reference),
-            cell(pair.mask) if pair.mask else pair.without_mask,
+            cell(pair.masks[0].path) if pair.masks else pair.without_mask,
             pair.split,
             pair.group,
         )
@@ -381,24 +389,48 @@ def _from_manifest(
             splits.append(split)
         mask = row.get('mask', '')
         declared = _DECLARED.get(re.sub('[-_ ]', '', mask.lower()), '')
+        is_file, class_name = bool(mask) and not declared, row.get(CLASS, '')
+        if class_name and not is_file:
+            problems.append(f'{where}: the class {class_name!r} of no mask')
         id = _id(directory / row['image'], directory)
         pairs.append(
             PairFiles(
                 id,
                 directory / row['image'],
                 directory / row['reference'],
-                directory / mask if mask and not declared else None,
+                (MaskFile(directory / mask, class_name),) if is_file else (),
                 declared or ('' if mask else options.without_mask),
                 split,
                 row.get('group', '') or _group(id, '', options),
             )
         )
-    return pairs, _unused_beside(pairs), problems
+    return _join_lines(pairs, problems), _unused_beside(pairs), problems
+
+
+def _join_lines(pairs: Sequence[PairFiles], problems: list[str]) -> list[PairFiles]:
+    """Lines of one image and reference as one pair that has the masks of all.
+
+    Lines that have no masks, or the same, stay apart: they are there by mistake.
+    """
+    joined: dict[tuple[pathlib.Path, ...], PairFiles] = {}
+    others = []
+    for pair in pairs:
+        key = pair.image, pair.reference
+        first = joined.setdefault(key, pair)
+        if first is pair:
+            continue
+        if not (first.masks and pair.masks) or set(first.masks) & set(pair.masks):
+            others.append(pair)
+            continue
+        if (first.split, first.group) != (pair.split, pair.group):
+            problems.append(f'{pair.image}: its lines have different splits or groups')
+        joined[key] = first._replace(masks=(*first.masks, *pair.masks))
+    return [*joined.values(), *others]
 
 
 def _read_lines(directory: pathlib.Path) -> Iterator[tuple[int, dict[str, str]]]:
     path = directory / MANIFEST
-    return read_rows(path, required=COLUMNS[:2], optional=COLUMNS[2:])
+    return read_rows(path, required=COLUMNS[:2], optional=(*COLUMNS[2:], CLASS))
 
 
 def _unused_beside(pairs: Sequence[PairFiles]) -> list[pathlib.Path]:
@@ -447,7 +479,8 @@ def _from_folders(
         label = masks.get(name)
         used |= {found, label} if label else {found}
         without_mask = '' if label else options.without_mask
-        pairs.append(PairFiles(id, path, found, label, without_mask, '', group))
+        labels = (MaskFile(label),) if label else ()
+        pairs.append(PairFiles(id, path, found, labels, without_mask, '', group))
     found_files = (*references.values(), *masks.values())
     unused += [path for path in found_files if path not in used]
     return pairs, unused, problems

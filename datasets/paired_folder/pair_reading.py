@@ -1,6 +1,7 @@
 """A pair's files -> arrays: what worker processes do for `paired_folder`."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,22 +17,35 @@ from cadnet_jax.files.images import read_bytes, read_image, stored_pixels
 DEFECT_FREE, UNLABELED = 'defect_free', 'unlabelled'
 
 
+class MaskFile(NamedTuple):
+    """A mask, and the class of all that it labels.
+
+    Attributes:
+        path: of the file.
+        class_name: what is not black is of this class; '' where the class map says
+            what its values are.
+    """
+
+    path: pathlib.Path
+    class_name: str = ''
+
+
 class PairFiles(NamedTuple):
     """Where a pair's files are, and what is said about it."""
 
     id: str
     image: pathlib.Path
     reference: pathlib.Path
-    mask: pathlib.Path | None
-    without_mask: str  # DEFECT_FREE or UNLABELED; '' where there is a mask
+    masks: tuple[MaskFile, ...]
+    without_mask: str  # DEFECT_FREE or UNLABELED; '' where there are masks
     split: str
     group: str
     bit_depth: int = 16  # of image and reference, see `read_image`
 
     @property
     def paths(self) -> list[pathlib.Path]:
-        """Of image, reference and mask, where there is one."""
-        return [path for path in (self.image, self.reference, self.mask) if path]
+        """Of image, reference and masks."""
+        return [self.image, self.reference, *(mask.path for mask in self.masks)]
 
 
 class EncodedPair(NamedTuple):
@@ -71,9 +85,10 @@ def examine_files(class_map: ClassMap, files: PairFiles) -> Examined:
         findings = _faults_of_files(files, class_map)
         name = str(files.image)
         return Examined(files.id, files.split, files.group, name, findings=findings)
-    palette = {}
-    if files.mask and not class_map.colored:
-        palette = palette_colors(files.mask)
+    palette: dict[int, int] = {}
+    for path, class_name in files.masks:
+        if not (class_map.colored or class_name):
+            palette |= palette_colors(path)
     return checks.examine(pair)._replace(palette=palette)
 
 
@@ -98,26 +113,64 @@ def encode_files(class_map: ClassMap, files: PairFiles) -> EncodedPair:
 def _faults_of_files(files: PairFiles, class_map: ClassMap) -> list[Finding]:
     """Reads each file by itself, so that all that is wrong is known at once."""
     findings = []
-    for path in files.paths:
+
+    def add(kind: str, path: pathlib.Path, error: Exception) -> None:
+        text = str(error)
+        if not text.startswith(f'{path}: '):  # of the operating system
+            text = f'{path}: {text}'
+        findings.append(Finding(kind, files.split, files.id, str(path), text))
+
+    for path in files.paths[:2]:
+        try:
+            read_image(path, files.bit_depth)
+        except (ValueError, OSError) as error:
+            add('unreadable', path, error)
+    for mask in files.masks:
         kind = 'unreadable'
         try:
-            if path == files.mask:
-                stored_pixels(path, read_bytes(path))
-                kind = 'value'
-                class_map.convert(path)
-            else:
-                read_image(path, files.bit_depth)
+            stored_pixels(mask.path, read_bytes(mask.path))
+            kind = 'value'
+            class_map.convert(*mask)
         except (ValueError, OSError) as error:
-            text = str(error)
-            if not text.startswith(f'{path}: '):  # of the operating system
-                text = f'{path}: {text}'
-            findings.append(Finding(kind, files.split, files.id, str(path), text))
+            add(kind, mask.path, error)
+    if not findings:
+        try:
+            _join_masks(files.masks, class_map)
+        except ValueError as error:
+            add('value', files.masks[0].path, error)
     return findings
 
 
 def _read_mask(
     files: PairFiles, class_map: ClassMap, size: tuple[int, ...]
 ) -> NDArray[np.uint8]:
-    if files.mask:
-        return class_map.convert(files.mask)
+    if files.masks:
+        return _join_masks(files.masks, class_map)
     return np.full(size, IGNORED if files.without_mask == UNLABELED else 0, np.uint8)
+
+
+def _join_masks(masks: Sequence[MaskFile], class_map: ClassMap) -> NDArray[np.uint8]:
+    """Class ids of several masks of one image; what one ignores is ignored.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is no image or has an unknown value, or two masks differ in
+            size or in the class of a pixel.
+    """
+    joined = class_map.convert(*masks[0])
+    for mask in masks[1:]:
+        ids = class_map.convert(*mask)
+        first = masks[0].path
+        if ids.shape != joined.shape:
+            sizes = ', not '.join(f'{w} x {h}' for h, w in (joined.shape, ids.shape))
+            raise ValueError(
+                f'{first}: of {sizes} pixels as {mask.path}; both are of one image.'
+            )
+        both = (joined != 0) & (ids != 0) & (joined != IGNORED) & (ids != IGNORED)
+        if differing := int((joined[both] != ids[both]).sum()):
+            raise ValueError(
+                f'{first}: {differing} pixels have another class in {mask.path}; '
+                'correct one of the two.'
+            )
+        np.maximum(joined, ids, out=joined)
+    return joined

@@ -45,8 +45,8 @@ def described(source: Source) -> set[tuple[str, ...]]:
         (
             pair.id,
             pair.reference.relative_to(source.directory).as_posix(),
-            pair.mask.relative_to(source.directory).as_posix()
-            if pair.mask
+            pair.masks[0].path.relative_to(source.directory).as_posix()
+            if pair.masks
             else pair.without_mask,
             pair.group,
         )
@@ -252,7 +252,7 @@ def test_what_a_pair_without_a_mask_is_may_be_spelled_in_several_ways(
     write_images(tmp_path, 'a.png', 'r.png')
     write_manifest(tmp_path, f'a.png,r.png,{mask},,')
     [pair] = read_source(tmp_path, ONE_SPLIT).pairs
-    assert (pair.mask, pair.without_mask) == (None, meant)
+    assert (pair.masks, pair.without_mask) == ((), meant)
 
 
 def test_a_first_manifest_means_what_the_folders_mean(tmp_path: pathlib.Path) -> None:
@@ -287,7 +287,7 @@ def test_a_manifest_is_never_written_over(tmp_path: pathlib.Path) -> None:
 def make_pairs(sizes: dict[str, int]) -> list[PairFiles]:
     path = pathlib.Path()
     return [
-        PairFiles(f'{group}/{i}', path, path, None, 'defect_free', '', group)
+        PairFiles(f'{group}/{i}', path, path, (), 'defect_free', '', group)
         for group, size in sizes.items()
         for i in range(size)
     ]

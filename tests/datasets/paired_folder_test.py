@@ -453,3 +453,76 @@ def test_twelve_bits_in_sixteen_need_their_depth(tmp_path: pathlib.Path) -> None
     np.testing.assert_array_equal(read(prepared)['image/3']['image'], image)
     plain = read_source(folder, Options())
     assert plain.fingerprint != read_source(folder, Options(bit_depth=12)).fingerprint
+
+
+def write_strokes(folder: pathlib.Path, *rows: str) -> pathlib.Path:
+    """Pairs 0 and 1 with a mask for each stroke; rows are IMAGE,MASK,CLASS."""
+    image, reference, _ = tiny_pair(0)
+    for number in range(2):
+        image[0, 0] = number
+        write(folder / f'image/{number}.png', image)
+        write(folder / f'reference/{number}.png', reference)
+    for name, where in {'dirt': np.s_[2:9, 2:9], 'hole': np.s_[7:20, 7:20]}.items():
+        mask = np.zeros(SIZE, np.uint8)
+        mask[where] = 255
+        write(folder / f'mask/{name}.png', mask)
+    write(folder / 'mask/small.png', mask[:9])
+    lines = []
+    for row in rows:
+        which, mask_name, class_name = row.split(',')
+        files = f'image/{which}.png,reference/{which}.png,mask/{mask_name}.png'
+        lines.append(f'{files},train,{class_name}')
+    text = '\n'.join(['image,reference,mask,split,class', *lines])
+    (folder / 'manifest.csv').write_text(text + '\n')
+    write_classes(folder, '0,background', ',dirt', ',hole', '9,other')
+    return folder
+
+
+def test_several_masks_of_an_image_each_have_their_class(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Where two overlap and one is ignored, the pixels are ignored."""
+    rows = '0,dirt,dirt', '0,hole,ignored', '1,hole,hole'
+    folder = write_strokes(tmp_path / 'pairs', *rows)
+    pairs = read(prepare(folder, tmp_path / 'prepared'))
+    first, second = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
+    first[2:9, 2:9] = 1
+    first[7:20, 7:20] = 255
+    second[7:20, 7:20] = 2
+    for name, mask in (('image/0', first), ('image/1', second)):
+        np.testing.assert_array_equal(pairs[name]['mask'][..., 0], mask)
+
+
+@pytest.mark.parametrize(
+    ('rows', 'message'),
+    [
+        (['0,dirt,dirt', '0,hole,hole'], r'dirt\.png: 4 pixels have another class in '),
+        (['0,dirt,dirt', '0,small,dirt'], r'of 56 x 40, not 56 x 9 pixels as .*small'),
+        (['0,dirt,dirt', '0,dirt,dirt'], r'image/0\.\*: there are 2 pairs'),
+        (['0,dirt,scratch'], r"'scratch' is not a class in .*classes\.csv.*,scratch"),
+        (['0,hole,'], r'hole\.png: has 255 \(169 pixels\), not in '),
+    ],
+)
+def test_masks_of_one_image_that_disagree_are_named(
+    tmp_path: pathlib.Path, rows: list[str], message: str
+) -> None:
+    folder = write_strokes(tmp_path / 'pairs', *rows)
+    with pytest.raises(ValueError, match=message) as error:
+        prepare(folder, tmp_path / 'prepared')
+    assert '\n' not in str(error.value)
+
+
+def test_soft_masks_are_cut_by_a_range(tmp_path: pathlib.Path) -> None:
+    folder = write_tiny_pairs(tmp_path / 'pairs')
+    soft = np.linspace(0, 255, SIZE[0] * SIZE[1]).reshape(SIZE).astype(np.uint8)
+    write(folder / 'mask/3.png', soft)
+    write_classes(folder, '0-127,background', '128-200,scratch', '201-255,scratch')
+    pairs = read(prepare(folder, tmp_path / 'prepared'))
+    np.testing.assert_array_equal(pairs['image/3']['mask'][..., 0], soft >= 128)
+    for line, message in (
+        ('100-300,scratch', 'line 3: the value 100 is there twice'),
+        ('300-200,scratch', "line 3: '300-200' is neither a gray value"),
+    ):
+        write_classes(folder, '0-127,background', line)
+        with pytest.raises(ValueError, match=message):
+            read_source(folder, Options())
