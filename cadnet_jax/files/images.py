@@ -20,6 +20,18 @@ _MOST_BYTES = 2**31 - 1  # OpenCV decodes no more
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
 
 
+def list_images(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The image files in a folder, by name; none of folders inside it.
+
+    Hidden ones are passed over: macOS writes companions, `._x.png`, that are no images.
+    """
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith('.')
+    )
+
+
 class _Silent:
     """OpenCV's messages are held back as long as any thread is inside."""
 

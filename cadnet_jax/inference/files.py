@@ -15,7 +15,7 @@ from tqdm import tqdm
 from cadnet_jax.files.ahead import map_ahead
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.csv_files import read_rows
-from cadnet_jax.files.images import SUFFIXES, read_image, write_png
+from cadnet_jax.files.images import SUFFIXES, list_images, read_image, write_png
 from cadnet_jax.inference.predictor import Prediction, Predictor, ReferencePredictor
 from cadnet_jax.inference.results import RESULTS_FILE, begin_results, end_results
 from cadnet_jax.inference.tiled_network import Progress
@@ -268,12 +268,7 @@ def _from_paths(
                 'its reference.'
             )
         return [(image, reference)]
-    files = sorted(
-        path
-        for path in image.iterdir()
-        # macOS writes hidden companions, ._x.png, which are no images.
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith('.')
-    )
+    files = list_images(image)
     if not files:
         raise ValueError(
             f'{image}: no image in this folder; there must be files that end in '

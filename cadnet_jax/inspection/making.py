@@ -13,7 +13,6 @@ from cadnet_jax.files.images import read_image
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.fields import from_json
 from cadnet_jax.inspection.inspector import check_rules, load_weights, weights_digest
-from cadnet_jax.inspection.part_images import read_part
 from cadnet_jax.inspection.recipe import Recipe
 from cadnet_jax.inspection.registration import align, register
 from cadnet_jax.weights import released
@@ -112,7 +111,7 @@ def _set(values: dict[str, Any], setting: str) -> None:
 def _read_references(paths: Sequence[_Path], recipe: Recipe) -> list[np.ndarray]:
     images: list[np.ndarray] = []
     for path in paths:
-        image = read_part(path, recipe.bit_depth)
+        image = read_image(path, recipe.bit_depth)
         if images:
             first, alignment = images[0], recipe.registration
             if image.shape != first.shape:

@@ -19,12 +19,11 @@ from tqdm import tqdm
 
 from cadnet_jax.files.atomic import write_bytes, write_json
 from cadnet_jax.files.csv_files import read_rows, write_rows
-from cadnet_jax.files.images import SUFFIXES, write_png
+from cadnet_jax.files.images import SUFFIXES, list_images, read_image, write_png
 from cadnet_jax.files.text import read_object
 from cadnet_jax.inference.files import unique_names
 from cadnet_jax.inspection.inspector import Inspection, Inspector
 from cadnet_jax.inspection.overlay import draw
-from cadnet_jax.inspection.part_images import read_part
 from cadnet_jax.inspection.rules import INVALID, Region
 
 _Path = str | os.PathLike[str]
@@ -61,7 +60,7 @@ def list_parts(image: _Path) -> list[Part]:
     """
     path = pathlib.Path(image)
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        files = list_images(path)
     elif path.suffix.lower() == '.csv':
         rows = read_rows(path, required=['image'], others=True)
         files = [path.parent / row['image'] for _, row in rows]
@@ -126,7 +125,7 @@ def inspect_parts(
 def _inspect(inspector: Inspector, part: Part) -> tuple[Inspection, dict[str, Any]]:
     start, modified = time.perf_counter(), _modified(part.image)
     try:
-        image = read_part(part.image, inspector.recipe.bit_depth)
+        image = read_image(part.image, inspector.recipe.bit_depth)
     except (ValueError, OSError) as error:
         inspection = Inspection(INVALID, (' '.join(str(error).split()),))
     else:

@@ -165,7 +165,7 @@ def _png(pixels: np.ndarray, *, bits: int, color_type: int) -> bytes:
 
 def _four_in_a_byte(pixels: np.ndarray) -> np.ndarray:
     quadruples = pixels.reshape(len(pixels), -1, 4) << np.array([6, 4, 2, 0], np.uint8)
-    return np.bitwise_or.reduce(quadruples, axis=-1)
+    return np.asarray(np.bitwise_or.reduce(quadruples, axis=-1))
 
 
 PNG = {

@@ -30,6 +30,7 @@ def write_parts(folder: pathlib.Path) -> None:
     write_png(folder / 'b.png', shot(with_spot(board())))
     write_png(folder / 'c.png', np.zeros_like(shot(board())))
     (folder / 'd.png').write_bytes((folder / 'a.png').read_bytes()[:999])
+    (folder / '._a.png').write_bytes(b'a companion of macOS, which is no image')
 
 
 def make(folder: pathlib.Path) -> Inspector:

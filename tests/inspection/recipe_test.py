@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cadnet_jax.files.images import write_png
+from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.fields import describe
-from cadnet_jax.inspection.part_images import read_part
 from cadnet_jax.inspection.recipe import Area, Recipe
 from cadnet_jax.inspection.rules import Limits, Rules
 from tests.conftest import ROOT
@@ -155,23 +154,23 @@ def test_the_bits_of_the_camera_are_brought_to_eight(
     cv2.imwrite(str(path), values)
     expected = (values // 2 ** (bits - 8)).astype(np.uint8)
     np.testing.assert_array_equal(
-        read_part(path, bits), expected[..., None].repeat(3, 2)
+        read_image(path, bits), expected[..., None].repeat(3, 2)
     )
     red = np.stack([values * 0, values * 0, values], axis=-1)
     cv2.imwrite(str(path), red)
-    np.testing.assert_array_equal(read_part(path, bits)[..., 0], expected)
+    np.testing.assert_array_equal(read_image(path, bits)[..., 0], expected)
 
 
 def test_twelve_bits_in_sixteen_are_never_silently_dark(tmp_path: pathlib.Path) -> None:
     path = tmp_path / 'x.png'
     cv2.imwrite(str(path), np.full((8, 8), 4000, np.uint16))
     with pytest.raises(ValueError, match=r'x\.png: no value is above 4000.*bit_depth'):
-        read_part(path, 16)
+        read_image(path, 16)
     with pytest.raises(ValueError, match=r'has the value 4000.*set bit_depth to 12'):
-        read_part(path, 10)
-    assert read_part(path, 12).max() == 250
+        read_image(path, 10)
+    assert read_image(path, 12).max() == 250
     cv2.imwrite(str(path), np.full((8, 8), 3, np.uint8))
-    assert read_part(path, 12).max() == 3
+    assert read_image(path, 12).max() == 3
 
 
 def test_every_field_is_described_and_documented() -> None:
