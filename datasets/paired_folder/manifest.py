@@ -102,7 +102,7 @@ def read_source(directory: pathlib.Path, options: Options) -> Source:
         ValueError: a line of the manifest or of the class map, a name or an option is
             bad, or pairs have no mask and it is not said what that means.
     """
-    pairs, unused = _find_pairs(directory, options)
+    pairs, unused = find_pairs(directory, options)
     raise_problems(
         [
             f'{pair.image}: no mask'
@@ -220,7 +220,7 @@ def init_manifest(directory: pathlib.Path, options: Options) -> FirstManifest:
     manifest, classes = directory / MANIFEST, directory / CLASSES
     if manifest.exists():
         raise ValueError(f'{manifest} is there already; move it away for a new one.')
-    pairs, unused = _find_pairs(directory, options)
+    pairs, unused = find_pairs(directory, options)
     pairs = draw_splits(pairs, options)
     faults = share_faults(pairs, options)
     written = [manifest]
@@ -336,9 +336,15 @@ def split_name_fault(name: str, others: Iterable[str]) -> str | None:
     return None
 
 
-def _find_pairs(
+def find_pairs(
     directory: pathlib.Path, options: Options
 ) -> tuple[list[PairFiles], list[pathlib.Path]]:
+    """The pairs of a source directory, and the files of no pair; no image is read.
+
+    Raises:
+        FileNotFoundError: there is no such directory or folder.
+        ValueError: names do not make pairs, or a line of the manifest is bad.
+    """
     if not directory.is_dir():
         raise FileNotFoundError(f'{directory}: no such directory; check the path.')
     find = _from_manifest if (directory / MANIFEST).exists() else _from_folders

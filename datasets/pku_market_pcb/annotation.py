@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 from cadnet_jax.datasets.box_masks import Box
+from cadnet_jax.datasets.xml_files import read_xml
 
 _MAX_BYTES = 2**20  # a published file has 2 KB
 _CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
@@ -37,7 +38,7 @@ def read_boxes(
             is of an image of another size, has no box, an unknown class, or a box that
             is empty or leaves the image.
     """
-    root = _parse(path)
+    root = read_xml(path, root='annotation', most_bytes=_MAX_BYTES)
     height, width = size
     if (stated := root.find('size')) is not None:
         of = tuple(_number(stated, side, path) for side in ('width', 'height'))
@@ -59,26 +60,6 @@ def read_boxes(
                 'image'
             )
     return boxes
-
-
-def _parse(path: pathlib.Path) -> ET.Element:
-    if not path.is_file():
-        raise ValueError(f'{path}: no such file')
-    if (length := path.stat().st_size) > _MAX_BYTES:
-        raise ValueError(f'{path}: {length:,} bytes are too many for an annotation')
-    text = path.read_text(encoding='utf-8-sig', errors='replace')
-    # Entities can stand for other files, or for a text that fills the memory.
-    if '<!DOCTYPE' in text or '<!ENTITY' in text:
-        raise ValueError(f'{path}: declares a document type, which is not read')
-    try:
-        root = ET.fromstring(text)
-    except ET.ParseError as error:
-        raise ValueError(f'{path}: not well-formed XML ({error})') from None
-    if root.tag != 'annotation':
-        raise ValueError(
-            f'{path}: its outermost element is <{root.tag:.40}>, not <annotation>'
-        )
-    return root
 
 
 def _read_box(

@@ -1,0 +1,1 @@
+"""Labels that other tools export become masks of a paired folder."""
