@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cadnet_jax.data.label_checks import label_faults
 from cadnet_jax.data.labels import IGNORED
-from cadnet_jax.inspection.registration import estimate_shift
+from cadnet_jax.data.shifts import estimate_shift
 
 _EQUAL = 8  # gray levels: no more than the noise of a good JPEG file
 _EQUAL_SHARE = 0.95  # of a labeled region's pixels

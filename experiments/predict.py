@@ -57,7 +57,7 @@ def main(argv: list[str]) -> None:
     )
     files.check_output_dir(pairs, _OUTPUT_DIR.value)
     predictor = predictor_flags.load_predictor()
-    files.predict_files(
+    warnings = files.predict_files(
         predictor,
         pairs,
         _OUTPUT_DIR.value,
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> None:
         overwrite=_OVERWRITE.value,
         pixels=files.check_pairs(pairs),
     )
-    print(f'Written: {_OUTPUT_DIR.value} ({len(pairs)} pairs)')
+    print(*warnings, f'Written: {_OUTPUT_DIR.value} ({len(pairs)} pairs)', sep='\n')
 
 
 if __name__ == '__main__':

@@ -42,12 +42,12 @@ OPEN_TO_BUILDERS = {
     'data.label_checks',
     'data.labels',
     'data.painting',
+    'data.shifts',
     'files.atomic',
     'files.csv_files',
     'files.disk',
     'files.images',
     'files.text',
-    'inspection.registration',
     'path_flags',
 }
 MAX_SCRIPT_LINES = 72  # each library module that it calls is imported by a line

@@ -17,7 +17,12 @@ from cadnet_jax.evaluation.curves import (
     curve_names,
     no_histograms,
 )
-from cadnet_jax.evaluation.files import LabeledPair, write_curves, write_pictures
+from cadnet_jax.evaluation.files import (
+    LabeledPair,
+    list_files,
+    write_curves,
+    write_pictures,
+)
 from cadnet_jax.evaluation.metrics import count, no_counts, summarize
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.inference.predictor import (
@@ -26,6 +31,7 @@ from cadnet_jax.inference.predictor import (
     default_rule,
     default_tile_size,
 )
+from cadnet_jax.inference.results import begin_results, end_results
 from cadnet_jax.models.complexity import count_parameters, gmacs
 from cadnet_jax.runs.scores import Metrics
 from cadnet_jax.runs.workdir import METRICS_FILE, evaluation_folder
@@ -56,8 +62,8 @@ def evaluate(
             any classes, if the network tells none apart.
         split: such as 'test' or 'val[:10%]'.
         batch_size: pairs that go through the network together.
-        output_dir: where metrics.json is written, and what `evaluation.files` lists;
-            None: nowhere.
+        output_dir: where metrics.json is written, and what `evaluation.files` lists,
+            in place of what an earlier evaluation wrote there; None: nowhere.
         num_pictures: number of pairs whose pictures are written.
         progress: show a progress bar.
         painted: paint changes into each pair first, always the same.
@@ -78,6 +84,7 @@ def evaluate(
     curves = curve_names(predictor.class_names, has_classes=has_classes)
     histograms = no_histograms(len(curves))
     size: tuple[int, ...] | None = None
+    ids = []
     with tqdm(
         desc=f'evaluate {split}',
         total=_num_pairs(info, split),
@@ -93,6 +100,7 @@ def evaluate(
             painted=painted,
         ):
             size = size or pair.mask.shape
+            ids.append(pair.id)
             label = _label(pair, predictor)
             counts += count(label, pair.prediction, len(predictor.class_names))
             if pair.probabilities is not None:
@@ -115,12 +123,21 @@ def evaluate(
         return metrics
     histograms = sum_over_processes(histograms)
     if jax.process_index() == 0:
-        directory, largest = pathlib.Path(output_dir), _largest_score(predictor)
+        directory = pathlib.Path(output_dir)
+        run = {
+            'model': {'workdir': predictor.workdir, 'step': predictor.step},
+            'data': {'dir': str(data_dir), 'fingerprint': info.fingerprint},
+            'split': split,
+        }
+        has_distance = predictor.head.sees_reference
+        files = list_files(ids[:num_pictures], has_distance=has_distance)
+        begin_results(directory, run, files, overwrite=True)
         pairs = _predictions(predictor, data_dir, split, batch_size, painted=painted)
         for _, pair in zip(range(num_pictures), pairs, strict=False):
-            write_pictures(directory, pair, largest=largest)
+            write_pictures(directory, pair, largest=_largest_score(predictor))
         write_curves(directory, histograms, curves, largest=_end_of_curves(predictor))
         write_json(directory / METRICS_FILE, metrics)
+        end_results(directory, run, files)
     return metrics
 
 

@@ -29,11 +29,13 @@ from cadnet_jax.pictures.plots import plot_curves
 from cadnet_jax.runs.workdir import (
     CURVES_FILE,
     DISTANCE,
+    METRICS_FILE,
     OVERLAYS,
     PAIRS,
     PROBABILITY,
 )
 
+_CURVES_PICTURE = 'curves.png'
 _LONGEST_NAME = 200  # characters; file systems take 255, less for a temporary name
 
 
@@ -61,6 +63,18 @@ class LabeledPair(NamedTuple):
     probabilities: np.ndarray | None
 
 
+def list_files(pictured: Sequence[str], *, has_distance: bool) -> list[str]:
+    """What an evaluation writes, as paths from its folder.
+
+    Args:
+        pictured: ids of the pairs that have pictures.
+        has_distance: whether the network has DistMaps.
+    """
+    folders = [PAIRS, OVERLAYS, PROBABILITY, *[DISTANCE] * has_distance]
+    pictures = [f'{folder}/{_file_name(id)}' for id in pictured for folder in folders]
+    return [METRICS_FILE, CURVES_FILE, _CURVES_PICTURE, *pictures]
+
+
 def write_curves(
     output_dir: pathlib.Path,
     histograms: ScoreHistograms,
@@ -72,14 +86,14 @@ def write_curves(
     classes = curves(histograms, names, largest=largest)
     plots = [plot_curves({'this run': classes}, name) for name in names]
     write_json(output_dir / CURVES_FILE, {'classes': classes})
-    write_png(output_dir / 'curves.png', np.concatenate(plots))
+    write_png(output_dir / _CURVES_PICTURE, np.concatenate(plots))
 
 
 def write_pictures(
     output_dir: pathlib.Path, pair: LabeledPair, *, largest: float
 ) -> None:
     """Writes the pictures of a pair; `largest` is the score of the brightest color."""
-    name = f'{_file_name(pair.id)}.png'
+    name = _file_name(pair.id)
     label = highlight(pair.image, pair.mask)
     pictures = {
         PAIRS: side_by_side(
@@ -97,7 +111,7 @@ def write_pictures(
 def _file_name(id: str) -> str:
     """`id` as one name in ASCII; a long one is cut and told apart by its digest."""
     name = urllib.parse.quote(id, safe='')
-    if len(name) <= _LONGEST_NAME:
-        return name
-    digest = hashlib.blake2b(id.encode(), digest_size=8).hexdigest()
-    return f'{name[: _LONGEST_NAME - len(digest) - 1]}_{digest}'
+    if len(name) > _LONGEST_NAME:
+        digest = hashlib.blake2b(id.encode(), digest_size=8).hexdigest()
+        name = f'{name[: _LONGEST_NAME - len(digest) - 1]}_{digest}'
+    return f'{name}.png'

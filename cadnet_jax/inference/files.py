@@ -6,7 +6,7 @@ Files are decoded and written by threads, beside the network.
 import functools
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.csv_files import read_rows
 from cadnet_jax.files.images import SUFFIXES, list_images, read_image, write_png
 from cadnet_jax.inference.predictor import Prediction, Predictor, ReferencePredictor
+from cadnet_jax.inference.reference_checks import Doubt, find_doubts
 from cadnet_jax.inference.results import RESULTS_FILE, begin_results, end_results
 from cadnet_jax.inference.tiled_network import Progress
 from cadnet_jax.pictures.overlays import highlight, panel
@@ -118,7 +119,7 @@ def predict_files(
     overwrite: bool = False,
     pixels: int | None = None,
     progress: bool = True,
-) -> None:
+) -> list[str]:
     """Writes NAME_mask.png (class ids), NAME_overlay.png and NAME.json for each pair.
 
     With `panels` NAME_panel.png as well: image, reference, prediction and DistMap. The
@@ -133,6 +134,10 @@ def predict_files(
         overwrite: whether the results of another run give way.
         pixels: what `check_pairs` returned: the end of the bar.
         progress: show a progress bar.
+
+    Returns:
+        Lines on what makes predictions doubtful, one a kind; the JSON of each pair
+        has all of it.
 
     Raises:
         FileExistsError: there are results of another run, or files of these names.
@@ -150,9 +155,9 @@ def predict_files(
         write = functools.partial(
             _write, predictor, pathlib.Path(output_dir), panels=panels
         )
-        for _ in map_ahead(write, results):
-            pass
+        doubts = {name: found for name, found in map_ahead(write, results) if found}
     end_results(output_dir, run, files)
+    return _describe(doubts)
 
 
 def _describe_run(predictor: Predictor, pairs: Sequence[PairFiles]) -> dict[str, Any]:
@@ -165,6 +170,18 @@ def _describe_run(predictor: Predictor, pairs: Sequence[PairFiles]) -> dict[str,
         'bit_depth': max((pair.bit_depth for pair in pairs), default=16),
         'pairs': [[str(pair.image), str(pair.reference)] for pair in pairs],
     }
+
+
+def _describe(doubts: Mapping[str, Sequence[Doubt]]) -> list[str]:
+    """A line for each kind of doubt, on the first pair and how many there are."""
+    kinds: dict[str, list[str]] = {}
+    for name, found in doubts.items():
+        for kind, text in found:
+            kinds.setdefault(kind, []).append(f'warning: {name}: {text}')
+    return [
+        f'{first} ({len(others)} more pairs like it).' if others else f'{first}.'
+        for first, *others in kinds.values()
+    ]
 
 
 class _Loaded(NamedTuple):
@@ -228,9 +245,10 @@ def _write(
     result: tuple[_Loaded, Prediction],
     *,
     panels: bool,
-) -> None:
-    """Writes the files of one pair."""
+) -> tuple[str, list[Doubt]]:
+    """Writes the files of one pair; returns its name and what is doubtful."""
     (pair, image, reference, _), prediction = result
+    doubts = find_doubts(image, reference)
     mask = prediction.mask
     write_png(output_dir / f'{pair.name}_mask.png', mask)
     write_png(output_dir / f'{pair.name}_overlay.png', highlight(image, mask))
@@ -240,7 +258,9 @@ def _write(
             panel(image, reference, None, mask, prediction.distance),
         )
     values = _as_json(pair, prediction, predictor)
+    values['warnings'] = [doubt._asdict() for doubt in doubts]
     write_json(output_dir / f'{pair.name}.json', values)
+    return pair.name, doubts
 
 
 def _by_reference(

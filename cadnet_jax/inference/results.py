@@ -1,4 +1,4 @@
-"""results.json: the files in an output folder that belong to one run of predict.py.
+"""results.json: the files in an output folder that belong to one run of a script.
 
 It is written before the first of them, `complete` false, and again after the last: an
 interrupted run is known as one. A run takes the place of an equal one; files of another
@@ -29,7 +29,7 @@ def begin_results(
     Args:
         output_dir: folder; made if it is missing.
         run: what makes a run the same, as JSON keeps it.
-        files: names that the run will write.
+        files: that the run will write; paths from the folder.
         overwrite: remove the files of another run, and replace any others of these
             names.
 
@@ -83,11 +83,10 @@ def _read(path: pathlib.Path, *, overwrite: bool) -> dict[str, Any]:
     try:
         values = read_object(path, remedy=_REMEDY)
         files = values.get('files')
-        # A name with a folder would lead elsewhere.
         if not (
             isinstance(values.get('run'), dict)
             and are_names(files)
-            and all(pathlib.PurePath(name).name == name for name in files or ())
+            and all(map(_is_inside, files or ()))
         ):
             raise ValueError(f'{path}: damaged, or of another tool. {_REMEDY}')
     except ValueError:
@@ -95,3 +94,9 @@ def _read(path: pathlib.Path, *, overwrite: bool) -> dict[str, Any]:
             return {}
         raise
     return values
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a file is in the folder or below: others are not for us to remove."""
+    path = pathlib.PurePath(name)
+    return bool(path.parts) and not path.is_absolute() and '..' not in path.parts

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from cadnet_jax.config import NOT_NEGATIVE
+from cadnet_jax.data.shifts import correlate_phases
 from cadnet_jax.inspection.fields import check, setting
 
 # What is fitted in turn; the last is the method's own model.
@@ -24,9 +25,6 @@ METHODS: Mapping[str, tuple[int, ...]] = {
     'affine': (cv2.MOTION_EUCLIDEAN, cv2.MOTION_AFFINE),
     'perspective': (cv2.MOTION_EUCLIDEAN, cv2.MOTION_AFFINE, cv2.MOTION_HOMOGRAPHY),
 }
-
-_IMPROVEMENT = 0.7  # of the mean difference that is left when a shift is undone
-_LARGEST_SIDE = 1024  # of the part, around the center, that is compared
 
 _SEARCHED_SIDE = 128  # pixels of the reduced images in which turns are tried
 _COARSE_SIDE = 256  # pixels of those in which starts are compared
@@ -242,7 +240,7 @@ def _start(
 
 
 def _shift_matrix(pair: _Pair) -> np.ndarray:
-    dy, dx = _correlate(pair.reference, pair.image)
+    dy, dx = correlate_phases(pair.reference, pair.image)
     return pair.enlarged(np.array([[1, 0, dx], [0, 1, dy], [0, 0, 1]]))
 
 
@@ -415,59 +413,3 @@ def _excess(
     if abs(scale - 1) > tolerance.scale:
         faults.append(f'scale {scale:.3f} (limit 1 ± {tolerance.scale:g})')
     return ', '.join(faults)
-
-
-def estimate_shift(
-    image: np.ndarray, reference: np.ndarray
-) -> tuple[float, float] | None:
-    """How far `image` lies below and right of `reference`, (dy, dx) in pixels.
-
-    By phase correlation, to about a quarter of a pixel.
-
-    Args:
-        image: uint8 [H, W, 3], RGB.
-        reference: uint8 [H, W, 3], RGB.
-
-    Returns:
-        None if the shift is less than half a pixel along both axes, or if undoing it
-        does not bring the two much closer: periodic and plain images have no one shift.
-    """
-    first, second = (
-        cv2.cvtColor(_center(pixels), cv2.COLOR_RGB2GRAY).astype(np.float32)
-        for pixels in (reference, image)
-    )
-    height, width = first.shape
-    if min(height, width) < 8 or not (first.std() and second.std()):
-        return None
-    y, x = map(round, _correlate(first, second))
-    if (y, x) == (0, 0) or abs(y) >= height // 2 or abs(x) >= width // 2:
-        return None
-    rows, columns = _overlap(y, height), _overlap(x, width)
-    moved = first[rows[0], columns[0]], second[rows[1], columns[1]]
-    unmoved = np.abs(first - second)[rows[1], columns[1]]
-    if np.abs(moved[0] - moved[1]).mean() > _IMPROVEMENT * unmoved.mean():
-        return None
-    # What is left of a shift is found better than all of it.
-    dy, dx = _correlate(*moved)
-    return y + dy, x + dx
-
-
-def _correlate(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
-    """(dy, dx) by phase correlation; (0, 0) if there is none."""
-    window = cv2.createHanningWindow(first.shape[::-1], cv2.CV_32F)
-    # Copies, since OpenCV multiplies what it is given by the window.
-    (dx, dy), _ = cv2.phaseCorrelate(first.copy(), second.copy(), window)
-    return (dy, dx) if np.isfinite((dy, dx)).all() else (0.0, 0.0)
-
-
-def _center(pixels: np.ndarray) -> np.ndarray:
-    top, left = (max(0, (side - _LARGEST_SIDE) // 2) for side in pixels.shape[:2])
-    return pixels[top : top + _LARGEST_SIDE, left : left + _LARGEST_SIDE]
-
-
-def _overlap(shift: int, side: int) -> tuple[slice, slice]:
-    """Which parts of reference and image show the same, along one axis."""
-    return (
-        slice(max(0, -shift), side - max(0, shift)),
-        slice(max(0, shift), side - max(0, -shift)),
-    )

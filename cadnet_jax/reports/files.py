@@ -5,6 +5,7 @@ shown as they are: none is taken for HTML or Markdown.
 """
 
 import base64
+import contextlib
 import pathlib
 import re
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import jinja2
 
 from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.images import write_png
+from cadnet_jax.files.text import read_object
 from cadnet_jax.reports.figures import Figure
 from cadnet_jax.reports.tables import Column, Row, Table
 from cadnet_jax.runs.results import Mean
@@ -29,7 +31,12 @@ _MARKDOWN = re.compile(r'([\\`*_\[\]<>|~$&])')
 def write_report(
     tables: Sequence[Table], figures: Sequence[Figure], output_dir: pathlib.Path
 ) -> None:
-    """Writes all files; those that are there are replaced."""
+    """Writes all files; those of an earlier report give way.
+
+    Raises:
+        FileExistsError: there is a page of that name that something else wrote.
+    """
+    _remove_report(output_dir)
     paths = {f.key: output_dir / 'figures' / f'{f.key}.png' for f in figures}
     for figure in figures:
         write_png(paths[figure.key], figure.picture)
@@ -53,6 +60,25 @@ def write_report(
     )
     write_text(output_dir / 'report.html', page)
     write_json(output_dir / 'report.json', _as_json(tables, figures))
+
+
+def _remove_report(output_dir: pathlib.Path) -> None:
+    """Removes what `write_report` wrote, which its pages tell by their title."""
+    pages = [output_dir / name for name in ('report.md', 'report.html')]
+    there = [page for page in pages if page.exists()]
+    for page in there:
+        if TITLE not in page.read_text(errors='replace').replace('&#39;', "'"):
+            raise FileExistsError(
+                f'{page}: not written by a report of runs; it stays. Name another '
+                '--output_dir.'
+            )
+    if there:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            earlier = read_object(output_dir / 'report.json', remedy='')
+            names = [f'{pathlib.PurePath(key).name}.png' for key in earlier['figures']]
+            there += [output_dir / 'figures' / name for name in names]
+    for path in there:
+        path.unlink(missing_ok=True)
 
 
 def show(value: Mean | str | None, column: Column) -> str:

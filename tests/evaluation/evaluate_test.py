@@ -15,6 +15,7 @@ from jax.experimental import multihost_utils
 from cadnet_jax.config import ModelConfig
 from cadnet_jax.data.batches import evaluation_batches
 from cadnet_jax.evaluation import evaluate as evaluate_lib
+from cadnet_jax.evaluation import evaluate as evaluation
 from cadnet_jax.evaluation.evaluate import (
     class_note,
     evaluate,
@@ -236,6 +237,33 @@ def test_more_pictures_than_pairs_are_all_pairs(
 ) -> None:
     run(differencing_predictor(), data_dir, 'val', output_dir=tmp_path, num_pictures=99)
     assert len(list((tmp_path / 'overlays').iterdir())) == 5
+
+
+def test_pictures_of_an_earlier_evaluation_give_way(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of others stay; one that is cut short has no metrics.json."""
+    predictor = differencing_predictor()
+    run(predictor, data_dir, 'val', output_dir=tmp_path, num_pictures=3)
+    (tmp_path / 'pairs' / 'mine.png').write_bytes(b'of somebody else')
+    run(predictor, data_dir, 'val', output_dir=tmp_path, num_pictures=1)
+    values = json.loads((tmp_path / 'results.json').read_text())
+    written = {
+        path.relative_to(tmp_path).as_posix()
+        for path in tmp_path.rglob('*')
+        if path.is_file()
+    }
+    assert written == {*values['files'], 'results.json', 'pairs/mine.png'}
+    assert values['complete'] is True and len(values['files']) == 3 + 4
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation, 'write_curves', interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(predictor, data_dir, 'val', output_dir=tmp_path, num_pictures=2)
+    assert not (tmp_path / 'metrics.json').exists()
+    assert json.loads((tmp_path / 'results.json').read_text())['complete'] is False
 
 
 def test_a_label_outside_the_class_map_names_the_pair(tmp_path: pathlib.Path) -> None:

@@ -98,6 +98,27 @@ def test_a_report_of_metrics_alone_has_tables_and_no_figures(
     assert '| CADNet | 60.00 ± 14.14 (n=2) |' in markdown
 
 
+def test_a_report_takes_the_place_of_an_earlier_one_alone(
+    tmp_path: pathlib.Path,
+) -> None:
+    """A page that another tool wrote stays; so does whatever is beside the figures."""
+    run = write_evaluated_run(tmp_path / 'run', 'mixed', 'mixed')
+    output = tmp_path / 'report'
+    write(run, output_dir=output)
+    values = json.loads((output / 'report.json').read_text())
+    values['figures'] = {'old': {'title': '', 'file': 'figures/old.png'}}
+    (output / 'report.json').write_text(json.dumps(values))
+    (output / 'figures').mkdir()
+    for name in ('old.png', 'mine.png'):
+        (output / 'figures' / name).write_bytes(b'')
+    write(run, output_dir=output)
+    assert [path.name for path in (output / 'figures').iterdir()] == ['mine.png']
+    (output / 'report.html').write_text('<html>of another tool</html>')
+    with pytest.raises(FileExistsError, match=r'report\.html: not written by a report'):
+        write(run, output_dir=output)
+    assert (output / 'report.html').read_text() == '<html>of another tool</html>'
+
+
 def test_names_are_neither_html_nor_markdown(tmp_path: pathlib.Path) -> None:
     """A folder's name cannot have a slash; a split's can."""
     folder = tmp_path / HOSTILE.replace('/', '')
