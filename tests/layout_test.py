@@ -305,3 +305,11 @@ def test_tests_stand_in_the_rooms_of_what_they_test() -> None:
         *helpers,
         '__init__.py',
     }
+
+
+def test_contributing_names_every_room_and_every_helper_of_tests() -> None:
+    text = (ROOT / 'CONTRIBUTING.md').read_text()
+    rooms = re.findall(r'^\| `([a-z]+)` \|', text, re.MULTILINE)
+    assert rooms == [room for room in ROOMS if room]
+    helpers = {path.stem for path in _sources('tests/support')} - {'__init__'}
+    assert {name for name in helpers if f'`{name}`' not in text} == set()
