@@ -2,12 +2,11 @@
 
     python experiments/inspect_parts.py --recipe=RECIPE --image=IMAGE --output_dir=DIR
 
-IMAGE is a folder, a CSV file with the column image, or one file. DIR gets results.csv,
-results.jsonl and overlays/. The same command resumes where it stopped.
+IMAGE is a folder, a CSV file with the column image, or one file. DIR gets results.html,
+results.csv, results.jsonl and overlays/. The same command resumes where it stopped.
 """
 
 import sys
-import time
 
 import environment  # noqa: F401
 from absl import flags
@@ -19,39 +18,49 @@ _RECIPE = define_path('recipe', None, 'Folder of the recipe.', required=True)
 _REVISION = flags.DEFINE_integer(
     'revision', None, 'An earlier revision of it. Default: the latest.', lower_bound=1
 )
-_IMAGE = define_path(
-    'image',
-    None,
-    'Folder of images, CSV file with the column image, or one image.',
-    required=True,
+_IMAGE = define_path('image', '', 'Folder of images, CSV file, or one image.')
+_RULES_ONLY = define_path(
+    'rules_only',
+    '',
+    'In place of --image: results of a run with --keep_scores; its scores are judged '
+    'by the rules and areas of this recipe, without the network.',
 )
 _OUTPUT_DIR = define_path(
     'output_dir', None, 'Folder for the results, of one recipe.', required=True
 )
 _OVERLAYS = flags.DEFINE_bool('overlays', True, 'Write a picture of each part.')
+_KEEP_SCORES = flags.DEFINE_bool(
+    'keep_scores', False, 'Keep the scores of each part for --rules_only.'
+)
+_WATCH = flags.DEFINE_float(
+    'watch',
+    None,
+    'Inspect what arrives in the folder, until nothing did for so many seconds; 0: '
+    'until Ctrl-C.',
+    lower_bound=0.0,
+)
 _FAIL_ON = flags.DEFINE_enum(
     'fail_on',
     'none',
     ['none', 'invalid', 'ng'],
-    'invalid: exit status 3 if a part is INVALID; ng: likewise, and 2 if one is NG and '
-    'none INVALID. none: 0 if all parts have a verdict.',
+    'Exit status. invalid: 3 if a part is INVALID; ng: also 2 if one is NG. none: 0.',
 )
 
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax.inspection import inspector, part_files  # slow to import
+    from cadnet_jax.inspection import inspecting, part_files  # slow to import
 
-    parts = part_files.list_parts(_IMAGE.value)
-    inspect = inspector.load_inspector(_RECIPE.value, _REVISION.value)
-    start = time.perf_counter()
-    counts = part_files.inspect_parts(
-        inspect, parts, _OUTPUT_DIR.value, overlays=_OVERLAYS.value
+    counts, summary = inspecting.inspect_files(
+        _RECIPE.value,
+        _OUTPUT_DIR.value,
+        image=_IMAGE.value,
+        rules_only=_RULES_ONLY.value,
+        revision=_REVISION.value,
+        watch=_WATCH.value,
+        outputs=part_files.Outputs(_OVERLAYS.value, _KEEP_SCORES.value),
     )
-    rate = len(parts) / (time.perf_counter() - start)
-    verdicts = ', '.join(f'{counts[v]} {v}' for v in ('OK', 'NG', 'INVALID'))
-    print(f'{len(parts)} parts: {verdicts} ({rate:.1f} parts a second)')
-    print(f'Written: {_OUTPUT_DIR.value}')
+    print(f'{summary}\nWritten: {_OUTPUT_DIR.value}')
     if _FAIL_ON.value != 'none' and counts['INVALID']:
         sys.exit(3)
     if _FAIL_ON.value == 'ng' and counts['NG']:

@@ -19,6 +19,12 @@ _REFERENCE = flags.DEFINE_multi_string(
     [],
     'Image of a good part; may be repeated: the others are registered to the first.',
 )
+_VIEW = flags.DEFINE_string(
+    'view',
+    '',
+    'Of several views of a part, that to which --reference, --inspect and --ignore '
+    'belong; needs --set=part_pattern=... once.',
+)
 _WORKDIR = define_path(
     'workdir', None, "Work directory of a run; 'released': the released weights."
 )
@@ -43,6 +49,7 @@ def main(argv: list[str]) -> None:
 
     recipe = make_recipe(
         _RECIPE.value,
+        view=_VIEW.value,
         references=_REFERENCE.value,
         workdir=_WORKDIR.value,
         step=_STEP.value,
@@ -52,7 +59,8 @@ def main(argv: list[str]) -> None:
     )
     print(
         f'Written: {_RECIPE.value} (revision {recipe.revision}, '
-        f'{len(recipe.references)} references)'
+        f'{sum(len(view.references) for view in recipe.all_views().values())} '
+        'references)'
     )
 
 

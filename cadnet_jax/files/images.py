@@ -186,6 +186,12 @@ def _to_8_bits(
     return (stored >> (bit_depth - 8)).astype(np.uint8)
 
 
+def png_bytes(image: np.ndarray) -> bytes:
+    """The bytes of a PNG file of uint8 [H, W] (gray, class ids) or [H, W, 3] (RGB)."""
+    pixels = image if image.ndim == 2 else image[:, :, ::-1]
+    return cv2.imencode('.png', pixels)[1].tobytes()
+
+
 def write_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
     """Writes uint8 [H, W] (gray, class ids) or [H, W, 3] (RGB) as a PNG, atomically.
 
@@ -197,5 +203,4 @@ def write_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
             f'{path}: image must be uint8 [H, W] or [H, W, 3], '
             f'not {image.dtype} {list(image.shape)}.'
         )
-    pixels = image if image.ndim == 2 else image[:, :, ::-1]
-    write_bytes(pathlib.Path(path), cv2.imencode('.png', pixels)[1].tobytes())
+    write_bytes(pathlib.Path(path), png_bytes(image))

@@ -329,7 +329,7 @@ def unique_names(images: Sequence[pathlib.Path]) -> list[str]:
     references), they are numbered.
     """
     paths = [path.absolute().with_suffix('').parts[1:] for path in images]
-    for depth in range(1, max(map(len, paths)) + 1):
+    for depth in range(1, max(map(len, paths), default=0) + 1):
         names = ['-'.join(parts[-depth:]) for parts in paths]
         # Some file systems do not tell upper from lower case; results.json is taken.
         taken = {_RESULTS_NAME, *(name.lower() for name in names)}

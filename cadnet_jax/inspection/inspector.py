@@ -1,6 +1,7 @@
 """A recipe at work: image -> checks, registration, scores, rules -> a verdict."""
 
 import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
@@ -11,10 +12,19 @@ import numpy as np
 from flax import traverse_util
 
 from cadnet_jax.inference.decision import PixelScores
-from cadnet_jax.inference.predictor import Predictor, ReferencePredictor, load_predictor
+from cadnet_jax.inference.predictor import (
+    Predictor,
+    ReferencePredictor,
+    load_predictor,
+)
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.image_checks import Measures, find_faults, measure
-from cadnet_jax.inspection.recipe import Recipe, Weights
+from cadnet_jax.inspection.recipe import Recipe, View, Weights
+from cadnet_jax.inspection.recipe_files import (
+    inspected_pixels,
+    read_bytes,
+    read_references,
+)
 from cadnet_jax.inspection.registration import (
     Registration,
     align,
@@ -22,13 +32,31 @@ from cadnet_jax.inspection.registration import (
     register,
 )
 from cadnet_jax.inspection.rules import INVALID, Region, contour_distance, judge
+from cadnet_jax.inspection.variation import Variation
 from cadnet_jax.weights import released
 
 _Path = str | os.PathLike[str]
 
 
+class RegisteredImage(NamedTuple):
+    """An image that lies over its reference, or the reasons why it does not.
+
+    Attributes:
+        image: uint8 [H, W, 3]; as given if it was not registered; None if it could not
+            be read, or is not needed any more.
+        faults: why it cannot be judged, as sentences; if there is none, it can.
+        registration: where the part lies; None if that was not looked for.
+        reference: number of the reference that the image is most similar to.
+    """
+
+    image: np.ndarray | None
+    faults: tuple[str, ...] = ()
+    registration: Registration | None = None
+    reference: int = 0
+
+
 class Inspection(NamedTuple):
-    """What is found of a part. Arrays lie over the first reference.
+    """What is found of an image. Arrays lie over the first reference.
 
     Attributes:
         verdict: 'OK', 'NG' or 'INVALID'.
@@ -37,7 +65,7 @@ class Inspection(NamedTuple):
         registration: where the part lies; None if that was not looked for.
         reference: number of the reference that the image is most similar to.
         image: the registered one, uint8 [H, W, 3]; as given if it was not registered.
-        score: of any defect, float32 [H, W]; None if the network did not run.
+        scores: of each pixel, [H, W]; None if the network did not run.
         mask: uint8 [H, W], class of the pixels of defects; None likewise.
         judged: share of the inspected pixels that were judged.
     """
@@ -48,36 +76,44 @@ class Inspection(NamedTuple):
     registration: Registration | None = None
     reference: int = 0
     image: np.ndarray | None = None
-    score: np.ndarray | None = None
+    scores: PixelScores | None = None
     mask: np.ndarray | None = None
     judged: float = 0.0
+
+    @property
+    def score(self) -> np.ndarray | None:
+        """Score of any defect, float32 [H, W]."""
+        return None if self.scores is None else self.scores.score
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Inspector:
-    """Inspects images of the parts of one recipe.
+    """Inspects images of one view of the parts of a recipe.
+
+    A call does `register`, `score` and `judge` in turn; threads may do the first and
+    the last while the network scores other images.
 
     Attributes:
         recipe: what decides.
         predictor: its network.
         references: uint8 [H, W, 3] each.
-        encoded: the same, encoded once.
         measures: of each reference.
         inspected: bool [H, W], what is judged.
         contours: float32 [H, W], distance to the first reference's contours; None if
             no rule asks for them.
+        variation: of good parts; None if it was not calibrated.
     """
 
     recipe: Recipe
     predictor: Predictor
     references: Sequence[np.ndarray]
-    encoded: Sequence[ReferencePredictor]
     measures: Sequence[Measures]
     inspected: np.ndarray
-    contours: np.ndarray | None
+    contours: np.ndarray | None = None
+    variation: Variation | None = None
 
     def __call__(self, image: np.ndarray) -> Inspection:
-        """Inspects one part.
+        """Inspects one image.
 
         Args:
             image: uint8 [H, W, 3], RGB, or [H, W], gray.
@@ -86,6 +122,11 @@ class Inspector:
             ValueError: it is no such array. What is wrong with the picture itself makes
                 the part INVALID.
         """
+        registered = self.register(image)
+        return self.judge(registered, self.score(registered))
+
+    def register(self, image: np.ndarray) -> RegisteredImage:
+        """Checks an image and lays it over the first reference; see a call."""
         if image.dtype != np.uint8 or image.ndim not in (2, 3):
             raise ValueError(
                 f'image is {image.dtype} {list(image.shape)}; it must be uint8 '
@@ -94,26 +135,40 @@ class Inspector:
         if image.ndim == 2:
             image = np.repeat(image[..., None], 3, axis=-1)
         if faults := tuple(self._faults(image)):
-            return Inspection(INVALID, faults, image=image)
+            return RegisteredImage(image, faults)
         alignment = self.recipe.registration
         first = self.references[0]
         found = register(image, first, alignment.method, alignment.tolerance)
         aligned = align(image, first, found)
-        similarities = [correlate(aligned, other) for other in self.references]
-        similarities[0] = found.correlation
+        similarities = [correlate(aligned, other) for other in self.references[1:]]
+        similarities.insert(0, found.correlation)
         best = int(np.argmax(similarities))
-        if faults := tuple(self._mismatches(found, similarities[best])):
+        faults = tuple(self._mismatches(found, similarities[best]))
+        return RegisteredImage(aligned, faults, found, best)
+
+    def score(self, registered: RegisteredImage) -> PixelScores | None:
+        """What the network says of each pixel; None of an image that is INVALID."""
+        if registered.faults or registered.image is None:
+            return None
+        if self.recipe.compare == 'best':
+            return self.encoded[registered.reference](registered.image).scores
+        return _lowest([encoded(registered.image).scores for encoded in self.encoded])
+
+    def judge(
+        self, registered: RegisteredImage, scores: PixelScores | None
+    ) -> Inspection:
+        """What the rules say; the network does not run."""
+        image, faults, found, best = registered
+        if scores is None or found is None:
             return Inspection(
-                INVALID, faults, registration=found, reference=best, image=aligned
+                INVALID, faults, registration=found, reference=best, image=image
             )
-        scores = self._scores(aligned, best)
         verdict = judge(
             scores,
             self.predictor.class_names,
             self.recipe.rules,
-            inspected=self.inspected,
             shown=found.valid,
-            contours=self.contours,
+            **self.context(),
         )
         return Inspection(
             verdict.verdict,
@@ -121,11 +176,24 @@ class Inspector:
             verdict.regions,
             registration=found,
             reference=best,
-            image=aligned,
-            score=scores.score,
+            image=image,
+            scores=scores,
             mask=verdict.mask,
             judged=verdict.judged,
         )
+
+    @functools.cached_property
+    def encoded(self) -> Sequence[ReferencePredictor]:
+        """The references, encoded once."""
+        return [self.predictor.with_reference(image) for image in self.references]
+
+    def context(self) -> dict[str, Any]:
+        """What `rules.judge` is told of all images of this view."""
+        return {
+            'inspected': self.inspected,
+            'contours': self.contours,
+            'variation': self.variation,
+        }
 
     def _faults(self, image: np.ndarray) -> Iterator[str]:
         """Why the picture cannot be judged, before anything is computed from it."""
@@ -148,23 +216,34 @@ class Inspector:
         elif not found.within_tolerance:
             yield found.reason
 
-    def _scores(self, image: np.ndarray, best: int) -> PixelScores:
-        if self.recipe.compare == 'best':
-            return self.encoded[best](image).scores
-        return _lowest([encoded(image).scores for encoded in self.encoded])
 
-
-def load_inspector(recipe: _Path, revision: int | None = None) -> Inspector:
+def load_inspector(
+    recipe: _Path, revision: int | None = None, *, view: str | None = None
+) -> Inspector:
     """An inspector of the parts of a recipe.
 
     Args:
         recipe: folder of it.
         revision: an earlier one; None: the latest.
+        view: which, of a recipe with several.
 
     Raises:
         FileNotFoundError: the recipe, one of its files or its weights are missing.
-        ValueError: the recipe has a fault, or a file or the weights have changed.
+        ValueError: the recipe has a fault, a file or the weights have changed, or the
+            view is missing or unknown.
     """
+    inspectors = load_inspectors(recipe, revision)
+    if view is None and len(inspectors) == 1:
+        (view,) = inspectors
+    if view not in inspectors:
+        raise ValueError(
+            f'view is {view!r}; {recipe} has: {", ".join(map(repr, inspectors))}.'
+        )
+    return inspectors[view]
+
+
+def load_inspectors(recipe: _Path, revision: int | None = None) -> dict[str, Inspector]:
+    """An inspector of each view, by its name; see `load_inspector`."""
     values = recipes.read(recipe, revision)
     predictor = load_weights(values.weights, recipe)
     digest = weights_digest(predictor.variables)
@@ -174,22 +253,48 @@ def load_inspector(recipe: _Path, revision: int | None = None) -> Inspector:
             f'{values.weights.workdir} ({digest}); restore the weights, or make a new '
             'revision by experiments/make_recipe.py.'
         )
-    return make_inspector(values, recipe, predictor)
+    return make_inspectors(values, recipe, predictor)
 
 
-def make_inspector(recipe: Recipe, folder: _Path, predictor: Predictor) -> Inspector:
-    """An inspector with the given network; see `load_inspector`."""
-    references = recipes.read_references(recipe, folder)
+def make_inspectors(
+    recipe: Recipe, folder: _Path, predictor: Predictor
+) -> dict[str, Inspector]:
+    """Inspectors with the given network; see `load_inspectors`."""
     check_rules(recipe, folder, predictor)
+    return {
+        name: _view_inspector(recipe, view, folder, predictor)
+        for name, view in recipe.all_views().items()
+    }
+
+
+def make_inspector(
+    recipe: Recipe,
+    predictor: Predictor,
+    references: Sequence[np.ndarray],
+    *,
+    inspected: np.ndarray | None = None,
+    variation: Variation | None = None,
+) -> Inspector:
+    """An inspector whose references and areas are arrays, not files.
+
+    Args:
+        recipe: what decides.
+        predictor: the network.
+        references: uint8 [H, W, 3] each.
+        inspected: bool [H, W], what is judged; None: all.
+        variation: of good parts.
+    """
     edge_tolerance = recipe.rules.edge_tolerance
+    if inspected is None:
+        inspected = np.ones(references[0].shape[:2], bool)
     return Inspector(
         recipe=recipe,
         predictor=predictor,
         references=references,
-        encoded=[predictor.with_reference(reference) for reference in references],
         measures=[measure(reference) for reference in references],
-        inspected=recipes.inspected_pixels(recipe, folder, references[0]),
+        inspected=inspected,
         contours=contour_distance(references[0]) if edge_tolerance else None,
+        variation=variation,
     )
 
 
@@ -214,6 +319,17 @@ def check_rules(recipe: Recipe, folder: _Path, predictor: Predictor) -> None:
                     f'any.threshold or classes.{name}.threshold is {threshold}; it '
                     'must be in [0, 1): no probability is higher.'
                 )
+        missing = [n for n, v in recipe.all_views().items() if v.variation is None]
+        if rules.deviations is not None and missing:
+            raise ValueError(
+                'deviations needs the variation of good parts; '
+                'experiments/calibrate.py --deviations finds it.'
+            )
+        if rules.deviations is not None and not predictor.head.sees_reference:
+            raise ValueError(
+                'deviations needs a learned distance, which this network has not; '
+                'set it to null.'
+            )
     except ValueError as error:
         raise ValueError(f'{folder}/recipe.json: rules.{error}') from None
 
@@ -235,6 +351,23 @@ def weights_digest(variables: Mapping[str, Any]) -> str:
         digest.update(f'{name} {array.dtype} {array.shape}\n'.encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def _view_inspector(
+    recipe: Recipe, view: View, folder: _Path, predictor: Predictor
+) -> Inspector:
+    references = read_references(view, folder)
+    variation = None
+    if view.variation is not None and recipe.rules.deviations is not None:
+        data = read_bytes(folder, view.variation, 'variation')
+        variation = Variation.from_bytes(data)
+    return make_inspector(
+        recipe,
+        predictor,
+        references,
+        inspected=inspected_pixels(view, folder, references[0]),
+        variation=variation,
+    )
 
 
 def _lowest(scores: Sequence[PixelScores]) -> PixelScores:

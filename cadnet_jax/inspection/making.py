@@ -14,6 +14,11 @@ from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.fields import from_json
 from cadnet_jax.inspection.inspector import check_rules, load_weights, weights_digest
 from cadnet_jax.inspection.recipe import Recipe
+from cadnet_jax.inspection.recipe_files import (
+    add_image,
+    inspected_pixels,
+    read_references,
+)
 from cadnet_jax.inspection.registration import align, register
 from cadnet_jax.weights import released
 
@@ -23,6 +28,7 @@ _Path = str | os.PathLike[str]
 def make_recipe(
     folder: _Path,
     *,
+    view: str = '',
     references: Sequence[_Path] = (),
     workdir: _Path | None = None,
     step: str | None = None,
@@ -34,6 +40,8 @@ def make_recipe(
 
     Args:
         folder: of the recipe.
+        view: of several views of a part, that to which references, inspect and ignore
+            belong; '': a part has one image.
         references: images of good parts. Those behind the first are registered to it.
         workdir: of a training run, or 'released'.
         step: 'best', 'latest' or a number.
@@ -59,26 +67,27 @@ def make_recipe(
             weights['workdir'] = os.path.relpath(workdir, folder)
     if step is not None:
         weights['step'] = step
+    of_view = values.setdefault('views', {}).setdefault(view, {}) if view else values
     # Faults are found before images are written and the network is read.
-    placeholder = {'references': [{}]} if references else {}
-    recipe = _parse(values | placeholder, folder)
+    if references:
+        of_view['references'] = [{}]
+    recipe = _parse(values, folder)
     images = _read_references(references, recipe)
     for kind, path in (('inspect', inspect), ('ignore', ignore)):
         if path is not None:
-            mask = read_image(path).max(axis=-1)
-            file = recipes.add_image(
-                folder, 'areas', np.where(mask, 255, 0).astype('u1')
-            )
-            values[kind] = [{'mask': dataclasses.asdict(file)}]
+            mask = np.where(read_image(path).max(axis=-1), 255, 0).astype(np.uint8)
+            file = add_image(folder, 'areas', mask)
+            of_view[kind] = [{'mask': dataclasses.asdict(file)}]
     if images:
-        files = [recipes.add_image(folder, 'references', image) for image in images]
-        values['references'] = [dataclasses.asdict(file) for file in files]
+        files = [add_image(folder, 'references', image) for image in images]
+        of_view['references'] = [dataclasses.asdict(file) for file in files]
+        of_view['variation'] = None
     predictor = load_weights(recipe.weights, folder)
     weights['sha256'] = weights_digest(predictor.variables)
     recipe = _parse(values, folder)
     check_rules(recipe, folder, predictor)
-    first = recipes.read_references(recipe, folder)[0]
-    recipes.inspected_pixels(recipe, folder, first)
+    for other in recipe.all_views().values():
+        inspected_pixels(other, folder, read_references(other, folder)[0])
     return recipes.save(recipe, folder)
 
 

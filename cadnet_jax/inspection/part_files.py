@@ -1,94 +1,81 @@
-"""Files of parts -> verdicts in a folder: a table, a line of JSON a part, pictures.
+"""Scored parts -> verdicts in a folder: a table, a line of JSON a part, pictures.
 
 run.json       what was inspected by: recipe, revision, weights
 results.jsonl  a line a part, as soon as it is inspected
 results.csv    the same as a table, once all are
-overlays/NAME.png
+results.html   a page, sorted by verdict, once all are
+overlays/NAME.png, scores/NAME.npz; of several views NAME.VIEW.png
 """
 
+import dataclasses
+import functools
 import json
 import os
 import pathlib
-import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from cadnet_jax.files.ahead import map_ahead
 from cadnet_jax.files.atomic import write_bytes, write_json
-from cadnet_jax.files.csv_files import read_rows, write_rows
-from cadnet_jax.files.images import SUFFIXES, list_images, read_image, write_png
+from cadnet_jax.files.images import write_png
 from cadnet_jax.files.text import read_object
-from cadnet_jax.inference.files import unique_names
-from cadnet_jax.inspection.inspector import Inspection, Inspector
+from cadnet_jax.inspection import recipe as recipes
+from cadnet_jax.inspection.inspector import Inspector, RegisteredImage
+from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
 from cadnet_jax.inspection.overlay import draw
-from cadnet_jax.inspection.rules import INVALID, Region
-
-_Path = str | os.PathLike[str]
-_COLUMNS = (
-    'part',
-    'image',
-    'verdict',
-    'reasons',
-    'defects',
-    'largest_area',
-    'highest_score',
-    'shift_y',
-    'shift_x',
-    'degrees',
-    'scale',
-    'similarity',
-    'judged',
+from cadnet_jax.inspection.parts import Part
+from cadnet_jax.inspection.recipe import Recipe
+from cadnet_jax.inspection.registration import Registration, shown_pixels
+from cadnet_jax.inspection.result_page import write_page
+from cadnet_jax.inspection.results import (
+    file_name,
+    part_result,
+    read_results,
+    write_table,
+)
+from cadnet_jax.inspection.rules import Rules
+from cadnet_jax.inspection.scoring import (
+    ScoredImage,
+    ScoredPart,
+    modified,
+    score_parts,
 )
 
-
-class Part(NamedTuple):
-    """A part to be inspected: one image."""
-
-    name: str
-    image: pathlib.Path
+_Path = str | os.PathLike[str]
 
 
-def list_parts(image: _Path) -> list[Part]:
-    """The parts of a folder of images, of a CSV file with the column image, or one.
+class Outputs(NamedTuple):
+    """What is written of each part beside its line."""
 
-    Raises:
-        FileNotFoundError: there is no such file or folder.
-        ValueError: there is no image, or the CSV file has a fault.
-    """
-    path = pathlib.Path(image)
-    if path.is_dir():
-        files = list_images(path)
-    elif path.suffix.lower() == '.csv':
-        rows = read_rows(path, required=['image'], others=True)
-        files = [path.parent / row['image'] for _, row in rows]
-    elif path.exists():
-        files = [path]
-    else:
-        raise FileNotFoundError(f'{path}: no such file or folder; check the path.')
-    if not files:
-        raise ValueError(
-            f'{path}: no image; there must be files that end in {", ".join(SUFFIXES)}, '
-            'or lines in the CSV file.'
-        )
-    return [
-        Part(name, file) for name, file in zip(unique_names(files), files, strict=True)
-    ]
+    overlays: bool = True
+    scores: bool = False
+
+
+DEFAULT_OUTPUTS = Outputs()
 
 
 def inspect_parts(
-    inspector: Inspector,
+    inspectors: Mapping[str, Inspector],
     parts: Sequence[Part],
     output_dir: _Path,
     *,
-    overlays: bool = True,
+    outputs: Outputs = DEFAULT_OUTPUTS,
     progress: bool = True,
 ) -> Counter[str]:
     """Inspects all parts; those that are in the folder already are not done again.
 
     A file that cannot be read is INVALID and stops nothing.
+
+    Args:
+        inspectors: of each view, see `load_inspectors`.
+        parts: see `list_parts`.
+        output_dir: of results by one recipe.
+        outputs: what is written.
+        progress: show a bar.
 
     Returns:
         How many parts have each verdict.
@@ -96,141 +83,211 @@ def inspect_parts(
     Raises:
         ValueError: the folder holds results of another recipe, revision or network.
     """
-    output_dir = pathlib.Path(output_dir)
-    _claim(output_dir, inspector)
-    lines = output_dir / 'results.jsonl'
-    done = _read_lines(lines)
-    results = []
-    with (
-        lines.open('a', encoding='utf-8') as file,
-        tqdm(
-            total=len(parts), desc='inspect', unit='parts', disable=not progress
-        ) as bar,
-    ):
-        for part in parts:
-            values = done.get(str(part.image))
-            if values is None or values['modified'] != _modified(part.image):
-                inspection, values = _inspect(inspector, part)
-                if overlays and inspection.image is not None:
-                    picture = draw(inspection, inspector.predictor.class_names)
-                    write_png(output_dir / 'overlays' / f'{part.name}.png', picture)
-                file.write(json.dumps(values, allow_nan=False) + '\n')
-                file.flush()
-            results.append(values)
-            bar.update()
-    write_rows(output_dir / 'results.csv', _COLUMNS, map(_row, results))
-    return Counter(values['verdict'] for values in results)
+    return inspect_batches(
+        inspectors, [parts], output_dir, outputs=outputs, progress=progress
+    )
 
 
-def _inspect(inspector: Inspector, part: Part) -> tuple[Inspection, dict[str, Any]]:
-    start, modified = time.perf_counter(), _modified(part.image)
-    try:
-        image = read_image(part.image, inspector.recipe.bit_depth)
-    except (ValueError, OSError) as error:
-        inspection = Inspection(INVALID, (' '.join(str(error).split()),))
-    else:
-        inspection = inspector(image)
-    seconds = round(time.perf_counter() - start, 4)
-    return inspection, {
-        'part': part.name,
-        'image': str(part.image),
-        'modified': modified,
-        'verdict': inspection.verdict,
-        'reasons': list(inspection.reasons),
-        'reference': inspection.reference,
-        'registration': _registration(inspection),
-        'judged': inspection.judged,
-        'regions': [_region(region) for region in inspection.regions],
-        'seconds': seconds,
-    }
+def inspect_batches(
+    inspectors: Mapping[str, Inspector],
+    batches: Iterable[Sequence[Part]],
+    output_dir: _Path,
+    *,
+    outputs: Outputs = DEFAULT_OUTPUTS,
+    progress: bool = True,
+) -> Counter[str]:
+    """The same for parts that come in batches; each is finished before the next."""
+    folder = pathlib.Path(output_dir)
+    claim(folder, next(iter(inspectors.values())).recipe)
+    results = read_results(folder / 'results.jsonl')
+    names: list[str] = []
+    for parts in batches:
+        names += [part.name for part in parts]
+        new = [part for part in parts if not _is_done(results.get(part.name), part)]
+        scored = score_parts(inspectors, new)
+        results |= _write_lines(inspectors, scored, folder, outputs, len(new), progress)
+    return _write_summary(folder, [results[name] for name in names])
 
 
-def _registration(inspection: Inspection) -> dict[str, Any] | None:
-    found = inspection.registration
-    if found is None:
-        return None
-    return {
-        'shift': list(found.shift),
-        'degrees': found.degrees,
-        'scale': found.scale,
-        'similarity': found.correlation,
-        'outside': found.outside,
-        'matrix': np.asarray(found.matrix).tolist(),
-    }
+def inspect_kept(
+    inspectors: Mapping[str, Inspector],
+    kept_dir: _Path,
+    output_dir: _Path,
+    *,
+    progress: bool = True,
+) -> Counter[str]:
+    """Applies rules and areas to the scores that another run kept; no network runs.
+
+    Args:
+        inspectors: of each view.
+        kept_dir: results of that run.
+        output_dir: see `inspect_parts`.
+        progress: show a bar.
+
+    Raises:
+        FileNotFoundError: that run kept no scores.
+        ValueError: its recipe differs in more than rules and areas, a threshold is
+            below that of the kept scores, or `output_dir` has results of another
+            recipe.
+    """
+    recipe = next(iter(inspectors.values())).recipe
+    kept, folder = pathlib.Path(kept_dir), pathlib.Path(output_dir)
+    _check_kept(kept, recipe, next(iter(inspectors.values())).predictor.class_names)
+    claim(folder, recipe)
+    (folder / 'results.jsonl').unlink(missing_ok=True)  # it takes milliseconds a part
+    before = list(read_results(kept / 'results.jsonl').values())
+    scored = (_read_kept(kept, result) for result in before)
+    outputs = Outputs(overlays=False)
+    found = _write_lines(inspectors, scored, folder, outputs, len(before), progress)
+    return _write_summary(folder, list(found.values()))
 
 
-def _region(region: Region) -> dict[str, Any]:
-    values = region.defect._asdict()
-    return {
-        'class': values.pop('class_name'),
-        **values,
-        'length': region.length,
-        'is_defect': region.is_defect,
-        'rule': region.rule,
-    }
+def claim(folder: pathlib.Path, recipe: Recipe) -> None:
+    """Notes what the folder's results are of; results of another are never mixed in.
 
-
-def _row(values: dict[str, Any]) -> list[str]:
-    """A line of results.csv."""
-    defects = [region for region in values['regions'] if region['is_defect']]
-    found = values['registration']
-    numbers = [''] * 5
-    if found is not None:
-        y, x = found['shift']
-        numbers = [f'{y:.2f}', f'{x:.2f}', f'{found["degrees"]:.3f}']
-        numbers += [f'{found["scale"]:.4f}', f'{found["similarity"]:.3f}']
-    return [
-        values['part'],
-        values['image'],
-        values['verdict'],
-        '; '.join(values['reasons']),
-        str(len(defects)),
-        str(max((region['area'] for region in defects), default=0)),
-        f'{max((region["defect_score"] for region in defects), default=0):.3f}',
-        *numbers,
-        f'{values["judged"]:.4f}',
-    ]
-
-
-def _claim(output_dir: pathlib.Path, inspector: Inspector) -> None:
-    """Notes what the folder's results are of; results of another are never mixed in."""
-    recipe = inspector.recipe
+    Raises:
+        ValueError: the folder has results of another recipe, revision or network.
+    """
     values = {
         'recipe': recipe.name,
         'revision': recipe.revision,
+        'settings': recipe.settings_sha256(),
+        'unchanged': _without_rules(recipe).settings_sha256(),
         'weights': recipe.weights.sha256,
-        'references': [file.sha256 for file in recipe.references],
     }
-    path = output_dir / 'run.json'
+    path = folder / 'run.json'
     if not path.exists():
-        if (output_dir / 'results.jsonl').exists():
-            raise ValueError(
-                f'{output_dir}: has results without run.json; take another.'
-            )
+        if (folder / 'results.jsonl').exists():
+            raise ValueError(f'{folder}: has results without run.json; take another.')
         write_json(path, values)
     elif (there := read_object(path, remedy='Take another folder.')) != values:
         raise ValueError(
-            f'{output_dir}: has results of {there.get("recipe")!r}, revision '
+            f'{folder}: has results of {there.get("recipe")!r}, revision '
             f'{there.get("revision")}, and these are of {recipe.name!r}, revision '
             f'{recipe.revision}; take another --output_dir.'
         )
 
 
-def _read_lines(path: pathlib.Path) -> dict[str, dict[str, Any]]:
-    """Image -> its result; a last line that was cut off is dropped from the file."""
-    if not path.exists():
-        return {}
-    lines = path.read_bytes().splitlines(keepends=True)
-    if lines and not lines[-1].endswith(b'\n'):
-        lines.pop()
-        write_bytes(path, b''.join(lines))
-    found = [json.loads(line) for line in lines]
-    return {values['image']: values for values in found}
+def _write_lines(
+    inspectors: Mapping[str, Inspector],
+    scored: Iterable[ScoredPart],
+    folder: pathlib.Path,
+    outputs: Outputs,
+    total: int,
+    progress: bool,
+) -> dict[str, dict[str, Any]]:
+    """Threads judge and draw; a part's line is written once its files are."""
+    finish = functools.partial(_finish, inspectors, folder, outputs)
+    results = {}
+    bar = tqdm(total=total, desc='inspect', unit='parts', disable=not progress)
+    with bar, (folder / 'results.jsonl').open('a', encoding='utf-8') as file:
+        for values in map_ahead(finish, scored):
+            file.write(json.dumps(values, allow_nan=False) + '\n')
+            file.flush()
+            results[values['part']] = values
+            bar.update()
+    return results
 
 
-def _modified(path: pathlib.Path) -> int | None:
-    """When the file was written, in ns: one that is written anew is inspected anew."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return None
+def _write_summary(
+    folder: pathlib.Path, results: Sequence[dict[str, Any]]
+) -> Counter[str]:
+    write_table(folder / 'results.csv', results)
+    write_page(folder, results)
+    return Counter(values['verdict'] for values in results)
+
+
+def _finish(
+    inspectors: Mapping[str, Inspector],
+    folder: pathlib.Path,
+    outputs: Outputs,
+    part: ScoredPart,
+) -> dict[str, Any]:
+    """The verdict on a part, and its files."""
+    inspections = {
+        view: inspectors[view].judge(image.registered, image.scores)
+        for view, image in part.images.items()
+    }
+    for view, inspection in inspections.items():
+        name = file_name(part.name, view)
+        if outputs.overlays and inspection.image is not None:
+            reference = inspectors[view].references[inspection.reference]
+            picture = draw(inspection, reference)
+            write_png(folder / 'overlays' / f'{name}.png', picture)
+        if outputs.scores and inspection.scores is not None:
+            data = KeptScores.of(inspection.scores).to_bytes()
+            write_bytes(folder / 'scores' / f'{name}.npz', data)
+    recipe = next(iter(inspectors.values())).recipe
+    return part_result(part.name, recipe, part.images, inspections)
+
+
+def _is_done(result: dict[str, Any] | None, part: Part) -> bool:
+    """Whether the line is of these files, as they are now."""
+    if result is None:
+        return False
+    there = {
+        view: (values['image'], values['modified'])
+        for view, values in result['views'].items()
+        if values['image']
+    }
+    now = {view: (str(path), modified(path)) for view, path in part.images.items()}
+    return there == now
+
+
+def _read_kept(folder: pathlib.Path, result: dict[str, Any]) -> ScoredPart:
+    images = {}
+    for view, values in result['views'].items():
+        found, scores = None, None
+        faults = tuple(values['reasons'])
+        path = folder / 'scores' / f'{file_name(result["part"], view)}.npz'
+        if path.exists():
+            scores = KeptScores.from_bytes(path.read_bytes()).restore()
+            found = _registration(values['registration'], scores.score.shape)
+            faults = ()
+        registered = RegisteredImage(None, faults, found, values['reference'])
+        images[view] = ScoredImage(
+            values['image'], values['sha256'], values['modified'], registered, scores
+        )
+    return ScoredPart(result['part'], images)
+
+
+def _registration(values: dict[str, Any], shape: tuple[int, ...]) -> Registration:
+    matrix = np.array(values['matrix'])
+    shift_y, shift_x = values['shift']
+    return Registration(
+        matrix=matrix,
+        shift=(shift_y, shift_x),
+        degrees=values['degrees'],
+        scale=values['scale'],
+        valid=shown_pixels(matrix, *shape),
+        correlation=values['similarity'],
+        within_tolerance=True,
+        reason='',
+    )
+
+
+def _without_rules(recipe: Recipe) -> Recipe:
+    """What must be equal if only rules, areas and variation may differ."""
+    views = {name: recipes.View(view.references) for name, view in recipe.views.items()}
+    plain = dataclasses.replace(recipe, rules=Rules(), views=views)
+    return dataclasses.replace(plain, inspect=(), ignore=(), variation=None)
+
+
+def _check_kept(folder: pathlib.Path, recipe: Recipe, names: Sequence[str]) -> None:
+    if not (folder / 'scores').is_dir():
+        raise FileNotFoundError(
+            f'{folder}/scores: no such folder; inspect with --keep_scores first.'
+        )
+    there = read_object(folder / 'run.json', remedy='Take another folder.')
+    if there.get('unchanged') != _without_rules(recipe).settings_sha256():
+        raise ValueError(
+            f'{folder}: its recipe differs from this one in more than rules and '
+            'areas; inspect the images again.'
+        )
+    for name in names[1:]:
+        threshold = recipe.rules.threshold(name)
+        if threshold is not None and threshold < LOWEST:
+            raise ValueError(
+                f'threshold {threshold:g} of {name}: scores below {LOWEST:g} are not '
+                'kept; inspect the images again.'
+            )

@@ -3,7 +3,11 @@
     recipe.json        the fields below
     references/*.png   defect-free images of the product, named by their SHA-256
     areas/*.png        masks of what is inspected or ignored, named likewise
+    calibration/*      what the calibration found, named likewise
+    challenge/         parts with known verdicts, for verify_recipe.py
     revisions/*.json   recipe.json as it was and is, one file a revision
+
+`recipe_files` reads and writes the other files.
 
 No file is ever written over with another content, but recipe.json: every revision can
 be read as it was.
@@ -14,13 +18,12 @@ import hashlib
 import json
 import os
 import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
 
-import cv2
-import numpy as np
-
-from cadnet_jax.config import FRACTION, NOT_NEGATIVE, Range
+from cadnet_jax.config import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, Range
 from cadnet_jax.files.atomic import write_json
-from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.files.text import read_object
 from cadnet_jax.inspection.fields import check, from_json, setting
 from cadnet_jax.inspection.registration import METHODS, Tolerance
@@ -53,7 +56,7 @@ class Weights:
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """A PNG file of the recipe."""
+    """A file of the recipe."""
 
     file: str = setting('', "Its path, from the recipe's folder on.")
     sha256: str = setting('', 'Of the file; another is refused.')
@@ -142,8 +145,74 @@ class Checks:
 
 
 @dataclasses.dataclass(frozen=True)
+class View:
+    """One of several images of a part, such as its top side."""
+
+    references: tuple[File, ...] = dataclasses.field(
+        default=(),
+        metadata={'help': 'Defect-free images; all lie over the first.'},
+    )
+    inspect: tuple[Area, ...] = dataclasses.field(
+        default=(), metadata={'help': 'What is judged; none: all of the image.'}
+    )
+    ignore: tuple[Area, ...] = dataclasses.field(
+        default=(), metadata={'help': 'What is not judged, of that.'}
+    )
+    variation: File | None = dataclasses.field(
+        default=None,
+        metadata={
+            'help': 'Mean and spread of the learned distance over good parts at each '
+            'pixel; calibrate.py writes it, for rules.deviations.'
+        },
+    )
+
+    def __post_init__(self) -> None:
+        if not self.references:
+            raise ValueError('references is empty; a recipe needs one at least.')
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """What calibrate.py found; numbers are counted in parts."""
+
+    target: float = setting(0.01, 'False-reject rate asked for.', range=FRACTION)
+    confidence: float = setting(0.95, 'That of the bounds.', range=FRACTION)
+    good_parts: int = setting(0, 'Good parts that were judged.', range=AT_LEAST_ONE)
+    invalid_parts: int = setting(
+        0, 'Others that were INVALID, and are not counted.', range=NOT_NEGATIVE
+    )
+    false_rejects: int = setting(
+        0, 'Good parts that are NG at the threshold.', range=NOT_NEGATIVE
+    )
+    bound: float = setting(
+        1.0, 'Clopper-Pearson upper bound of the false-reject rate.', range=FRACTION
+    )
+    bad_parts: int = setting(
+        0, 'Bad parts that were judged; 0: none were given.', range=NOT_NEGATIVE
+    )
+    escapes: int = setting(0, 'Bad parts that are OK.', range=NOT_NEGATIVE)
+    escape_bound: float = setting(
+        1.0, 'Clopper-Pearson upper bound of the escape rate.', range=FRACTION
+    )
+    parts: File | None = dataclasses.field(
+        default=None,
+        metadata={'help': 'JSON: each part with file hashes and decisive score.'},
+    )
+    settings_sha256: str = setting(
+        '', 'Of all settings that decide; after a change of one no bound holds.'
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a verdict."""
+    """Everything that decides a verdict.
+
+    The recipe of a part with one image has its references and areas itself; that of a
+    part with several has `views`.
+    """
 
     name: str = setting('part', 'Of the product.')
     revision: int = setting(
@@ -183,14 +252,82 @@ class Recipe:
     ignore: tuple[Area, ...] = dataclasses.field(
         default=(), metadata={'help': 'What is not judged, of that.'}
     )
+    variation: File | None = dataclasses.field(
+        default=None,
+        metadata={'help': 'As in a view.'},
+    )
+    views: dict[str, View] = dataclasses.field(
+        default_factory=dict,
+        metadata={
+            'help': 'In place of references, inspect, ignore and variation: those of '
+            'each view of a part, by name. The worst view decides.'
+        },
+    )
+    part_pattern: str = setting(
+        '',
+        'Regular expression for names of files, without their ending, with the groups '
+        "part and view, such as '(?P<part>.+)_(?P<view>top|bottom)'. '': each file is "
+        'a part.',
+    )
     rules: Rules = dataclasses.field(
         default_factory=Rules, metadata={'help': 'What makes a part NG.'}
+    )
+    calibration: Calibration | None = dataclasses.field(
+        default=None, metadata={'help': 'Written by calibrate.py.'}
     )
 
     def __post_init__(self) -> None:
         check(self)
-        if not self.references:
+        if not self.references and not self.views:
             raise ValueError('references is empty; a recipe needs one at least.')
+        own = self.references, self.inspect, self.ignore, self.variation
+        if self.views and any(own):
+            raise ValueError(
+                'views are given beside references, inspect, ignore or variation; '
+                'move these into a view.'
+            )
+        try:
+            groups = re.compile(self.part_pattern).groupindex
+        except re.error as error:
+            raise ValueError(f'part_pattern is invalid: {error}.') from None
+        if self.part_pattern and 'part' not in groups:
+            raise ValueError('part_pattern has no group (?P<part>...); add it.')
+        if self.views and 'view' not in groups:
+            raise ValueError(
+                'views need a part_pattern with the groups (?P<part>...) and '
+                "(?P<view>...); part_pattern is '" + self.part_pattern + "'."
+            )
+
+    def all_views(self) -> dict[str, View]:
+        """Each view by its name; that of a part with one image is ''."""
+        if self.views:
+            return self.views
+        return {'': View(self.references, self.inspect, self.ignore, self.variation)}
+
+    def naming(self) -> dict[str, Any]:
+        """How names of files give parts and views: arguments of `list_parts`."""
+        return {'pattern': self.part_pattern, 'views': tuple(self.all_views())}
+
+    def with_variations(self, files: Mapping[str, File | None]) -> 'Recipe':
+        """The recipe with the variation of each view."""
+        if not self.views:
+            return dataclasses.replace(self, variation=files[''])
+        views = {
+            name: dataclasses.replace(view, variation=files[name])
+            for name, view in self.views.items()
+        }
+        return dataclasses.replace(self, views=views)
+
+    def settings_sha256(self) -> str:
+        """Of all that decides a verdict: not name, revision or calibration."""
+        plain = dataclasses.replace(self, name='', revision=0, calibration=None)
+        return hashlib.sha256(json.dumps(_as_json(plain)).encode()).hexdigest()
+
+    def current_calibration(self) -> Calibration | None:
+        """The calibration, if no setting has changed since."""
+        found = self.calibration
+        same = found and found.settings_sha256 == self.settings_sha256()
+        return found if same else None
 
 
 def read(folder: _Path, revision: int | None = None) -> Recipe:
@@ -242,94 +379,6 @@ def save(recipe: Recipe, folder: _Path) -> Recipe:
     return numbered
 
 
-def add_image(folder: _Path, kind: str, image: np.ndarray) -> File:
-    """Writes FOLDER/KIND/DIGEST.png; `kind` is 'references' or 'areas'."""
-    folder = pathlib.Path(folder)
-    temporary = folder / kind / 'new.png'
-    write_png(temporary, image)
-    digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
-    temporary.replace(folder / kind / f'{digest[:16]}.png')
-    return File(f'{kind}/{digest[:16]}.png', digest)
-
-
-def read_references(recipe: Recipe, folder: _Path) -> list[np.ndarray]:
-    """The defect-free images, uint8 [H, W, 3], all of one size.
-
-    Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: a file has changed, or the sizes differ.
-    """
-    images = [
-        _read_file(folder, file, f'references[{number}]')
-        for number, file in enumerate(recipe.references)
-    ]
-    for number, image in enumerate(images):
-        if image.shape != images[0].shape:
-            raise ValueError(
-                f'{folder}/recipe.json: references[{number}] is {_size(image)} and '
-                f'references[0] {_size(images[0])} pixels; they must have one size.'
-            )
-    return images
-
-
-def inspected_pixels(
-    recipe: Recipe, folder: _Path, reference: np.ndarray
-) -> np.ndarray:
-    """What is judged of the reference, bool [H, W].
-
-    Raises:
-        FileNotFoundError: a mask is missing.
-        ValueError: a mask has changed or another size, or nothing is left to judge.
-    """
-    shape = reference.shape[:2]
-    inspected = np.full(shape, not recipe.inspect)
-    for number, area in enumerate(recipe.inspect):
-        inspected |= _pixels(area, folder, shape, f'inspect[{number}]')
-    for number, area in enumerate(recipe.ignore):
-        inspected &= ~_pixels(area, folder, shape, f'ignore[{number}]')
-    if not inspected.any():
-        raise ValueError(
-            f'{folder}/recipe.json: inspect and ignore leave nothing to judge; '
-            'change them.'
-        )
-    return inspected
-
-
-def _pixels(
-    area: Area, folder: _Path, shape: tuple[int, ...], field: str
-) -> np.ndarray:
-    pixels = np.zeros(shape, np.uint8)
-    if area.mask is not None:
-        mask = _read_file(folder, area.mask, f'{field}.mask')
-        if mask.shape[:2] != shape:
-            raise ValueError(
-                f'{folder}/recipe.json: {field}.mask is {_size(mask)} and the '
-                f'reference {_size(pixels)} pixels; they must have one size.'
-            )
-        return np.asarray(mask.any(axis=-1))
-    if area.box is not None:
-        x_min, y_min, x_max, y_max = (max(0, value) for value in area.box)
-        pixels[y_min:y_max, x_min:x_max] = 1
-    if area.polygon is not None:
-        corners = np.round(area.polygon).astype(np.int32)
-        cv2.fillPoly(pixels, [corners], 1)
-    return pixels > 0
-
-
-def _read_file(folder: _Path, file: File, field: str) -> np.ndarray:
-    path = pathlib.Path(folder, file.file)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'{path}: no such file; {field} in recipe.json names it: restore it.'
-        )
-    if file.sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
-        raise ValueError(
-            f'{path}: not the file of {field}.sha256 in recipe.json; restore it, or '
-            'make a new revision by experiments/make_recipe.py.'
-        )
-    return read_image(path)
-
-
 def _revision_path(folder: pathlib.Path, revision: int) -> pathlib.Path:
     return folder / 'revisions' / f'{revision:04}.json'
 
@@ -338,7 +387,3 @@ def _as_json(recipe: Recipe) -> dict[str, object]:
     """As JSON gives it back: lists in place of tuples."""
     values: dict[str, object] = json.loads(json.dumps(dataclasses.asdict(recipe)))
     return values
-
-
-def _size(image: np.ndarray) -> str:
-    return f'{image.shape[1]} x {image.shape[0]}'

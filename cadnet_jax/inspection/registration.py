@@ -140,7 +140,7 @@ def register(
         shift=shift,
         degrees=degrees,
         scale=scale,
-        valid=_shown(matrix, height, width),
+        valid=shown_pixels(matrix, height, width),
         correlation=pair.correlation(matrix),
         within_tolerance=not reason,
         reason=reason,
@@ -202,7 +202,7 @@ class _Pair(NamedTuple):
         `among`, bool [h, w], says which pixels of the reference are looked at.
         """
         reduced = self.reduced(matrix)
-        both = _shown(reduced, *self.shape)
+        both = shown_pixels(reduced, *self.shape)
         if among is not None:
             both &= among
         if both.mean() < _LEAST_OVERLAP:
@@ -354,8 +354,14 @@ def _warp(pixels: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.
     )
 
 
-def _shown(matrix: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Which pixels of the reference lie inside the image, bool [H, W]."""
+def shown_pixels(matrix: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Which pixels of the reference lie inside the image, bool [H, W].
+
+    Args:
+        matrix: float64 [3, 3], as in `Registration`.
+        height: of both images, in pixels.
+        width: likewise.
+    """
     y, x = np.mgrid[:height, :width].astype(np.float32)
     to_x, to_y, weight = (
         row[0] * x + row[1] * y + row[2] for row in matrix.astype(np.float32)

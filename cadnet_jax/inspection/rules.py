@@ -7,7 +7,7 @@ compared with the limits of their class.
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from cadnet_jax.config import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE
 from cadnet_jax.inference.decision import PixelScores, Rule, decide
 from cadnet_jax.inference.defects import Defect, find_defects
 from cadnet_jax.inspection.fields import check, setting
+from cadnet_jax.inspection.variation import Variation
 
 OK, NG, INVALID = 'OK', 'NG', 'INVALID'
 
@@ -89,6 +90,13 @@ class Rules:
         'this escape.',
         range=NOT_NEGATIVE,
     )
+    deviations: float | None = setting(
+        None,
+        'A pixel is no defect unless its learned distance is more than so many spreads '
+        'above the mean of the good parts at its place; needs the variation that '
+        'calibrate.py finds. null: it is not looked at.',
+        range=NOT_NEGATIVE,
+    )
     min_judged: float = setting(
         0.9,
         'Smallest share of the inspected pixels that the image must show; below it the '
@@ -120,6 +128,15 @@ class Rules:
                     f'classes.{name}: no such class; the network has: '
                     f'{", ".join(class_names[1:])}.'
                 )
+
+    def with_threshold(self, threshold: float) -> 'Rules':
+        """The same rules with one threshold for all classes."""
+        classes = {
+            name: dataclasses.replace(limits, threshold=None)
+            for name, limits in self.classes.items()
+        }
+        limits = dataclasses.replace(self.any, threshold=threshold)
+        return dataclasses.replace(self, any=limits, classes=classes)
 
     def threshold(self, name: str) -> float | None:
         """Of a class of defects."""
@@ -187,6 +204,7 @@ def judge(
     inspected: np.ndarray | None = None,
     shown: np.ndarray | None = None,
     contours: np.ndarray | None = None,
+    variation: Variation | None = None,
 ) -> Verdict:
     """The verdict on one part.
 
@@ -198,9 +216,11 @@ def judge(
         shown: bool [H, W], pixels that the image shows; None: all.
         contours: float32 [H, W], distance to the reference's nearest contour in pixels
             (`contour_distance`); needed for `edge_tolerance`.
+        variation: of the good parts; needed for `deviations`.
 
     Raises:
-        ValueError: contours are missing, or change scores have no threshold.
+        ValueError: contours or variation are missing, the network has no distance to
+            compare with it, or change scores have no threshold.
     """
     if rules.edge_tolerance and contours is None:
         raise ValueError('edge_tolerance needs the contours of the reference.')
@@ -210,6 +230,8 @@ def judge(
     share = float(judged.sum() / max(1, inspected.sum()))
     mask = _classify(scores, class_names, rules)
     mask[~judged] = 0
+    if rules.deviations is not None:
+        mask[~_varies(scores, rules.deviations, variation)] = 0
     labels = _join(mask != 0, rules.join)
     found = find_defects(mask, scores.class_score, scores.score, class_names, labels)
     regions = []
@@ -226,6 +248,45 @@ def judge(
         return Verdict(INVALID, (fault,), tuple(regions), mask, share)
     reasons = tuple(_sentences(regions, rules))
     return Verdict(NG if reasons else OK, reasons, tuple(regions), mask, share)
+
+
+def decisive_score(
+    scores: PixelScores,
+    class_names: Sequence[str],
+    rules: Rules,
+    *,
+    lowest: float = 0.0,
+    **context: Any,
+) -> float:
+    """The smallest threshold at which the part is not NG, by the other rules.
+
+    It is a score of one of its pixels, or `lowest`. A higher threshold leaves fewer
+    pixels, so the verdict changes once.
+
+    Args:
+        scores: see `judge`.
+        class_names: see `judge`.
+        rules: their thresholds are not looked at.
+        lowest: threshold below which none is looked for.
+        context: the keyword arguments of `judge`.
+    """
+    values = np.unique(scores.score[scores.score > lowest])
+    values = np.concatenate([np.array([lowest], scores.score.dtype), values])
+
+    def is_ng(index: int) -> bool:
+        trial = rules.with_threshold(float(values[index]))
+        regions = judge(scores, class_names, trial, **context).regions
+        return any(region.is_defect for region in regions)
+
+    # From the top, where there are few regions; at the highest score there are none.
+    low, high, step = -1, len(values) - 1, 1
+    while high - step > low and not is_ng(high - step):
+        high, step = high - step, 2 * step
+    low = max(low, high - step)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if is_ng(middle) else (low, middle)
+    return float(values[high])
 
 
 def contour_distance(reference: np.ndarray) -> np.ndarray:
@@ -248,6 +309,18 @@ def _classify(
             if own == threshold:
                 mask[decided == class_id] = class_id
     return mask
+
+
+def _varies(
+    scores: PixelScores, deviations: float, variation: Variation | None
+) -> np.ndarray:
+    """Where the learned distance is beyond the variation of good parts."""
+    if variation is None or scores.distance is None:
+        raise ValueError(
+            'deviations needs the variation of good parts, which calibrate.py finds, '
+            'and a network that has a learned distance.'
+        )
+    return variation.is_exceeded(scores.distance, deviations)
 
 
 def _join(pixels: np.ndarray, gap: int) -> np.ndarray:

@@ -13,11 +13,12 @@ from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.inspector import (
     Inspector,
     load_inspector,
-    make_inspector,
+    make_inspectors,
     weights_digest,
 )
 from cadnet_jax.inspection.making import make_recipe
 from cadnet_jax.inspection.recipe import Alignment, Area, Recipe
+from cadnet_jax.inspection.recipe_files import add_image
 from cadnet_jax.inspection.registration import Tolerance
 from cadnet_jax.inspection.rules import INVALID, NG, OK, Limits, Rules
 from tests.inspection.registration_test import SIZE, move_matrix, product, view
@@ -48,12 +49,12 @@ def shot(canvas: np.ndarray, *move: float, seed: int = 0) -> np.ndarray:
 def inspector(folder: pathlib.Path, **fields: Any) -> Inspector:
     """Differencing of cells of 4 pixels stands in for the network."""
     files = [
-        recipes.add_image(folder, 'references', image)
+        add_image(folder, 'references', image)
         for image in fields.pop('images', [view(board(), np.eye(3))])
     ]
     recipe = Recipe(references=tuple(files), **{'rules': RULES, **fields})
     recipe = recipes.save(recipe, folder)
-    return make_inspector(recipe, folder, differencing_predictor(cell=4))
+    return make_inspectors(recipe, folder, differencing_predictor(cell=4))['']
 
 
 @pytest.mark.parametrize('move', [(0, 0, 0, 1), (-12, 16, 0, 1), (5, -8, 5, 1.01)])

@@ -6,22 +6,36 @@ import json
 import pathlib
 import subprocess
 import sys
+import threading
+import time
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cadnet_jax import load_inspector
 from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.inspection import recipe as recipes
-from cadnet_jax.inspection.inspector import Inspection, Inspector
+from cadnet_jax.inspection.inspector import Inspection, Inspector, make_inspectors
 from cadnet_jax.inspection.making import make_recipe
 from cadnet_jax.inspection.overlay import draw
-from cadnet_jax.inspection.part_files import inspect_parts, list_parts
-from cadnet_jax.inspection.rules import INVALID, NG, OK
-from tests.inspection.inspector_test import board, inspector, shot, with_spot
-from tests.support.tiny_run import write_run
+from cadnet_jax.inspection.part_files import (
+    Outputs,
+    inspect_batches,
+    inspect_kept,
+    inspect_parts,
+)
+from cadnet_jax.inspection.parts import Part, arriving, list_parts
+from cadnet_jax.inspection.recipe import View
+from cadnet_jax.inspection.recipe_files import add_image
+from cadnet_jax.inspection.rules import INVALID, NG, OK, Limits
+from tests.conftest import ROOT
+from tests.inspection.inspector_test import RULES, board, inspector, shot, with_spot
+from tests.inspection.registration_test import view
+from tests.support.tiny_run import differencing_predictor, write_run
 
-ROOT = pathlib.Path(__file__).parents[2]
+PLAIN = Outputs(overlays=False)
 
 
 def write_parts(folder: pathlib.Path) -> None:
@@ -33,10 +47,18 @@ def write_parts(folder: pathlib.Path) -> None:
     (folder / '._a.png').write_bytes(b'a companion of macOS, which is no image')
 
 
-def make(folder: pathlib.Path) -> Inspector:
-    made = inspector(folder)
-    rules = dataclasses.replace(made.recipe.rules, edge_tolerance=4)
-    return inspector(folder, rules=rules)
+def make(folder: pathlib.Path, **rules: Any) -> dict[str, Inspector]:
+    rules = {'edge_tolerance': 4} | rules
+    return {'': inspector(folder, rules=dataclasses.replace(RULES, **rules))}
+
+
+def run(
+    inspectors: dict[str, Inspector],
+    parts: list[Part],
+    out: pathlib.Path,
+    outputs: Outputs = PLAIN,
+) -> Counter[str]:
+    return inspect_parts(inspectors, parts, out, outputs=outputs, progress=False)
 
 
 def lines(folder: pathlib.Path) -> list[Any]:
@@ -44,14 +66,14 @@ def lines(folder: pathlib.Path) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_each_part_has_its_verdict_in_table_json_and_picture(
+def test_each_part_has_its_verdict_in_table_json_page_and_picture(
     tmp_path: pathlib.Path,
 ) -> None:
     """One bad file is INVALID and stops nothing."""
     write_parts(tmp_path / 'parts')
     out = tmp_path / 'out'
-    parts = list_parts(tmp_path / 'parts')
-    counts = inspect_parts(make(tmp_path / 'r'), parts, out, progress=False)
+    inspectors = make(tmp_path / 'r')
+    counts = run(inspectors, list_parts(tmp_path / 'parts'), out, Outputs())
     assert counts == {OK: 1, NG: 1, INVALID: 2}
     with (out / 'results.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))
@@ -62,7 +84,8 @@ def test_each_part_has_its_verdict_in_table_json_and_picture(
     assert 'truncated PNG' in rows[3]['reasons']
     found = lines(out)
     assert [values['verdict'] for values in found] == [OK, NG, INVALID, INVALID]
-    defects = [r for r in found[1]['regions'] if r['is_defect']]
+    assert found[0]['recipe'] == inspectors[''].recipe.settings_sha256()
+    defects = [r for r in found[1]['views']['']['regions'] if r['is_defect']]
     assert defects[0]['centroid'] == pytest.approx([129.5, 109.5], abs=2)
     assert defects[0]['rule'] == 'area of at least 30 px'
     pictures = sorted(path.name for path in (out / 'overlays').iterdir())
@@ -70,43 +93,83 @@ def test_each_part_has_its_verdict_in_table_json_and_picture(
     assert read_image(out / 'overlays' / 'b.png').shape[1] == 2 * 256
 
 
-def test_a_run_resumes_and_equals_an_undisturbed_one(tmp_path: pathlib.Path) -> None:
-    """Also after a line that was cut off; what is there is not inspected again."""
+def test_the_page_is_sorted_by_verdict_and_needs_no_other_file(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Names are escaped; nothing is fetched."""
     write_parts(tmp_path / 'parts')
-    inspect = make(tmp_path / 'r')
+    (tmp_path / 'parts' / 'b.png').rename(tmp_path / 'parts' / 'x&<y.png')
+    parts = list_parts(tmp_path / 'parts')
+    run(make(tmp_path / 'r'), parts, tmp_path / 'out', Outputs())
+    page = (tmp_path / 'out' / 'results.html').read_text()
+    rows = [page.index(f'row-{verdict}">') for verdict in (NG, INVALID, OK)]
+    assert rows == sorted(rows)
+    assert page.count('data:image/jpeg;base64,') == 2
+    assert 'x&amp;&lt;y.png' in page
+    assert 'x&<y' not in page
+    assert 'http' not in page
+    assert 'src="overlays' not in page
+
+
+def test_a_run_resumes_and_equals_an_undisturbed_one(tmp_path: pathlib.Path) -> None:
+    """Bit for bit, also after a line that was cut off; nothing is inspected again."""
+    write_parts(tmp_path / 'parts')
+    inspectors = make(tmp_path / 'r')
     parts = list_parts(tmp_path / 'parts')
     whole, broken = tmp_path / 'whole', tmp_path / 'broken'
-    inspect_parts(inspect, parts, whole, overlays=False, progress=False)
+    run(inspectors, parts, whole)
     assert not (whole / 'overlays').exists()
-    inspect_parts(inspect, parts[:2], broken, overlays=False, progress=False)
+    run(inspectors, parts[:2], broken)
     results = broken / 'results.jsonl'
-    first = results.read_bytes()
-    results.write_bytes(first[:-40])
-    inspect_parts(inspect, parts, broken, overlays=False, progress=False)
-    kept = results.read_bytes().splitlines()
-    assert kept[0] == first.splitlines()[0]
-    assert len(kept) == len(parts)
-    assert (broken / 'results.csv').read_text() == (whole / 'results.csv').read_text()
-    before = results.read_bytes()
-    inspect_parts(inspect, parts, broken, overlays=False, progress=False)
-    assert results.read_bytes() == before
-    write_png(parts[0].image, shot(with_spot(board())))
-    counts = inspect_parts(inspect, parts, broken, overlays=False, progress=False)
-    assert counts[NG] == 2
+    results.write_bytes(results.read_bytes()[:-40])
+    run(inspectors, parts, broken)
+    for name in ('results.jsonl', 'results.csv', 'results.html'):
+        assert (broken / name).read_bytes() == (whole / name).read_bytes()
+    run(inspectors, parts, broken)
+    assert results.read_bytes() == (whole / 'results.jsonl').read_bytes()
+    write_png(parts[0].images[''], shot(with_spot(board())))
+    assert run(inspectors, parts, broken)[NG] == 2
 
 
 def test_results_of_another_revision_are_not_mixed_in(tmp_path: pathlib.Path) -> None:
     write_parts(tmp_path / 'parts')
     parts = list_parts(tmp_path / 'parts')[2:]
-    inspect = make(tmp_path / 'r')
-    inspect_parts(inspect, parts, tmp_path / 'out', progress=False)
-    other = dataclasses.replace(
-        inspect, recipe=dataclasses.replace(inspect.recipe, revision=9)
-    )
+    inspectors = make(tmp_path / 'r')
+    run(inspectors, parts, tmp_path / 'out')
+    recipe = dataclasses.replace(inspectors[''].recipe, revision=9)
+    other = {'': dataclasses.replace(inspectors[''], recipe=recipe)}
     with pytest.raises(
         ValueError, match=r'has results of .* take another --output_dir'
     ):
-        inspect_parts(other, parts, tmp_path / 'out', progress=False)
+        run(other, parts, tmp_path / 'out')
+
+
+def test_kept_scores_give_the_verdicts_of_a_new_run(tmp_path: pathlib.Path) -> None:
+    """With other rules and areas; the table is the same to the byte."""
+    write_parts(tmp_path / 'parts')
+    parts = list_parts(tmp_path / 'parts')
+    recipe = tmp_path / 'r'
+    kept = tmp_path / 'kept'
+    run(make(recipe), parts, kept, Outputs(overlays=False, scores=True))
+    for number, rules in enumerate(
+        [{}, {'any': Limits(0.8, min_area=5)}, {'any': Limits(0.7, min_area=999)}]
+    ):
+        changed = make(recipe, **rules)
+        fresh, again = tmp_path / f'fresh{number}', tmp_path / f'again{number}'
+        counts = run(changed, parts, fresh)
+        assert inspect_kept(changed, kept, again, progress=False) == counts
+        for name in ('results.jsonl', 'results.csv'):
+            assert (again / name).read_bytes() == (fresh / name).read_bytes()
+    assert counts == {OK: 2, INVALID: 2}
+    with pytest.raises(ValueError, match=r'scores below 0\.05 are not kept'):
+        inspect_kept(
+            make(recipe, any=Limits(0.01)), kept, tmp_path / 'x', progress=False
+        )
+    other = inspector(recipe, images=[view(board(1), np.eye(3))])
+    with pytest.raises(ValueError, match='more than rules and areas'):
+        inspect_kept({'': other}, kept, tmp_path / 'x', progress=False)
+    with pytest.raises(FileNotFoundError, match='inspect with --keep_scores first'):
+        inspect_kept(changed, tmp_path / 'fresh0', tmp_path / 'x', progress=False)
 
 
 def test_parts_come_from_a_folder_a_list_or_a_file(tmp_path: pathlib.Path) -> None:
@@ -122,28 +185,127 @@ def test_parts_come_from_a_folder_a_list_or_a_file(tmp_path: pathlib.Path) -> No
         list_parts(tmp_path)
 
 
+def test_parts_are_inspected_as_they_arrive(tmp_path: pathlib.Path) -> None:
+    """Not while they are written, and each once; it ends if nothing arrives."""
+    (tmp_path / 'line').mkdir()
+    write_png(tmp_path / 'line' / 'a.png', shot(board()))
+    growing = tmp_path / 'line' / 'b.png'
+    data = (tmp_path / 'line' / 'a.png').read_bytes()
+
+    def write() -> None:
+        for end in range(0, len(data), len(data) // 10):
+            growing.write_bytes(data[:end])
+            time.sleep(0.05)
+        growing.write_bytes(data)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    batches = list(arriving(tmp_path / 'line', idle=1.5, interval=0.2))
+    writer.join()
+    assert [[part.name for part in batch] for batch in batches] == [['a'], ['b']]
+    inspectors = make(tmp_path / 'r')
+    out = tmp_path / 'out'
+    counts = inspect_batches(inspectors, batches, out, outputs=PLAIN, progress=False)
+    assert counts == {OK: 2}
+    assert [line['part'] for line in lines(out)] == ['a', 'b']
+    with pytest.raises(FileNotFoundError, match='watching needs one'):
+        next(arriving(tmp_path / 'none'))
+
+
+def test_views_of_a_part_are_found_by_names_or_columns(tmp_path: pathlib.Path) -> None:
+    for name in ('7_top', '7_bottom', '8_top'):
+        (tmp_path / f'{name}.png').touch()
+    pattern, views = r'(?P<part>\d+)_(?P<view>\w+)', ('top', 'bottom')
+    parts = {p.name: p for p in list_parts(tmp_path, pattern=pattern, views=views)}
+    assert set(parts) == {'7', '8'}
+    assert parts['7'].images['bottom'] == tmp_path / '7_bottom.png'
+    assert set(parts['8'].images) == {'top'}
+    (tmp_path / 'list.csv').write_text(
+        'image,part,view\n7_top.png,A/1,top\n8_top.png,A/1,bottom\n'
+    )
+    (part,) = list_parts(tmp_path / 'list.csv', views=views)
+    assert part.name == 'A_1'
+    with pytest.raises(ValueError, match=r"view 'bottom' is not in the recipe"):
+        list_parts(tmp_path, pattern=pattern, views=('top',))
+    (tmp_path / 'notes.png').touch()
+    with pytest.raises(ValueError, match=r'notes\.png: its name does not fit'):
+        list_parts(tmp_path, pattern=pattern, views=views)
+    (tmp_path / 'list.csv').write_text('image,part\n7_top.png,A\n8_top.png,A\n')
+    with pytest.raises(ValueError, match='a part has one image of each view'):
+        list_parts(tmp_path / 'list.csv')
+
+
+def test_the_worst_view_decides(tmp_path: pathlib.Path) -> None:
+    """Each has its own reference; a missing one makes the part INVALID."""
+    folder = tmp_path / 'r'
+    files = [add_image(folder, 'references', shot(board(n), seed=9)) for n in (0, 1)]
+    recipe = recipes.Recipe(
+        views={'top': View((files[0],)), 'back': View((files[1],))},
+        part_pattern='(?P<part>.)_(?P<view>.+)',
+        rules=dataclasses.replace(RULES, edge_tolerance=4),
+    )
+    recipe = recipes.save(recipe, folder)
+    assert recipes.read(folder) == recipe
+    inspectors = make_inspectors(recipe, folder, differencing_predictor(cell=4))
+    good, back, bad = shot(board()), shot(board(1)), shot(with_spot(board()))
+    images = {'1_top': good, '1_back': back, '2_top': bad, '2_back': back}
+    images |= {'3_top': good, '4_top': bad, '4_back': good}
+    for name, image in images.items():
+        write_png(tmp_path / 'parts' / f'{name}.png', image)
+    parts = list_parts(
+        tmp_path / 'parts', pattern=recipe.part_pattern, views=list(inspectors)
+    )
+    run(inspectors, parts, tmp_path / 'out', Outputs(scores=True))
+    found = lines(tmp_path / 'out')
+    assert [part['verdict'] for part in found] == [OK, NG, INVALID, NG]
+    assert found[1]['reasons'][0].startswith('top: 1 missing, ')
+    assert found[2]['reasons'] == ["back: view 'back' is missing"]
+    assert (tmp_path / 'out' / 'overlays' / '2.top.png').exists()
+    again = inspect_kept(
+        inspectors, tmp_path / 'out', tmp_path / 'again', progress=False
+    )
+    assert again == {OK: 1, NG: 2, INVALID: 1}
+
+
 def test_the_picture_shows_the_image_at_full_brightness(tmp_path: pathlib.Path) -> None:
     """Outlined and boxed defects change it, the rest stays; without one, all stays."""
-    inspect = make(tmp_path)
-    names = inspect.predictor.class_names
+    (inspect,) = make(tmp_path).values()
     for canvas, changed in [(board(), False), (with_spot(board()), True)]:
         inspection = inspect(shot(canvas))
         assert inspection.image is not None
-        picture = draw(inspection, names)[-512:]
+        top = 24 * (1 + len(inspection.reasons)) + 8
+        picture = draw(inspection)[top : top + 2 * 256]
         enlarged = inspection.image.repeat(2, axis=0).repeat(2, axis=1)
         differs = (picture != enlarged).any(-1)
         assert differs.any() == changed
         assert differs.mean() < 0.03
     with pytest.raises(ValueError, match='no image'):
-        draw(Inspection(OK, ()), names)
+        draw(Inspection(OK, ()))
+
+
+def test_each_defect_has_a_close_up_beside_the_reference(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Below the picture: what is red and blue there is the spot, unmarked."""
+    (inspect,) = make(tmp_path).values()
+    inspection = inspect(shot(with_spot(board())))
+    picture = draw(inspection, inspect.references[0])
+    close_ups = picture[24 * 2 + 8 + 2 * 256 :]
+    assert close_ups.shape[0] == 24 + 200 + 8
+    is_spot = (close_ups[..., 0] > 200) & (close_ups[..., 1] < 50)
+    rows, columns = np.nonzero(is_spot)
+    assert columns.max() < 200  # in the image, not in the reference
+    assert rows.mean() - 24 == pytest.approx(100, abs=5)
+    assert columns.mean() == pytest.approx(100, abs=5)
 
 
 @pytest.mark.slow
 def test_the_scripts_make_a_recipe_and_inspect_by_it(tmp_path: pathlib.Path) -> None:
-    """The exit status says what was asked for, and the recipe is the one of Python."""
-    run = write_run(tmp_path / 'run')
+    """Exit status, recipe and results are those of Python."""
+    write_run(tmp_path / 'run')
     write_png(tmp_path / 'good.png', shot(board())[:64, :96])
     write_png(tmp_path / 'parts' / 'a.png', np.zeros((64, 96, 3), np.uint8))
+    write_png(tmp_path / 'parts' / 'b.png', shot(board(), seed=1)[:64, :96])
     recipe = tmp_path / 'recipe'
 
     def call(script: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -152,8 +314,8 @@ def test_the_scripts_make_a_recipe_and_inspect_by_it(tmp_path: pathlib.Path) -> 
             [*command, *options], cwd=ROOT, capture_output=True, text=True
         )
 
-    options = [f'--reference={tmp_path}/good.png', f'--workdir={run}']
-    done = call('make_recipe', *options, '--set=rules.any.threshold=0.9')
+    options = [f'--reference={tmp_path}/good.png', f'--workdir={tmp_path}/run']
+    done = call('make_recipe', *options, '--set=rules.any.threshold=0.6')
     assert done.returncode == 0, done.stderr
     same = make_recipe(recipe)
     assert same.revision == 1
@@ -161,7 +323,16 @@ def test_the_scripts_make_a_recipe_and_inspect_by_it(tmp_path: pathlib.Path) -> 
     options = [f'--image={tmp_path}/parts', f'--output_dir={tmp_path}/out']
     done = call('inspect_parts', *options, '--fail_on=invalid')
     assert done.returncode == 3, done.stderr
-    assert '1 parts: 0 OK, 0 NG, 1 INVALID' in done.stdout
+    assert '1 INVALID' in done.stdout
+    inspection = load_inspector(recipe)(read_image(tmp_path / 'parts' / 'b.png'))
+    second = lines(tmp_path / 'out')[1]
+    assert second['verdict'] == inspection.verdict
+    assert second['reasons'] == list(inspection.reasons)
+    assert [r['area'] for r in second['views']['']['regions']] == [
+        region.defect.area for region in inspection.regions
+    ]
+    page = (tmp_path / 'out' / 'results.html').read_text()
+    assert all(reason in page for reason in inspection.reasons)
     assert call('inspect_parts', *options).returncode == 0
     done = call('inspect_parts', '--image=nothing', '--output_dir=x')
     assert done.returncode == 1

@@ -14,6 +14,11 @@ from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.fields import describe
 from cadnet_jax.inspection.recipe import Area, Recipe
+from cadnet_jax.inspection.recipe_files import (
+    add_image,
+    inspected_pixels,
+    read_references,
+)
 from cadnet_jax.inspection.rules import Limits, Rules
 from tests.conftest import ROOT
 
@@ -23,7 +28,7 @@ def image(seed: int = 0, size: tuple[int, int] = (32, 48)) -> np.ndarray:
 
 
 def recipe_in(folder: pathlib.Path, **fields: Any) -> Recipe:
-    reference = recipes.add_image(folder, 'references', image())
+    reference = add_image(folder, 'references', image())
     return recipes.save(Recipe(references=(reference,), **fields), folder)
 
 
@@ -35,7 +40,7 @@ def edit(folder: pathlib.Path, change: Callable[[Any], Any]) -> None:
 
 
 def test_a_recipe_survives_its_folder(tmp_path: pathlib.Path) -> None:
-    mask = recipes.add_image(tmp_path, 'areas', image(1))
+    mask = add_image(tmp_path, 'areas', image(1))
     written = recipe_in(
         tmp_path,
         name='board 7',
@@ -44,9 +49,7 @@ def test_a_recipe_survives_its_folder(tmp_path: pathlib.Path) -> None:
         ignore=(Area(polygon=((0.0, 0.0), (5.0, 0.0), (0.0, 5.0))),),
     )
     assert recipes.read(tmp_path) == written
-    np.testing.assert_array_equal(
-        recipes.read_references(written, tmp_path)[0], image()
-    )
+    np.testing.assert_array_equal(read_references(written, tmp_path)[0], image())
 
 
 def test_a_recipe_that_changes_gets_a_new_number(tmp_path: pathlib.Path) -> None:
@@ -73,7 +76,7 @@ def test_areas_are_boxes_polygons_and_masks(tmp_path: pathlib.Path) -> None:
     """What is inspected, less what is ignored."""
     pixels = np.zeros((32, 48), np.uint8)
     pixels[20:, 40:] = 255
-    mask = recipes.add_image(tmp_path, 'areas', pixels)
+    mask = add_image(tmp_path, 'areas', pixels)
     recipe = recipe_in(
         tmp_path,
         inspect=(Area(box=(0, 0, 10, 10)), Area(mask=mask)),
@@ -82,9 +85,9 @@ def test_areas_are_boxes_polygons_and_masks(tmp_path: pathlib.Path) -> None:
     expected = pixels > 0
     expected[:10, :10] = True
     expected[:5, :5] = False
-    actual = recipes.inspected_pixels(recipe, tmp_path, image())
+    actual = inspected_pixels(recipe, tmp_path, image())
     np.testing.assert_array_equal(actual, expected)
-    everything = recipes.inspected_pixels(recipe_in(tmp_path), tmp_path, image())
+    everything = inspected_pixels(recipe_in(tmp_path), tmp_path, image())
     assert everything.all()
 
 
@@ -123,20 +126,20 @@ def test_files_that_changed_or_went_are_refused(tmp_path: pathlib.Path) -> None:
     path = tmp_path / recipe.references[0].file
     write_png(path, image(5))
     with pytest.raises(ValueError, match=r'not the file of references\[0\].sha256'):
-        recipes.read_references(recipe, tmp_path)
+        read_references(recipe, tmp_path)
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r'references\[0\] in recipe.json'):
-        recipes.read_references(recipe, tmp_path)
-    small = recipes.add_image(tmp_path, 'areas', image(size=(9, 9)))
+        read_references(recipe, tmp_path)
+    small = add_image(tmp_path, 'areas', image(size=(9, 9)))
     recipe = recipe_in(tmp_path, ignore=(Area(mask=small),))
     with pytest.raises(ValueError, match=r'ignore\[0\].mask is 9 x 9'):
-        recipes.inspected_pixels(recipe, tmp_path, image())
+        inspected_pixels(recipe, tmp_path, image())
     recipe = recipe_in(tmp_path, ignore=(Area(box=(0, 0, 48, 32)),))
     with pytest.raises(ValueError, match='leave nothing to judge'):
-        recipes.inspected_pixels(recipe, tmp_path, image())
+        inspected_pixels(recipe, tmp_path, image())
     recipe = dataclasses.replace(recipe, references=(*recipe.references, small))
     with pytest.raises(ValueError, match=r'references\[1\] is 9 x 9'):
-        recipes.read_references(recipe, tmp_path)
+        read_references(recipe, tmp_path)
 
 
 def test_a_missing_recipe_names_the_script(tmp_path: pathlib.Path) -> None:

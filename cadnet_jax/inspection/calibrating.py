@@ -1,0 +1,333 @@
+"""Calibrates a recipe: good parts, and perhaps bad ones, -> threshold and bounds."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from cadnet_jax.inspection import recipe as recipes
+from cadnet_jax.inspection.calibration import (
+    ESCAPES,
+    Errors,
+    Review,
+    Threshold,
+    choose_threshold,
+    count_errors,
+    cross_validate,
+    cross_validate_review,
+    percent,
+    review,
+    upper_bound,
+)
+from cadnet_jax.inspection.inspector import Inspector, load_inspectors
+from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
+from cadnet_jax.inspection.parts import Part, list_parts
+from cadnet_jax.inspection.recipe import Calibration, File, Recipe
+from cadnet_jax.inspection.recipe_files import add_file
+from cadnet_jax.inspection.registration import shown_pixels
+from cadnet_jax.inspection.rules import INVALID, decisive_score
+from cadnet_jax.inspection.scoring import ScoredPart, score_parts
+from cadnet_jax.inspection.variation import Variation, VariationSums
+
+_Path = str | os.PathLike[str]
+
+
+class KeptPart(NamedTuple):
+    """A part that the network has scored.
+
+    Attributes:
+        name: its own.
+        files: view -> path and SHA-256 of its image.
+        faults: why it is INVALID; if there is none, it is not.
+        scores: view -> scores.
+        matrices: view -> registration, see `Registration`.
+    """
+
+    name: str
+    files: dict[str, tuple[str, str]]
+    faults: tuple[str, ...]
+    scores: dict[str, KeptScores]
+    matrices: dict[str, np.ndarray]
+
+
+class CalibrationReport(NamedTuple):
+    """What a calibration found; the last four are None without bad parts."""
+
+    recipe: Recipe
+    threshold: Threshold
+    invalid: tuple[KeptPart, ...]
+    fitted: Errors | None = None
+    held_out: Errors | None = None
+    reviews: tuple[tuple[Review, Review], ...] | None = None
+
+    def lines(self) -> list[str]:
+        """Sentences for a person."""
+        limit, found = self.threshold, self.recipe.calibration
+        confidence = f'{100 * found.confidence:g} %' if found else ''
+        lines = [
+            f'Threshold {limit.threshold:.4f}: {limit.false_rejects} of '
+            f'{limit.good_parts} good parts are rejected, so at most '
+            f'{percent(limit.bound)} of all (Clopper-Pearson, {confidence}).'
+        ]
+        for part in self.invalid:
+            lines.append(f'INVALID, not counted: {part.name}: {part.faults[0]}')
+        for title, errors in (
+            ('Fitted', self.fitted),
+            ('Cross-validated', self.held_out),
+        ):
+            if errors:
+                lines.append(f'{title}: {_describe(errors)}')
+        for fitted, held_out in self.reviews or ():
+            lines.append(
+                f'At {percent(fitted.escapes)} escapes {percent(fitted.passed)} of the '
+                f'good parts need no review; cross-validated '
+                f'{percent(held_out.passed)}, at {percent(held_out.escaped)} escapes.'
+            )
+        return lines
+
+
+def calibrate(
+    folder: _Path,
+    good: _Path,
+    bad: _Path | None = None,
+    *,
+    target: float = 0.01,
+    confidence: float = 0.95,
+    deviations: float | None = None,
+    progress: bool = True,
+) -> CalibrationReport:
+    """Finds the threshold of a recipe, and writes it as the next revision.
+
+    Args:
+        folder: of the recipe.
+        good: good parts: a folder, or a CSV file; see `parts.list_parts`.
+        bad: bad parts, likewise.
+        target: false-reject rate that the bound must hold.
+        confidence: of the bound.
+        deviations: see `Rules`; None: as in the recipe.
+        progress: show a bar.
+
+    Raises:
+        FileNotFoundError: a file or the weights are missing.
+        ValueError: there are too few good parts for the target, or the recipe or a
+            file has a fault; nothing was written.
+    """
+    recipe = recipes.read(folder)
+    files = {'good': list_parts(good, **recipe.naming())}
+    files['bad'] = list_parts(bad, **recipe.naming()) if bad else []
+    choose_threshold([0.0] * len(files['good']), target, confidence)  # enough parts?
+    recipe, inspectors = _prepare(recipe, folder, deviations)
+    sums: dict[str, VariationSums] = {}
+    kept = {
+        kind: _keep(inspectors, parts, sums if kind == 'good' else None, kind, progress)
+        for kind, parts in files.items()
+    }
+    scores = {
+        kind: score_kept(inspectors, recipe, parts, sums, held_out=kind == 'good')
+        for kind, parts in kept.items()
+    }
+    threshold = choose_threshold(scores['good'], target, confidence)
+    _check_threshold(threshold, inspectors)
+    recipe = dataclasses.replace(
+        recipe, rules=recipe.rules.with_threshold(threshold.threshold)
+    )
+    if recipe.rules.deviations is not None:
+        variations = {
+            view: add_file(folder, 'calibration', of.variation().to_bytes(), 'npz')
+            for view, of in sums.items()
+        }
+        recipe = recipe.with_variations(variations)
+    recipe = _record(recipe, folder, threshold, kept, scores, target, confidence)
+    invalid = tuple(p for parts in kept.values() for p in parts if p.faults)
+    return _report(recipes.save(recipe, folder), threshold, invalid, scores)
+
+
+def score_kept(
+    inspectors: Mapping[str, Inspector],
+    recipe: Recipe,
+    parts: Sequence[KeptPart],
+    sums: Mapping[str, VariationSums],
+    *,
+    held_out: bool,
+) -> list[float]:
+    """The decisive score of each part that is not INVALID; the worst view decides.
+
+    `held_out`: the parts are in `sums`; each is compared with the variation of the
+    others.
+    """
+    whole = {view: of.variation() for view, of in sums.items()}
+    values = []
+    for part in parts:
+        if part.faults:
+            continue
+        of_views = []
+        for view, inspector in inspectors.items():
+            scores = part.scores[view].restore()
+            shown = shown_pixels(part.matrices[view], *scores.score.shape)
+            variation: Variation | None = whole.get(view)
+            if held_out and variation is not None and scores.distance is not None:
+                # Pixels that were not kept cannot be defects, whatever their spread.
+                variation = sums[view].without(scores.distance, shown)
+            context = inspector.context() | {'variation': variation, 'shown': shown}
+            names = inspector.predictor.class_names
+            of_views.append(
+                decisive_score(scores, names, recipe.rules, lowest=LOWEST, **context)
+            )
+        values.append(max(of_views))
+    return values
+
+
+def _prepare(
+    recipe: Recipe, folder: _Path, deviations: float | None
+) -> tuple[Recipe, dict[str, Inspector]]:
+    """The recipe with its new rule, and inspectors that register and score alone."""
+    loaded = load_inspectors(folder)
+    if deviations is None:
+        return recipe, loaded
+    first = next(iter(loaded.values()))
+    if not first.predictor.head.sees_reference:
+        raise ValueError('--deviations: this network has no learned distance.')
+    rules = dataclasses.replace(recipe.rules, deviations=deviations)
+    return dataclasses.replace(recipe, rules=rules), loaded
+
+
+def _keep(
+    inspectors: Mapping[str, Inspector],
+    parts: Sequence[Part],
+    sums: dict[str, VariationSums] | None,
+    kind: str,
+    progress: bool,
+) -> list[KeptPart]:
+    """Scores of the parts; their distances are added to `sums`."""
+    bar = tqdm(
+        score_parts(inspectors, parts),
+        total=len(parts),
+        desc=kind,
+        unit='parts',
+        disable=not progress,
+    )
+    kept = []
+    for part in bar:
+        kept.append(_kept(inspectors, part))
+        if sums is None or kept[-1].faults:
+            continue
+        for view, image in part.images.items():
+            found, scores = image.registered.registration, image.scores
+            if found is None or scores is None or scores.distance is None:
+                continue
+            of_view = sums.setdefault(view, VariationSums.zeros(found.valid.shape))
+            of_view.add(scores.distance, found.valid)
+    return kept
+
+
+def _kept(inspectors: Mapping[str, Inspector], part: ScoredPart) -> KeptPart:
+    faults: list[str] = []
+    scores, matrices = {}, {}
+    for view, image in part.images.items():
+        inspection = inspectors[view].judge(image.registered, image.scores)
+        if inspection.verdict == INVALID:
+            faults += inspection.reasons
+        elif image.scores is not None and inspection.registration is not None:
+            scores[view] = KeptScores.of(image.scores)
+            matrices[view] = inspection.registration.matrix
+    files = {view: (image.path, image.sha256) for view, image in part.images.items()}
+    return KeptPart(part.name, files, tuple(faults), scores, matrices)
+
+
+def _check_threshold(threshold: Threshold, inspectors: Mapping[str, Inspector]) -> None:
+    """Refuses a threshold that no probability exceeds."""
+    first = next(iter(inspectors.values()))
+    if first.predictor.head.answer == 'classes' and threshold.threshold >= 1:
+        raise ValueError(
+            f'{threshold.false_rejects + 1} good parts have regions with a score of '
+            '1, so no threshold holds the target: look at them by '
+            'experiments/inspect_parts.py, and raise rules.any.min_area, leave their '
+            'places out (--ignore), or fine-tune the network.'
+        )
+
+
+def _record(
+    recipe: Recipe,
+    folder: _Path,
+    threshold: Threshold,
+    kept: Mapping[str, Sequence[KeptPart]],
+    scores: Mapping[str, Sequence[float]],
+    target: float,
+    confidence: float,
+) -> Recipe:
+    """The recipe with the numbers of its calibration, and the files of the parts."""
+    errors = count_errors(scores['good'], scores['bad'], threshold.threshold)
+    calibration = Calibration(
+        target=target,
+        confidence=confidence,
+        good_parts=threshold.good_parts,
+        invalid_parts=sum(bool(part.faults) for part in kept['good']),
+        false_rejects=threshold.false_rejects,
+        bound=threshold.bound,
+        bad_parts=errors.bad_parts,
+        escapes=errors.escapes,
+        escape_bound=upper_bound(errors.escapes, errors.bad_parts, confidence),
+        parts=_write_parts(folder, kept, scores),
+        settings_sha256=recipe.settings_sha256(),
+    )
+    return dataclasses.replace(recipe, calibration=calibration)
+
+
+def _write_parts(
+    folder: _Path,
+    kept: Mapping[str, Sequence[KeptPart]],
+    scores: Mapping[str, Sequence[float]],
+) -> File:
+    """Which parts were calibrated on, with the hashes of their files and scores."""
+    values: dict[str, list[dict[str, Any]]] = {}
+    for kind, parts in kept.items():
+        of_kind = iter(scores[kind])
+        values[kind] = [
+            {
+                'part': part.name,
+                'files': {
+                    view: {'path': path, 'sha256': digest}
+                    for view, (path, digest) in part.files.items()
+                },
+                'faults': list(part.faults),
+                'score': None if part.faults else next(of_kind),
+            }
+            for part in parts
+        ]
+    data = json.dumps(values, indent=1).encode() + b'\n'
+    return add_file(folder, 'calibration', data, 'json')
+
+
+def _report(
+    recipe: Recipe,
+    threshold: Threshold,
+    invalid: tuple[KeptPart, ...],
+    scores: Mapping[str, Sequence[float]],
+) -> CalibrationReport:
+    good, bad = scores['good'], scores['bad']
+    if not bad:
+        return CalibrationReport(recipe, threshold, invalid)
+    return CalibrationReport(
+        recipe,
+        threshold,
+        invalid,
+        count_errors(good, bad, threshold.threshold),
+        cross_validate(good, bad, threshold),
+        tuple(
+            (review(good, bad, share), cross_validate_review(good, bad, share))
+            for share in ESCAPES
+        ),
+    )
+
+
+def _describe(errors: Errors) -> str:
+    return (
+        f'{errors.false_rejects} of {errors.good_parts} good parts are rejected (at '
+        f'most {percent(upper_bound(errors.false_rejects, errors.good_parts))}), '
+        f'{errors.escapes} of {errors.bad_parts} bad parts escape (at most '
+        f'{percent(upper_bound(errors.escapes, errors.bad_parts))}).'
+    )

@@ -1,0 +1,80 @@
+"""Inspects parts in files by a recipe in a folder: what inspect_parts.py does."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from cadnet_jax.inspection import recipe as recipes
+from cadnet_jax.inspection.calibration import percent
+from cadnet_jax.inspection.inspector import load_inspectors
+from cadnet_jax.inspection.part_files import (
+    DEFAULT_OUTPUTS,
+    Outputs,
+    inspect_batches,
+    inspect_kept,
+)
+from cadnet_jax.inspection.parts import Part, arriving, list_parts
+from cadnet_jax.inspection.recipe import Recipe
+from cadnet_jax.inspection.rules import INVALID, NG, OK
+
+_Path = str | os.PathLike[str]
+
+
+def inspect_files(
+    recipe: _Path,
+    output_dir: _Path,
+    *,
+    image: _Path = '',
+    rules_only: _Path = '',
+    revision: int | None = None,
+    watch: float | None = None,
+    outputs: Outputs = DEFAULT_OUTPUTS,
+) -> tuple[Counter[str], str]:
+    """Inspects files, files that arrive, or kept scores.
+
+    Args:
+        recipe: folder of it.
+        output_dir: see `inspect_parts`.
+        image: see `list_parts`; a folder if `watch` is given.
+        rules_only: in place of it, see `inspect_kept`.
+        revision: of the recipe; None: the latest.
+        watch: see `idle` of `arriving`; None: what is there is inspected.
+        outputs: what is written.
+
+    Returns:
+        How many parts have each verdict, and that as a sentence.
+
+    Raises:
+        FileNotFoundError: a file or the weights are missing.
+        ValueError: the recipe or a file has a fault, or `output_dir` other results.
+    """
+    values = recipes.read(recipe, revision)
+    if bool(image) == bool(rules_only):
+        raise ValueError('give either --image or --rules_only.')
+    batches: Iterable[Sequence[Part]] = ()
+    if watch is not None:
+        batches = arriving(image, idle=watch, **values.naming())
+    elif image:
+        batches = [list_parts(image, **values.naming())]
+    inspectors = load_inspectors(recipe, revision)
+    if rules_only:
+        counts = inspect_kept(inspectors, rules_only, output_dir)
+    else:
+        counts = inspect_batches(inspectors, batches, output_dir, outputs=outputs)
+    return counts, summarize(values, counts)
+
+
+def summarize(recipe: Recipe, counts: Counter[str]) -> str:
+    """Counts of verdicts, and the false-reject bound of the calibration."""
+    verdicts = ', '.join(f'{counts[name]} {name}' for name in (OK, NG, INVALID))
+    found = recipe.current_calibration()
+    if found:
+        bound = (
+            f'false rejects at most {percent(found.bound)} ({found.good_parts} good '
+            f'parts, confidence {percent(found.confidence)})'
+        )
+    elif recipe.calibration:
+        bound = 'no false-reject bound: the recipe changed after its calibration'
+    else:
+        bound = 'no false-reject bound: the recipe is not calibrated'
+    return f'{counts.total()} parts: {verdicts}; {bound}'

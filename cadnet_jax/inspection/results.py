@@ -1,0 +1,154 @@
+"""What is written of an inspected part: a line of JSON, a line of a table."""
+
+import json
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cadnet_jax.files.atomic import write_bytes
+from cadnet_jax.files.csv_files import write_rows
+from cadnet_jax.inspection.inspector import Inspection
+from cadnet_jax.inspection.recipe import Recipe
+from cadnet_jax.inspection.rules import INVALID, NG, OK, Region
+from cadnet_jax.inspection.scoring import ScoredImage
+
+SEVERITY = (OK, INVALID, NG)  # the worst view decides: a defect that is seen is one
+
+_COLUMNS = (
+    'part',
+    'verdict',
+    'reasons',
+    'images',
+    'defects',
+    'largest_area',
+    'highest_score',
+    'shift_y',
+    'shift_x',
+    'degrees',
+    'scale',
+    'similarity',
+    'judged',
+)
+
+
+def part_result(
+    name: str,
+    recipe: Recipe,
+    images: Mapping[str, ScoredImage],
+    inspections: Mapping[str, Inspection],
+) -> dict[str, Any]:
+    """The line of JSON of a part.
+
+    Args:
+        name: of the part.
+        recipe: what decided.
+        images: of each view.
+        inspections: of each view.
+    """
+    verdict = max((i.verdict for i in inspections.values()), key=SEVERITY.index)
+    return {
+        'part': name,
+        'verdict': verdict,
+        'reasons': [
+            f'{view}: {reason}' if view else reason
+            for view, inspection in inspections.items()
+            for reason in inspection.reasons
+        ],
+        'recipe': recipe.settings_sha256(),
+        'weights': recipe.weights.sha256,
+        'views': {
+            view: _view(images[view], inspection)
+            for view, inspection in inspections.items()
+        },
+    }
+
+
+def file_name(part: str, view: str) -> str:
+    """Of a file about an image, without its ending."""
+    return f'{part}.{view}' if view else part
+
+
+def read_results(path: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """Part -> its line; a last line that was cut off is dropped from the file."""
+    if not path.exists():
+        return {}
+    lines = path.read_bytes().splitlines(keepends=True)
+    if lines and not lines[-1].endswith(b'\n'):
+        lines.pop()
+        write_bytes(path, b''.join(lines))
+    found = [json.loads(line) for line in lines]
+    return {values['part']: values for values in found}
+
+
+def write_table(path: pathlib.Path, results: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a CSV file with a line a part."""
+    write_rows(path, _COLUMNS, map(_row, results))
+
+
+def defects_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The regions of all views of a part that are defects."""
+    return [
+        region
+        for view in result['views'].values()
+        for region in view['regions']
+        if region['is_defect']
+    ]
+
+
+def _view(image: ScoredImage, inspection: Inspection) -> dict[str, Any]:
+    found = inspection.registration
+    registration = None
+    if found is not None:
+        registration = {
+            'shift': list(found.shift),
+            'degrees': found.degrees,
+            'scale': found.scale,
+            'similarity': found.correlation,
+            'outside': found.outside,
+            'matrix': found.matrix.tolist(),
+        }
+    return {
+        'image': image.path,
+        'sha256': image.sha256,
+        'modified': image.modified,
+        'verdict': inspection.verdict,
+        'reasons': list(inspection.reasons),
+        'reference': inspection.reference,
+        'registration': registration,
+        'judged': inspection.judged,
+        'regions': [_region(region) for region in inspection.regions],
+    }
+
+
+def _region(region: Region) -> dict[str, Any]:
+    values = region.defect._asdict()
+    return {
+        'class': values.pop('class_name'),
+        **values,
+        'length': region.length,
+        'is_defect': region.is_defect,
+        'rule': region.rule,
+    }
+
+
+def _row(result: Mapping[str, Any]) -> list[str]:
+    """Registration and share are those of the view that decided."""
+    views = list(result['views'].values())
+    worst = max(views, key=lambda view: SEVERITY.index(view['verdict']))
+    defects, found = defects_of(result), worst['registration']
+    numbers = [''] * 5
+    if found is not None:
+        y, x = found['shift']
+        numbers = [f'{y:.2f}', f'{x:.2f}', f'{found["degrees"]:.3f}']
+        numbers += [f'{found["scale"]:.4f}', f'{found["similarity"]:.3f}']
+    return [
+        result['part'],
+        result['verdict'],
+        '; '.join(result['reasons']),
+        '; '.join(view['image'] for view in views),
+        str(len(defects)),
+        str(max((defect['area'] for defect in defects), default=0)),
+        f'{max((defect["defect_score"] for defect in defects), default=0):.3f}',
+        *numbers,
+        f'{worst["judged"]:.4f}',
+    ]

@@ -1,0 +1,210 @@
+"""A recipe calibrated on drawn boards: what is written, and what then is decided."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cadnet_jax.files.images import write_png
+from cadnet_jax.inference.decision import PixelScores
+from cadnet_jax.inspection import calibrating
+from cadnet_jax.inspection import recipe as recipes
+from cadnet_jax.inspection.calibrating import calibrate
+from cadnet_jax.inspection.calibration import percent
+from cadnet_jax.inspection.inspector import Inspector, make_inspectors
+from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
+from cadnet_jax.inspection.rules import (
+    NG,
+    OK,
+    Limits,
+    Rules,
+    decisive_score,
+    judge,
+)
+from cadnet_jax.inspection.variation import Variation, VariationSums
+from tests.inspection.inspector_test import RULES, board, inspector, shot, with_spot
+from tests.inspection.rules_test import NAMES, OPEN, SHORT, scores_of
+from tests.support.tiny_run import differencing_predictor
+
+
+def random_scores(seed: int, *, distance: bool = False) -> PixelScores:
+    """Smooth spots, many of them around any threshold."""
+    random = np.random.default_rng(seed)
+    score = random.random((10, 15)).repeat(4, axis=0).repeat(4, axis=1)
+    score = (score * random.random((40, 60))).astype(np.float32)
+    classes = random.integers(1, 3, (40, 60)).astype(np.uint8)
+    return PixelScores(
+        score=score,
+        defect_class=classes,
+        class_score=score / 2,
+        likeliest=np.where(score > 0.5, classes, 0).astype(np.uint8),
+        distance=10 * score if distance else None,
+    )
+
+
+@pytest.mark.parametrize('seed', range(5))
+@pytest.mark.parametrize(
+    'rules', [Rules(), Rules(any=Limits(min_area=9)), Rules(any=Limits(min_length=8))]
+)
+def test_the_decisive_score_is_where_the_verdict_changes(
+    seed: int, rules: Rules
+) -> None:
+    """OK at it, NG at the next lower score of any pixel."""
+    scores = random_scores(seed)
+    found = decisive_score(scores, NAMES, rules)
+    assert judge(scores, NAMES, rules.with_threshold(found)).verdict == OK
+    below = scores.score[scores.score < found].max()
+    assert judge(scores, NAMES, rules.with_threshold(float(below))).verdict == NG
+
+
+def test_a_part_without_a_region_has_the_lowest_score() -> None:
+    rules = Rules(any=Limits(min_area=2401))
+    found = decisive_score(random_scores(0), NAMES, rules, lowest=0.05)
+    assert found == pytest.approx(0.05)
+
+
+def test_of_a_region_the_score_counts_that_leaves_it_too_small() -> None:
+    """55 pixels of 0.9 with 10 of 0.97: at a smallest area of 11, 0.9 decides."""
+    scores = scores_of((OPEN, 0.9, 20, 10, 11, 5), (SHORT, 0.97, 20, 10, 5, 2))
+    for min_area, expected in [(10, 0.97), (11, 0.9), (55, 0.9), (56, 0.05)]:
+        rules = Rules(any=Limits(min_area=min_area))
+        found = decisive_score(scores, NAMES, rules)
+        assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_kept_scores_are_those_of_the_network_above_the_lowest() -> None:
+    """Bit for bit, in a file that is small if few pixels are above it."""
+    scores = random_scores(1, distance=True)
+    kept = KeptScores.from_bytes(KeptScores.of(scores).to_bytes()).restore()
+    above = scores.score > LOWEST
+    for whole, restored in zip(scores, kept, strict=True):
+        if whole is None:
+            assert restored is None
+        else:
+            np.testing.assert_array_equal(restored, np.where(above, whole, 0))
+    sparse = scores._replace(score=np.where(scores.score > 0.9, scores.score, 0.01))
+    assert len(KeptScores.of(sparse).to_bytes()) < 40 * 60
+
+
+def test_the_variation_is_mean_and_standard_deviation_over_the_parts() -> None:
+    """NumPy's; without a part: those of the others."""
+    random = np.random.default_rng(0)
+    distances = random.random((6, 4, 5)).astype(np.float32)
+    shown = random.random((6, 4, 5)) < 0.9
+    sums = VariationSums.zeros((4, 5))
+    for distance, valid in zip(distances, shown, strict=True):
+        sums.add(distance, valid)
+    masked = np.ma.masked_array(distances, ~shown)
+    found = sums.variation()
+    np.testing.assert_allclose(found.mean, masked.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found.spread, masked.std(axis=0, ddof=1), rtol=1e-4)
+    others = sums.without(distances[2], shown[2])
+    rest = np.ma.masked_array(np.delete(distances, 2, 0), ~np.delete(shown, 2, 0))
+    np.testing.assert_allclose(others.mean, rest.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(others.spread, rest.std(axis=0, ddof=1), rtol=1e-4)
+    again = Variation.from_bytes(found.to_bytes())
+    np.testing.assert_array_equal(again.spread, found.spread)
+
+
+def test_a_place_that_always_varies_is_judged_by_its_own_spread() -> None:
+    """The same scores and distances: a defect where parts agree, none where not."""
+    scores = scores_of((OPEN, 0.9, 5, 5, 6, 6), (OPEN, 0.9, 40, 5, 6, 6))
+    scores = scores._replace(distance=np.full((40, 60), 3.0, np.float32))
+    spread = np.full((40, 60), 0.1, np.float32)
+    spread[:, 30:] = 2
+    variation = Variation(np.ones((40, 60), np.float32), spread)
+    rules = Rules(any=Limits(threshold=0.5), deviations=3)
+    verdict = judge(scores, NAMES, rules, variation=variation)
+    assert [region.defect.box[0] for region in verdict.regions] == [5]
+    with pytest.raises(ValueError, match='deviations needs the variation'):
+        judge(scores, NAMES, rules)
+
+
+def varied(seed: int) -> np.ndarray:
+    """A board whose label has another brightness on each part."""
+    canvas = board()
+    canvas[100:130, 100:160] = 40 + 12 * (seed % 18)
+    return canvas
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A recipe and folders of 60 good and 10 bad parts; differencing predicts."""
+    rules = dataclasses.replace(RULES, edge_tolerance=2)
+    inspector(tmp_path / 'r', rules=rules, images=[shot(varied(9), seed=99)])
+    for seed in range(60):
+        image = shot(varied(seed * 7), seed % 3, 0, 0, 1, seed=seed)
+        write_png(tmp_path / 'good' / f'{seed:02}.png', image)
+    for seed in range(10):
+        image = shot(with_spot(varied(seed * 7)), seed=seed)
+        write_png(tmp_path / 'bad' / f'{seed:02}.png', image)
+
+    def load(folder: Any) -> dict[str, Inspector]:
+        recipe = recipes.read(folder)
+        return make_inspectors(recipe, folder, differencing_predictor(cell=4))
+
+    monkeypatch.setattr(calibrating, 'load_inspectors', load)
+    return tmp_path
+
+
+def test_a_calibrated_recipe_holds_numbers_hashes_and_bounds(
+    folder: pathlib.Path,
+) -> None:
+    """The threshold is the highest good score; a change of a rule ends the bound."""
+    write_png(folder / 'good' / 'black.png', np.zeros((256, 256, 3), np.uint8))
+    report = calibrate(
+        folder / 'r', folder / 'good', folder / 'bad', target=0.05, progress=False
+    )
+    recipe = recipes.read(folder / 'r')
+    assert recipe == report.recipe
+    assert recipe.revision == 2
+    found = recipe.current_calibration()
+    assert found is not None
+    assert (found.good_parts, found.invalid_parts, found.bad_parts) == (60, 1, 10)
+    assert found.false_rejects == 0
+    assert found.bound == pytest.approx(1 - 0.05 ** (1 / 60))
+    assert found.parts is not None
+    parts = json.loads((folder / 'r' / found.parts.file).read_text())
+    scores = [part['score'] for part in parts['good'] if part['score'] is not None]
+    assert max(scores) == recipe.rules.any.threshold
+    assert len(parts['good'][0]['files']['']['sha256']) == 64
+    escapes = sum(part['score'] <= max(scores) for part in parts['bad'])
+    assert found.escapes == escapes
+    text = '\n'.join(report.lines())
+    assert f'0 of 60 good parts are rejected, so at most {percent(found.bound)}' in text
+    assert 'INVALID, not counted: black: too dark' in text
+    assert text.count('need no review') == 4
+    other = dataclasses.replace(recipe.rules, join=3)
+    assert dataclasses.replace(recipe, rules=other).current_calibration() is None
+    assert dataclasses.replace(recipe, name='x').current_calibration() == found
+
+
+def test_the_variation_of_good_parts_finds_more_at_the_same_bound(
+    folder: pathlib.Path,
+) -> None:
+    """The label varies: it sets the threshold, unless its own spread is known."""
+    options: dict[str, Any] = {'target': 0.05, 'progress': False}
+    plain = calibrate(folder / 'r', folder / 'good', folder / 'bad', **options)
+    own = calibrate(
+        folder / 'r', folder / 'good', folder / 'bad', deviations=4, **options
+    )
+    assert plain.fitted is not None and own.fitted is not None
+    assert plain.fitted.escapes > own.fitted.escapes == 0
+    assert own.recipe.variation is not None
+    assert own.recipe.rules.deviations == 4
+    inspectors = make_inspectors(
+        own.recipe, folder / 'r', differencing_predictor(cell=4)
+    )
+    assert inspectors[''](shot(varied(30), seed=200)).verdict == OK
+    assert inspectors[''](shot(with_spot(varied(30)), seed=200)).verdict == NG
+
+
+def test_too_few_good_parts_are_said_before_the_network_runs(
+    folder: pathlib.Path,
+) -> None:
+    with pytest.raises(ValueError, match=r'60 good parts cannot .* 299 are needed'):
+        calibrate(folder / 'r', folder / 'good', progress=False)
+    assert recipes.read(folder / 'r').revision == 1
