@@ -15,9 +15,7 @@ from cadnet_jax import cli
 from cadnet_jax.path_flags import define_path
 
 _RECIPE = define_path('recipe', None, 'Folder of the recipe.', required=True)
-_REVISION = flags.DEFINE_integer(
-    'revision', None, 'An earlier revision of it. Default: the latest.', lower_bound=1
-)
+_REVISION = flags.DEFINE_integer('revision', None, 'Of it. Default: the latest.', 1)
 _IMAGE = define_path('image', '', 'Folder of images, CSV file, or one image.')
 _RULES_ONLY = define_path(
     'rules_only',
@@ -28,16 +26,17 @@ _RULES_ONLY = define_path(
 _OUTPUT_DIR = define_path(
     'output_dir', None, 'Folder for the results, of one recipe.', required=True
 )
-_OVERLAYS = flags.DEFINE_bool('overlays', True, 'Write a picture of each part.')
-_KEEP_SCORES = flags.DEFINE_bool(
-    'keep_scores', False, 'Keep the scores of each part for --rules_only.'
-)
+_OVERLAYS = flags.DEFINE_bool('overlays', True, 'Write pictures.')
+_KEEP_SCORES = flags.DEFINE_bool('keep_scores', False, 'Keep scores for --rules_only.')
 _WATCH = flags.DEFINE_float(
     'watch',
     None,
     'Inspect what arrives in the folder, until nothing did for so many seconds; 0: '
     'until Ctrl-C.',
     lower_bound=0.0,
+)
+_REQUIRE_VERIFIED = flags.DEFINE_bool(
+    'require_verified', False, 'Refuse a revision that verify_recipe.py did not pass.'
 )
 _FAIL_ON = flags.DEFINE_enum(
     'fail_on',
@@ -58,6 +57,7 @@ def main(argv: list[str]) -> None:
         rules_only=_RULES_ONLY.value,
         revision=_REVISION.value,
         watch=_WATCH.value,
+        require_verified=_REQUIRE_VERIFIED.value,
         outputs=part_files.Outputs(_OVERLAYS.value, _KEEP_SCORES.value),
     )
     print(f'{summary}\nWritten: {_OUTPUT_DIR.value}')

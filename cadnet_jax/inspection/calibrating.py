@@ -212,7 +212,7 @@ def _keep(
     )
     kept = []
     for part in bar:
-        kept.append(_kept(inspectors, part))
+        kept.append(keep_part(inspectors, part))
         if sums is None or kept[-1].faults:
             continue
         for view, image in part.images.items():
@@ -224,7 +224,8 @@ def _keep(
     return kept
 
 
-def _kept(inspectors: Mapping[str, Inspector], part: ScoredPart) -> KeptPart:
+def keep_part(inspectors: Mapping[str, Inspector], part: ScoredPart) -> KeptPart:
+    """What is kept of a part: little memory, however large its images are."""
     faults: list[str] = []
     scores, matrices = {}, {}
     for view, image in part.images.items():

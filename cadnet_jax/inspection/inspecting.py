@@ -16,6 +16,7 @@ from cadnet_jax.inspection.part_files import (
 from cadnet_jax.inspection.parts import Part, arriving, list_parts
 from cadnet_jax.inspection.recipe import Recipe
 from cadnet_jax.inspection.rules import INVALID, NG, OK
+from cadnet_jax.inspection.verifying import is_verified
 
 _Path = str | os.PathLike[str]
 
@@ -28,6 +29,7 @@ def inspect_files(
     rules_only: _Path = '',
     revision: int | None = None,
     watch: float | None = None,
+    require_verified: bool = False,
     outputs: Outputs = DEFAULT_OUTPUTS,
 ) -> tuple[Counter[str], str]:
     """Inspects files, files that arrive, or kept scores.
@@ -39,6 +41,7 @@ def inspect_files(
         rules_only: in place of it, see `inspect_kept`.
         revision: of the recipe; None: the latest.
         watch: see `idle` of `arriving`; None: what is there is inspected.
+        require_verified: refuse a revision that `verify` did not pass.
         outputs: what is written.
 
     Returns:
@@ -51,6 +54,11 @@ def inspect_files(
     values = recipes.read(recipe, revision)
     if bool(image) == bool(rules_only):
         raise ValueError('give either --image or --rules_only.')
+    if require_verified and not is_verified(recipe, values.revision):
+        raise ValueError(
+            f'{recipe}: revision {values.revision} is not verified; run '
+            'experiments/verify_recipe.py.'
+        )
     batches: Iterable[Sequence[Part]] = ()
     if watch is not None:
         batches = arriving(image, idle=watch, **values.naming())

@@ -45,7 +45,7 @@ def part_result(
         images: of each view.
         inspections: of each view.
     """
-    verdict = max((i.verdict for i in inspections.values()), key=SEVERITY.index)
+    verdict = worst_verdict(one.verdict for one in inspections.values())
     return {
         'part': name,
         'verdict': verdict,
@@ -61,6 +61,11 @@ def part_result(
             for view, inspection in inspections.items()
         },
     }
+
+
+def worst_verdict(verdicts: Iterable[str]) -> str:
+    """Of the views of a part."""
+    return max(verdicts, key=SEVERITY.index)
 
 
 def file_name(part: str, view: str) -> str:

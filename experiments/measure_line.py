@@ -1,0 +1,59 @@
+"""Calibrates on good parts of prepared pairs, and counts errors on other groups.
+
+    python experiments/measure_line.py --data_dir=prepared/deep_pcb/1.0.0 \\
+        --splits=train,val --calibrate=group00041,group13000 --output=line.jsonl
+
+The same command resumes where it stopped. Differencing is measured beside the network.
+"""
+
+import environment  # noqa: F401
+from absl import flags
+
+from cadnet_jax import cli
+from cadnet_jax.inference import predictor_flags
+from cadnet_jax.path_flags import define_path
+
+_DATA_DIR = define_path('data_dir', None, 'Prepared pairs.', required=True)
+_SPLITS = flags.DEFINE_list('splits', ['train', 'val'], 'Of them.')
+_CALIBRATE = flags.DEFINE_list(
+    'calibrate',
+    [],
+    'Groups that calibrate; the others are tested. Default: all good parts calibrate, '
+    'and escapes alone are counted.',
+)
+_TARGET = flags.DEFINE_float('target', 0.01, 'False-reject rate that the bound holds.')
+_WINDOW = flags.DEFINE_integer(
+    'window', 320, 'Side of the windows that are parts, in pixels; 0: whole pairs.', 0
+)
+_WINDOWS = flags.DEFINE_integer('windows', 4, 'Most good and bad ones of an image.', 1)
+_NUISANCE = flags.DEFINE_string('nuisance', '', 'See measure_weights.py.')
+_REFERENCE_IS_GOOD = flags.DEFINE_bool(
+    'reference_is_good', False, 'References, under nuisance, are good parts, too.'
+)
+_METHOD = flags.DEFINE_string('method', 'shift', 'Of registration.')
+_OUTPUT = define_path('output', 'line.jsonl', 'A line for each part.')
+predictor_flags.define_predictor_flags()
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    from cadnet_jax.benchmarks import line  # slow to import
+
+    options = line.LineOptions(
+        window=_WINDOW.value,
+        windows=_WINDOWS.value,
+        nuisance=_NUISANCE.value,
+        reference_is_good=_REFERENCE_IS_GOOD.value,
+        method=_METHOD.value,
+        calibration_groups=tuple(_CALIBRATE.value),
+    )
+    predictor = predictor_flags.load_predictor()
+    lines = line.score_line(
+        predictor, _DATA_DIR.value, _SPLITS.value, options, _OUTPUT.value
+    )
+    for row in line.line_table(lines, _CALIBRATE.value, _TARGET.value):
+        print(row)
+
+
+if __name__ == '__main__':
+    cli.run(main)
