@@ -4,6 +4,7 @@ The photographs are in the public domain and come with installed packages; see
 `screen_parts.face`.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 
 import cv2
@@ -18,8 +19,8 @@ from cadnet_jax.datasets.synthetic_pairs.families.shapes import Points
 _MOST_OFFERED = 12
 _PHOTO_SIDE = 512  # pixels that photographs are cut from
 
-# Draws on the canvas: (canvas, how far the part is off [4], whether it is defective).
-Element = Callable[[Pixels, NDArray[np.float64], bool], None]
+# Draws on the canvas: (canvas, the part's tolerance, whether it is defective).
+Element = Callable[[Pixels, np.random.Generator, bool], None]
 # Draws what lies below all shapes, anew for each part.
 Ground = Callable[[np.random.Generator], Pixels]
 
@@ -28,16 +29,16 @@ def draw(rng: np.random.Generator, size: int) -> Drawing:
     """Some ten shapes on a ground."""
     ground = _GROUNDS[int(rng.integers(len(_GROUNDS)))](rng, size)
     count = int(rng.integers(2, 16))
-    elements = [_shape(rng, size) for _ in range(count)]
+    kinds = rng.choice(3, count, p=[0.5, 0.35, 0.15]).tolist()
+    elements = [(_shape, _window, _curve)[kind](rng, size) for kind in kinds]
     offered = rng.permutation(count)[:_MOST_OFFERED].tolist()
 
     def render(part: int, altered: Mapping[int, int]) -> Pixels:
-        stream = np.random.default_rng(part)
-        canvas = ground(stream)
-        off = stream.uniform(-1, 1, (count, 4))
+        canvas = ground(np.random.default_rng([part, 0]))
         defective = {offered[number] for number in altered}
         for number, element in enumerate(elements):
-            element(canvas, off[number], number in defective)
+            own = np.random.default_rng([part, number + 1])
+            element(canvas, own, number in defective)
         return canvas
 
     return Drawing(render, len(offered))
@@ -54,7 +55,8 @@ def _shape(rng: np.random.Generator, size: int) -> Element:
     far = rng.choice([-1, 1], 2) * (4 + rng.uniform(0.2, 0.8) * reach)
     shadow = bool(rng.random() < 0.2)
 
-    def element(canvas: Pixels, off: NDArray[np.float64], altered: bool) -> None:
+    def element(canvas: Pixels, own: np.random.Generator, altered: bool) -> None:
+        off = own.uniform(-1, 1, 4)
         if altered and fault == 'missing':
             return
         shown = shapes.turned(outline, 0.02 * off[2])
@@ -71,6 +73,73 @@ def _shape(rng: np.random.Generator, size: int) -> Element:
             shapes.stroke(canvas, shown + place, shade, width, closed=True)
         else:
             shapes.polygons(canvas, [shown + place], shade)
+
+    return element
+
+
+def _window(rng: np.random.Generator, size: int) -> Element:
+    """A shape that shows a texture or a photograph. Defects: missing, moved, another.
+
+    What it shows is drawn anew for each part, as a ground is.
+    """
+    reach = float(np.exp(rng.uniform(np.log(10), np.log(0.3 * size))))
+    side = int(2 * reach) + 8
+    outline = _outline(rng, reach) + side / 2
+    corner = rng.uniform(-side / 2, size - side / 2, 2)
+    kinds = rng.choice(len(_GROUNDS), 2, replace=False)
+    fill, other = (_GROUNDS[kind](rng, side) for kind in kinds)
+    fault = str(rng.choice(['missing', 'moved', 'other', 'other']))
+    far = rng.choice([-1, 1], 2) * (4 + rng.uniform(0.2, 0.8) * reach)
+
+    def element(canvas: Pixels, own: np.random.Generator, altered: bool) -> None:
+        place = corner + 1.5 * own.uniform(-1, 1, 2)
+        if altered and fault == 'missing':
+            return
+        if altered and fault == 'moved':
+            place = place + far
+        shown = (other if altered and fault == 'other' else fill)(own)
+        left, top = np.floor(place).astype(int).tolist()
+        mask = np.zeros((side, side), np.uint8)
+        shapes.polygons(mask, [outline + place - [left, top]], (255,))
+        _paste(canvas, shown, mask, top, left)
+
+    return element
+
+
+def _paste(
+    canvas: Pixels, part: Pixels, mask: NDArray[np.uint8], top: int, left: int
+) -> None:
+    """Lays `part` on the canvas, as far as `mask` (0 to 255) covers it."""
+    rows = slice(max(0, -top), max(0, canvas.shape[0] - top))
+    columns = slice(max(0, -left), max(0, canvas.shape[1] - left))
+    shown = part[rows, columns].astype(np.float32)
+    under = canvas[max(0, top) :, max(0, left) :][: shown.shape[0], : shown.shape[1]]
+    share = mask[rows, columns, None].astype(np.float32) / 255
+    under[:] = (under + share * (shown - under)).astype(np.uint8)
+
+
+def _curve(rng: np.random.Generator, size: int) -> Element:
+    """A winding line. Defects: it is missing, cut, or of another color."""
+    corners = rng.uniform(-0.1, 1.1, (int(rng.integers(3, 7)), 2)) * size
+    ends = np.linspace(0, 1, len(corners))
+    along = np.linspace(0, 1, 60)
+    line = np.stack([np.interp(along, ends, axis) for axis in corners.T], -1)
+    line = cv2.blur(line, (1, 13), borderType=cv2.BORDER_REPLICATE)
+    width = float(np.exp(rng.uniform(0, np.log(14))))
+    color, other = materials.random_color(rng), materials.random_color(rng)
+    fault = str(rng.choice(['missing', 'cut', 'cut', 'color']))
+    at = int(rng.integers(8, 48))
+
+    def element(canvas: Pixels, own: np.random.Generator, altered: bool) -> None:
+        if altered and fault == 'missing':
+            return
+        off = own.uniform(-1, 1, 3)
+        tone = other if altered and fault == 'color' else color
+        tone = shapes.scaled(tone, 1 + 0.03 * off[2])
+        shown = line + 1.5 * off[:2]
+        cut = altered and fault == 'cut'
+        for piece in (shown[:at], shown[at + 3 :]) if cut else (shown,):
+            shapes.stroke(canvas, piece, tone, width)
 
     return element
 
@@ -148,6 +217,23 @@ def _grating(rng: np.random.Generator, size: int) -> Ground:
     return ground
 
 
+def _checker(rng: np.random.Generator, size: int) -> Ground:
+    """A checkered field, turned, whose shades vary by a few levels."""
+    cell = np.exp(rng.uniform(np.log(3), np.log(40)))
+    angle = rng.choice([0, np.pi / 4, rng.uniform(0, np.pi)])
+    line = np.arange(size, dtype=np.float32) / np.float32(cell)
+    across = line[None] * np.cos(angle) + line[:, None] * np.sin(angle)
+    down = line[:, None] * np.cos(angle) - line[None] * np.sin(angle)
+    odd = (np.floor(across) + np.floor(down)) % 2 > 0
+    pair = np.array([materials.random_color(rng) for _ in range(2)])
+
+    def ground(stream: np.random.Generator) -> Pixels:
+        shades = (pair + stream.uniform(-5, 5, (2, 1))).clip(0, 255).astype(np.uint8)
+        return np.where(odd[..., None], shades[0], shades[1])
+
+    return ground
+
+
 def _cells(rng: np.random.Generator, size: int) -> Ground:
     """Voronoi cells, some with dark joints."""
     count = int(rng.integers(6, 60))
@@ -169,7 +255,7 @@ def _cells(rng: np.random.Generator, size: int) -> Ground:
 def _photograph(rng: np.random.Generator, size: int) -> Ground:
     """A window of a photograph."""
     name = str(rng.choice(['collins', 'hopper']))
-    whole = screen_parts.face(name, _PHOTO_SIDE, _PHOTO_SIDE)
+    whole = _whole_photograph(name)
     side = int(rng.uniform(0.3, 1) * _PHOTO_SIDE)
     top, left = rng.integers(_PHOTO_SIDE - side + 1, size=2)
     window = whole[top : top + side, left : left + side][:: rng.choice([-1, 1])]
@@ -184,4 +270,9 @@ def _photograph(rng: np.random.Generator, size: int) -> Ground:
     return ground
 
 
-_GROUNDS = (_plain, _noise, _noise, _grating, _cells, _photograph)
+@functools.cache
+def _whole_photograph(name: str) -> Pixels:
+    return screen_parts.face(name, _PHOTO_SIDE, _PHOTO_SIDE)
+
+
+_GROUNDS = (_plain, _noise, _noise, _grating, _checker, _cells, _photograph)
