@@ -84,6 +84,17 @@ def stroke(points: NDArray[np.float64], width: float) -> tuple[Field, int, int]:
     return mask / np.float32(255), int(top), int(left)
 
 
+def dots(points: NDArray[np.float64], radius: float) -> tuple[Field, int, int]:
+    """Discs around `points` (x, y) as opacity, with the top and left of their box."""
+    pad = int(np.ceil(radius)) + 2
+    left, top = np.floor(points.min(axis=0)).astype(int) - pad
+    right, bottom = np.ceil(points.max(axis=0)).astype(int) + pad + 1
+    mask = np.zeros((bottom - top, right - left), np.uint8)
+    for center in ((points - [left, top]) * 16).round().astype(int).tolist():
+        cv2.circle(mask, center, round(radius * 16), 255, -1, cv2.LINE_AA, 4)
+    return mask / np.float32(255), int(top), int(left)
+
+
 def unit_grid(height: int, width: int) -> tuple[Field, Field]:
     """Coordinates of pixel centers, -1 to 1 over a box, [h, 1] and [1, w]."""
     y = (np.arange(height, dtype=np.float32) + 0.5) * (2 / height) - 1

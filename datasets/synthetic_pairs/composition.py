@@ -1,8 +1,9 @@
 """A pair: two good parts of one product, changes in some, and two pictures of them.
 
 Each pair has a random generator of its own, so that it is the same whichever process
-makes it. Changes that both images have are no defects: half of the pairs have none
-else, and nothing in one image alone tells these from the others.
+makes it. Odd things that both images have are no defects: half of the pairs have none
+else. An image has as many of them, with the same probabilities, whether its pair has a
+change or not, so that nothing in one image alone tells the pairs apart.
 """
 
 import importlib
@@ -28,10 +29,14 @@ FAMILIES = ('boards', 'screens', 'prints', 'surfaces', 'parts', 'collages')
 HELD_OUT = ('panels', 'packs')  # never trained on
 CLASS_NAMES = ('background', 'defect')
 
-_MOST_CHANGES = 6
-_STRUCTURAL = 0.35  # share of changes that the family offers
-_TRIES = 4  # paints until one shows
-_BINARY = {'boards': 0.25, 'prints': 0.1}  # share of pairs that are binarized
+_PLAIN = 0.4  # share of images without an odd thing
+_MOST_ODD = 6  # things in an image
+_STRUCTURAL = 0.35  # share of odd things that the family offers
+_TRIES = 4  # until one shows
+_BINARY = {
+    'boards': 0.6,
+    'prints': 0.1,
+}  # share of pairs of two levels that are binarized
 _OTHER_BINARY = 0.02
 
 _IMAGE, _REFERENCE = 0, 1
@@ -167,46 +172,75 @@ def _draw_parts(
         differs = painting.largest_difference(altered, clean[side]) > 0
         return np.where(differs[..., None], altered, onto)
 
-    number = min(int(rng.geometric(0.4)), _MOST_CHANGES)
-    one_sided = 0
-    if changed:
-        one_sided = 1 + int((rng.random(number - 1) < 0.5).sum())
-    good = clean
-    for _ in range(number - one_sided):
-        if alterations and rng.random() < _STRUCTURAL:
+    def structure(onto: list[Pixels], sides: tuple[int, ...]) -> list[Pixels] | None:
+        """`onto` with one structural defect that shows on `sides`; None: no such."""
+        for _ in range(min(_TRIES, len(alterations))):
             alteration = alterations.pop()
-            good = [
-                alter(part, side, alteration, like=_IMAGE)
-                for side, part in enumerate(good)
-            ]
-        else:
-            paint = painting.draw_paint(good[0], rng, other=good[1])
-            good = [painting.apply(part, paint) for part in good]
-    parts, changes = list(good), []
-    for _ in range(one_sided):
-        side = int(rng.integers(2))
-        before = parts[side]
+            altered = list(onto)
+            for side in sides:
+                altered[side] = alter(onto[side], side, alteration, like=sides[0])
+            if _shows(onto[sides[0]], altered[sides[0]]):
+                return altered
+        return None
+
+    def add(onto: list[Pixels], sides: tuple[int, ...]) -> tuple[str, list[Pixels]]:
+        """One more odd thing on `sides`: its kind, and the two parts with it."""
         if alterations and rng.random() < _STRUCTURAL:
-            kind = 'structure'
-            after = alter(before, side, alterations.pop(), like=side)
-        else:
-            kind, after = _paint(before, rng, good[1 - side])
-        if not np.array_equal(after, before):
-            changes.append(Change(kind, side, painting.support(before, after)))
-        parts[side] = after
+            altered = structure(onto, sides)
+            if altered is not None:
+                return 'structure', altered
+        return _painted(onto, sides, rng)
+
+    common, *alone = draw_numbers(rng, changed=changed)
+    good = clean
+    for _ in range(common):
+        _, good = add(good, (_IMAGE, _REFERENCE))
+    parts, changes = good, []
+    for side in rng.permutation(np.repeat((_IMAGE, _REFERENCE), alone)).tolist():
+        before = parts[side]
+        kind, parts = add(parts, (side,))
+        if not np.array_equal(parts[side], before):
+            support = painting.support(before, parts[side])
+            changes.append(Change(kind, side, support))
     return good, parts, changes
 
 
-def _paint(
-    before: Pixels, rng: np.random.Generator, other: Pixels
-) -> tuple[str, Pixels]:
-    """The kind of a painted change, and the part after it."""
+def draw_numbers(rng: np.random.Generator, *, changed: bool) -> tuple[int, int, int]:
+    """How many odd things both parts have, the image alone, and the reference alone.
+
+    The sum of the first two has one distribution, changed or not, as has that of the
+    first and the last: 0 with the probability `_PLAIN`, which must not exceed one half,
+    otherwise 1, 2, ... with halving probabilities.
+    """
+    numbers = [min(int(rng.geometric(0.5)), _MOST_ODD) for _ in range(2)]
+    draw = rng.random()
+    if not changed:
+        return (0 if draw < _PLAIN else numbers[0]), 0, 0
+    if draw < 2 * _PLAIN:  # a plain part beside an odd one
+        numbers[int(draw < _PLAIN)] = 0
+    image, reference = numbers
+    most = min(image, reference) - int(image == reference)
+    common = int(rng.integers(most + 1))
+    return common, image - common, reference - common
+
+
+def _painted(
+    onto: list[Pixels], sides: tuple[int, ...], rng: np.random.Generator
+) -> tuple[str, list[Pixels]]:
+    """The kind of a paint, and the two parts with it on `sides`."""
+    first = sides[0]
     for _ in range(_TRIES):  # the color of a plain part changes nothing on it
-        paint = painting.draw_paint(before, rng, other=other)
-        after = painting.apply(before, paint)
-        if painting.support(before, after).sum() >= LEAST_AREA:
+        paint = painting.draw_paint(onto[first], rng, other=onto[1 - first])
+        painted = list(onto)
+        for side in sides:
+            painted[side] = painting.apply(onto[side], paint)
+        if _shows(onto[first], painted[first]):
             break
-    return paint.kind, after
+    return paint.kind, painted
+
+
+def _shows(before: Pixels, after: Pixels) -> bool:
+    return int(painting.support(before, after).sum()) >= LEAST_AREA
 
 
 def _middle(image: Pixels) -> float:

@@ -16,6 +16,8 @@ from cadnet_jax.datasets.synthetic_pairs.drawing import Pixels
 MARGIN = 18  # pixels of the canvas around what a view can show
 LARGEST_THRESHOLD = 0.3  # of a binarization, off the middle of dark and bright
 _WAVES = (4.0, 32.0)  # pixels, lengths of the waves that displace contours
+_OTHER_LIGHT = 0.2  # share of pairs under two kinds of light
+_STRONGEST_LIGHT = 2.2
 
 
 class Severity(NamedTuple):
@@ -27,7 +29,7 @@ class Severity(NamedTuple):
     bend: float  # pixels
     wave: float  # pixels
     spread: float  # pixels that contours grow or shrink by
-    light: float  # 0 to 1
+    light: float  # 0 to 1, or 2.2 where the light is another one
     blur: float  # pixels
     noise: float  # gray levels
     jpeg: bool
@@ -43,7 +45,7 @@ class View(NamedTuple):
     table: Pixels  # [1, 256, 3]: gray level -> gray level
     shading: NDArray[np.float32] | None  # [size, size] factor
     glare: NDArray[np.float32] | None  # [size, size] gray levels
-    grid: NDArray[np.float32] | None  # [size, size] factor: moire, a screen's pixels
+    grid: NDArray[np.float32] | None  # [size, size, 3] factor: moire, a screen's pixels
     noise: float  # standard deviation, gray levels
     color_noise: bool
     quality: int  # of JPEG; 0: none
@@ -57,6 +59,9 @@ def draw_severity(rng: np.random.Generator, *, binary: bool) -> Severity:
     def up_to(largest: float, chance: float = 0.6) -> float:
         return float(rng.uniform(0, largest)) if rng.random() < chance else 0.0
 
+    light = up_to(1, 0.75)
+    if rng.random() < _OTHER_LIGHT:
+        light = float(rng.uniform(1, _STRONGEST_LIGHT))
     return Severity(
         shift=up_to(4),
         turn=up_to(2, 0.4),
@@ -64,7 +69,7 @@ def draw_severity(rng: np.random.Generator, *, binary: bool) -> Severity:
         bend=up_to(2, 0.4),
         wave=up_to(1.5, 0.5),
         spread=up_to(0.8, 0.4),
-        light=up_to(1, 0.75),
+        light=light,
         blur=up_to(1.6, 0.5),
         noise=up_to(4, 0.4) + up_to(10, 0.4),
         jpeg=rng.random() < 0.35,
@@ -82,7 +87,7 @@ def draw_view(rng: np.random.Generator, severity: Severity, size: int) -> View:
         table=_table(rng, light),
         shading=_shading(rng, light, size) if rng.random() < 0.6 else None,
         glare=_glare(rng, size) if light and rng.random() < 0.08 else None,
-        grid=_grid(rng, size) if rng.random() < 0.08 else None,
+        grid=_grid(rng, size) if rng.random() < 0.12 else None,
         noise=float(rng.uniform(0.3, 1)) * severity.noise,
         color_noise=bool(rng.random() < 0.6),
         quality=int(rng.integers(35, 96))
@@ -117,11 +122,12 @@ def photograph(canvas: Pixels, view: View, *, middle: float) -> Pixels:
         white = np.where(gray > middle + view.threshold * reach, 255, 0)
         return np.repeat(white.astype(np.uint8)[..., None], 3, axis=-1)
     image = cv2.LUT(image, view.table)
-    factors = [f for f in (view.shading, view.grid) if f is not None]
-    if factors or view.glare is not None:
+    if view.shading is not None or view.grid is not None or view.glare is not None:
         values = image.astype(np.float32)
-        for factor in factors:
-            values *= factor[..., None]
+        if view.shading is not None:
+            values *= view.shading[..., None]
+        if view.grid is not None:
+            values *= view.grid
         if view.glare is not None:
             values += view.glare[..., None]
         image = values.clip(0, 255).astype(np.uint8)
@@ -266,12 +272,17 @@ def _glare(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
 
 
 def _grid(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
-    """Moire or the pixels of a screen: two crossed gratings, a factor."""
+    """Moire or the pixels of a screen: two crossed gratings, a factor [size, size, 3].
+
+    In half of them the columns of red, green and blue are a third of a period apart.
+    """
     period = np.exp(rng.uniform(np.log(2.5), np.log(40)))
-    angle, strength = rng.uniform(0, np.pi), rng.uniform(0.01, 0.07)
-    line = np.arange(size, dtype=np.float32)
+    angle, strength = rng.uniform(0, np.pi), rng.uniform(0.01, 0.1)
+    turn = 2 * np.pi / period
+    line = np.arange(size, dtype=np.float32) * np.float32(turn)
     along = line[None] * np.cos(angle) + line[:, None] * np.sin(angle)
     across = line[:, None] * np.cos(angle) - line[None] * np.sin(angle)
-    turn = np.float32(2 * np.pi / period)
-    waves = np.cos(along * turn) + rng.integers(2) * np.cos(across * turn)
+    apart = np.arange(3) * (rng.integers(2) * 2 * np.pi / 3)
+    waves = np.stack([np.cos(along + phase) for phase in apart], axis=-1)
+    waves += rng.integers(2) * np.cos(across)[..., None]
     return np.asarray(1 + strength * waves, np.float32)
