@@ -33,10 +33,8 @@ _PLAIN = 0.4  # share of images without an odd thing
 _MOST_ODD = 6  # things in an image
 _STRUCTURAL = 0.35  # share of odd things that the family offers
 _TRIES = 4  # until one shows
-_BINARY = {
-    'boards': 0.6,
-    'prints': 0.1,
-}  # share of pairs of two levels that are binarized
+# Share of the pairs of two levels that are binarized.
+_BINARY = {'boards': 0.6, 'prints': 0.1}
 _OTHER_BINARY = 0.02
 
 _IMAGE, _REFERENCE = 0, 1

@@ -63,6 +63,25 @@ def test_a_pair_is_the_same_each_time(family: str) -> None:
         np.testing.assert_array_equal(one.mask, same.mask)
 
 
+def test_an_image_has_as_many_odd_things_whether_its_pair_has_a_change_or_not() -> None:
+    """So counting them in one image tells nothing of the label."""
+    rng = np.random.default_rng(0)
+    draws = {
+        changed: np.array(
+            [composition.draw_numbers(rng, changed=changed) for _ in range(60_000)]
+        )
+        for changed in (False, True)
+    }
+    assert not draws[False][:, 1:].any()
+    assert (draws[True][:, 1:].sum(axis=1) > 0).all()
+    for part in (1, 2):
+        same, other = (
+            np.bincount(draws[changed][:, [0, part]].sum(axis=1), minlength=7) / 60_000
+            for changed in (False, True)
+        )
+        np.testing.assert_allclose(same, other, atol=0.01)  # 3.5 sigma
+
+
 @pytest.mark.parametrize('family', FAMILIES + HELD_OUT)
 def test_half_of_the_pairs_have_no_change_and_most_others_a_visible_one(
     family: str,
