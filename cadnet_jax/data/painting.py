@@ -19,6 +19,13 @@ from cadnet_jax.data.paint_shapes import Field
 Pixels = NDArray[Any]  # uint8 RGB [H, W, 3]
 
 SMALLEST, LARGEST = 2.5, 110.0  # pixels, diameter of a change
+# Pixels, smallest and largest; small ones are drawn as often as large ones.
+_SCRATCH_WIDTH = 1.0, 5.0
+_LINE_WIDTH = 1.0, 16.0
+_CHAIN_RADIUS = 0.8, 4.0  # of its dots
+_BRIDGE_WIDTH = float(np.e), 14.0
+_BITE_DIAMETER = 5.0, 26.0
+_PINHOLE_DIAMETER = 3.0, 11.0
 _FAINTEST = 0.25  # opacity
 _SUPPORT_SHARE = 0.25  # of the largest difference: where a change ends
 _SUPPORT_LEVELS = 6  # gray levels that a change differs by at least
@@ -106,13 +113,13 @@ def _scratch(
 ) -> Paint:
     """A thin line, straight or bent, bright or dark."""
     height, width = image.shape[:2]
-    length = np.exp(rng.uniform(np.log(8), np.log(0.9 * min(height, width))))
+    length = _log_uniform(rng, 8, 0.9 * min(height, width))
     angle, bend = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.6)
     t = np.linspace(0, 1, 12)
     headings = angle + bend * t
     steps = np.stack([np.cos(headings), np.sin(headings)], axis=-1) * length / 12
     points = rng.uniform(0, 1, 2) * [width, height] + steps.cumsum(axis=0)
-    opacity, top, left = paint_shapes.stroke(points, np.exp(rng.uniform(0, np.log(5))))
+    opacity, top, left = paint_shapes.stroke(points, _log_uniform(rng, *_SCRATCH_WIDTH))
     return _cut_to(image, kind, opacity * _opacity(rng), top, left, rng, other)
 
 
@@ -126,13 +133,13 @@ def _line(kind: str, image: Pixels, rng: np.random.Generator, other: Pixels) -> 
     middle = rng.uniform(0.05, 0.95, 2) * [width, height]
     reach = np.array([np.cos(angle), np.sin(angle)]) * diagonal
     points = np.stack([middle - reach, middle + reach])
-    opacity, top, left = paint_shapes.stroke(points, np.exp(rng.uniform(0, np.log(16))))
+    opacity, top, left = paint_shapes.stroke(points, _log_uniform(rng, *_LINE_WIDTH))
     return _cut_to(image, kind, opacity * _opacity(rng), top, left, rng, other)
 
 
 def _chain(kind: str, image: Pixels, rng: np.random.Generator, other: Pixels) -> Paint:
     """Dots in a row, at even distances: points of a display, splashes, perforation."""
-    radius = np.exp(rng.uniform(np.log(0.8), np.log(4)))
+    radius = _log_uniform(rng, *_CHAIN_RADIUS)
     step = radius * rng.uniform(2.5, 9)
     count = int(rng.integers(3, 16))
     angle = rng.choice([0, np.pi / 2]) if rng.random() < 0.5 else rng.uniform(0, np.pi)
@@ -156,7 +163,7 @@ def _at_edge(
     (x, y), normal = edge
     color = _color_beside(image, x, y, normal, rng.uniform(2, 6))
     if kind == 'bridge':
-        length = np.exp(rng.uniform(np.log(6), np.log(45)))
+        length = _log_uniform(rng, 6, 45)
         tilt = rng.normal(0, 0.3)
         turned = np.array(
             [
@@ -167,10 +174,10 @@ def _at_edge(
         start = np.array([x, y]) - 3 * turned
         points = np.stack([start, start + turned * (length + 3)])
         opacity, top, left = paint_shapes.stroke(
-            points, np.exp(rng.uniform(1, np.log(14)))
+            points, _log_uniform(rng, *_BRIDGE_WIDTH)
         )
     else:
-        diameter = round(np.exp(rng.uniform(np.log(5), np.log(26))))
+        diameter = round(_log_uniform(rng, *_BITE_DIAMETER))
         opacity = paint_shapes.blob(rng, diameter, diameter)
         depth = rng.uniform(0, 0.5) * diameter
         top = round(y + normal[1] * depth - diameter / 2)
@@ -188,7 +195,7 @@ def _pinhole(
     (x, y), normal = edge
     color = _color_beside(image, x, y, normal, 4)
     reach = rng.uniform(6, 18)
-    diameter = round(np.exp(rng.uniform(np.log(3), np.log(11))))
+    diameter = round(_log_uniform(rng, *_PINHOLE_DIAMETER))
     opacity = paint_shapes.blob(rng, diameter, diameter)
     top = round(y + normal[1] * reach - diameter / 2)
     left = round(x + normal[0] * reach - diameter / 2)
@@ -295,8 +302,12 @@ def _color_beside(
 
 def _diameter(rng: np.random.Generator, side: int) -> float:
     """Three decades of area, each as likely, pixels."""
-    return float(np.exp(rng.uniform(np.log(SMALLEST), np.log(min(LARGEST, side / 2)))))
+    return _log_uniform(rng, SMALLEST, min(LARGEST, side / 2))
 
 
 def _opacity(rng: np.random.Generator) -> float:
     return 1.0 if rng.random() < 0.5 else float(rng.uniform(_FAINTEST, 1))
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
