@@ -22,9 +22,7 @@ _REFERENCE = define_path(
     'folder with a file of equal name for each.',
 )
 _PAIRS = define_path(
-    'pairs',
-    '',
-    'Instead: a CSV file with the columns image and reference, paths from its folder.',
+    'pairs', '', 'Instead: a CSV file with columns image and reference.'
 )
 _OUTPUT_DIR = define_path(
     'output_dir',
@@ -33,9 +31,8 @@ _OUTPUT_DIR = define_path(
     'NAME_overlay.png and NAME.json (class, scores, box, area, centroid of defects).',
     required=True,
 )
-_PANELS = flags.DEFINE_bool(
-    'panels', False, 'Write NAME_panel.png: image, reference, prediction and DistMap.'
-)
+_PANELS = flags.DEFINE_bool('panels', False, 'Also: reference, prediction, DistMap.')
+_SKIP_BAD = flags.DEFINE_bool('skip_bad', False, 'Leave out pairs that are invalid.')
 _BIT_DEPTH = flags.DEFINE_integer(
     'bit_depth', 16, 'Bits that the camera fills of 16, in files of 16 bits.', 8, 16
 )
@@ -55,6 +52,7 @@ def main(argv: list[str]) -> None:
         pairs=_PAIRS.value,
         bit_depth=_BIT_DEPTH.value,
     )
+    pairs, skipped = files.readable_pairs(pairs) if _SKIP_BAD.value else (pairs, [])
     files.check_output_dir(pairs, _OUTPUT_DIR.value)
     predictor = predictor_flags.load_predictor()
     warnings = files.predict_files(
@@ -65,7 +63,9 @@ def main(argv: list[str]) -> None:
         overwrite=_OVERWRITE.value,
         pixels=files.check_pairs(pairs),
     )
-    print(*warnings, f'Written: {_OUTPUT_DIR.value} ({len(pairs)} pairs)', sep='\n')
+    for line in (*skipped, *warnings):
+        print(line)
+    print(f'Written: {_OUTPUT_DIR.value} ({len(pairs)} pairs)')
 
 
 if __name__ == '__main__':

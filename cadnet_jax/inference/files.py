@@ -16,11 +16,12 @@ from cadnet_jax.files.ahead import map_ahead
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.csv_files import read_rows
 from cadnet_jax.files.images import SUFFIXES, list_images, read_image, write_png
+from cadnet_jax.inference.overlay import draw_defects
 from cadnet_jax.inference.predictor import Prediction, Predictor, ReferencePredictor
 from cadnet_jax.inference.reference_checks import Doubt, find_doubts
 from cadnet_jax.inference.results import RESULTS_FILE, begin_results, end_results
 from cadnet_jax.inference.tiled_network import Progress
-from cadnet_jax.pictures.overlays import highlight, panel
+from cadnet_jax.pictures.overlays import panel
 
 _Path = str | os.PathLike[str]
 _RESULTS_NAME = pathlib.PurePath(RESULTS_FILE).stem
@@ -110,6 +111,21 @@ def check_pairs(pairs: Sequence[PairFiles], *, progress: bool = True) -> int:
     return pixels
 
 
+def readable_pairs(
+    pairs: Sequence[PairFiles],
+) -> tuple[list[PairFiles], list[str]]:
+    """The pairs that can be predicted, and a line for each of the others."""
+    readable, faults = [], []
+    for pair in pairs:
+        try:
+            check_pairs([pair], progress=False)
+        except (ValueError, OSError) as error:
+            faults.append(f'skipped: {error}')
+        else:
+            readable.append(pair)
+    return readable, faults
+
+
 def predict_files(
     predictor: Predictor,
     pairs: Sequence[PairFiles],
@@ -124,7 +140,8 @@ def predict_files(
 
     With `panels` NAME_panel.png as well: image, reference, prediction and DistMap. The
     JSON comes last: where it is, the pictures are. `results.json` lists all files. A
-    reference that several pairs share is encoded once.
+    reference that several pairs share is encoded once. An equal run that was
+    interrupted is resumed: pairs whose JSON is newer than their images are done.
 
     Args:
         predictor: the network.
@@ -151,13 +168,24 @@ def predict_files(
     with tqdm(
         total=pixels, desc='predict', unit='px', unit_scale=True, disable=not progress
     ) as bar:
-        results = _predict(predictor, pairs, bar.update)
+        results = _predict(predictor, _to_do(pairs, output_dir), bar.update)
         write = functools.partial(
             _write, predictor, pathlib.Path(output_dir), panels=panels
         )
         doubts = {name: found for name, found in map_ahead(write, results) if found}
     end_results(output_dir, run, files)
     return _describe(doubts)
+
+
+def _to_do(pairs: Sequence[PairFiles], output_dir: _Path) -> list[PairFiles]:
+    """Pairs without a JSON that is newer than their images."""
+    return [
+        pair
+        for pair in pairs
+        if not (there := pathlib.Path(output_dir, f'{pair.name}.json')).exists()
+        or there.stat().st_mtime_ns
+        <= max(path.stat().st_mtime_ns for path in (pair.image, pair.reference))
+    ]
 
 
 def _describe_run(predictor: Predictor, pairs: Sequence[PairFiles]) -> dict[str, Any]:
@@ -251,7 +279,15 @@ def _write(
     doubts = find_doubts(image, reference)
     mask = prediction.mask
     write_png(output_dir / f'{pair.name}_mask.png', mask)
-    write_png(output_dir / f'{pair.name}_overlay.png', highlight(image, mask))
+    picture = draw_defects(
+        image,
+        mask,
+        prediction.defects,
+        title=f'{len(prediction.defects)} defects',
+        lines=[doubt for _, doubt in doubts],
+        reference=reference,
+    )
+    write_png(output_dir / f'{pair.name}_overlay.png', picture)
     if panels:
         write_png(
             output_dir / f'{pair.name}_panel.png',

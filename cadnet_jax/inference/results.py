@@ -1,8 +1,9 @@
 """results.json: the files in an output folder that belong to one run of a script.
 
 It is written before the first of them, `complete` false, and again after the last: an
-interrupted run is known as one. A run takes the place of an equal one; files of another
-run, or of no run, stay unless `overwrite` says otherwise.
+interrupted run is known as one, and an equal one keeps its files, to resume. A run
+takes the place of an equal one that is complete; files of another run, or of no run,
+stay unless `overwrite` says otherwise.
 """
 
 import os
@@ -53,8 +54,9 @@ def begin_results(
                 f'{there[0]}: is there already, and {RESULTS_FILE} does not list it. '
                 f'{_REMEDY}'
             )
-    for name in ours:
-        (folder / name).unlink(missing_ok=True)
+    if not (earlier and earlier['run'] == run and earlier.get('complete') is False):
+        for name in {*ours, *files}:
+            (folder / name).unlink(missing_ok=True)
     _write(folder, run, files, complete=False)
 
 

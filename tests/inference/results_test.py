@@ -77,6 +77,43 @@ def test_an_equal_run_takes_the_place_of_an_interrupted_one(
     assert names_in(output) == {RESULTS_FILE, *(n + k for n in 'abc' for k in KINDS)}
 
 
+def test_an_equal_run_resumes_where_one_was_interrupted(
+    pairs: list[PairFiles], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pairs that are done stay, one whose image is newer does not."""
+    output, whole = tmp_path / 'out', tmp_path / 'whole'
+    predict(pairs, whole)
+    with monkeypatch.context() as patch:
+
+        def write_until_c(path: pathlib.Path, values: object) -> None:
+            if path.stem == 'c':
+                raise KeyboardInterrupt
+            path.write_text(json.dumps(values, indent=2) + '\n')
+
+        patch.setattr(files, 'write_json', write_until_c)
+        with pytest.raises(KeyboardInterrupt):
+            predict(pairs, output)
+    done = (output / 'a.json').stat().st_mtime_ns
+    pairs[1].image.touch()
+    touched = pairs[1].image.stat().st_mtime_ns
+    predict(pairs, output)
+    assert (output / 'a.json').stat().st_mtime_ns == done
+    assert (output / 'b.json').stat().st_mtime_ns >= touched
+    for path in whole.iterdir():
+        assert (output / path.name).read_bytes() == path.read_bytes()
+
+
+def test_pairs_that_cannot_be_read_are_left_out_and_named(
+    pairs: list[PairFiles],
+) -> None:
+    pairs[1].image.write_bytes(pairs[1].image.read_bytes()[:99])
+    write_png(pairs[2].image, np.zeros((9, 9, 3), np.uint8))
+    readable, faults = files.readable_pairs(pairs)
+    assert readable == pairs[:1]
+    assert 'b.png: a truncated PNG' in faults[0]
+    assert 'c.png is 9 x 9 pixels, but' in faults[1]
+
+
 def test_another_run_needs_another_folder(
     pairs: list[PairFiles], tmp_path: pathlib.Path
 ) -> None:
