@@ -227,7 +227,7 @@ def as_training_data(values: Mapping[str, Any]) -> TrainingData:
 
 
 def write_learned_images(workdir: Path, digests: Iterable[str]) -> None:
-    """Writes learned_images.json; see `input_pipeline.image_digests`."""
+    """Writes learned_images.json; see `data.batches.image_digests`."""
     write_json(learned_file(workdir), {'digests': sorted(digests)})
 
 

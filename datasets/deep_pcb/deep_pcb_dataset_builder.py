@@ -59,7 +59,7 @@ class PairFiles(NamedTuple):
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Writes DeepPCB in the schema of `preparation`."""
+    """Writes DeepPCB as `schema` describes."""
 
     VERSION = tfds.core.Version('1.0.0')
     MANUAL_DOWNLOAD_INSTRUCTIONS = (

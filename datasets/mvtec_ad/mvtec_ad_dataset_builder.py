@@ -85,7 +85,7 @@ class Photo(NamedTuple):
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Writes MVTec AD in the schema of `preparation`."""
+    """Writes MVTec AD as `schema` describes."""
 
     VERSION = tfds.core.Version('1.0.0')
     BUILDER_CONFIGS = [  # noqa: RUF012 (TFDS reads it off the class)

@@ -1,4 +1,4 @@
-"""Writes a user's own pairs in the schema of `preparation`, once they are checked."""
+"""Writes a user's own pairs as `schema` describes, once they are checked."""
 
 import functools
 import sys

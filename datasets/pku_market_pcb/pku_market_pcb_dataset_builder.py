@@ -90,7 +90,7 @@ class Pixels(NamedTuple):
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Writes PKU-Market-PCB in the schema of `preparation`."""
+    """Writes PKU-Market-PCB as `schema` describes."""
 
     VERSION = tfds.core.Version('1.0.0')
     BUILDER_CONFIGS = [  # noqa: RUF012 (TFDS reads it off the class)

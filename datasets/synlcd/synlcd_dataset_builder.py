@@ -37,7 +37,7 @@ _CITATION = """\
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Writes SynLCD in the schema of `preparation`."""
+    """Writes SynLCD as `schema` describes."""
 
     VERSION = tfds.core.Version('2.0.0')
     BUILDER_CONFIGS = [  # noqa: RUF012 (TFDS reads it off the class)
