@@ -8,7 +8,7 @@ the three channels', in gray levels.
 import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cadnet_jax.data.label_checks import label_faults
 from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.data.shifts import estimate_shift
+from cadnet_jax.datasets.near_copies import TURNS, CopyFinder, Picture, make_picture
 
 _EQUAL = 8  # gray levels: no more than the noise of a good JPEG file
 _EQUAL_SHARE = 0.95  # of a labeled region's pixels
@@ -26,16 +27,7 @@ _LARGE_AREA = 25  # pixels
 _FITS, _MISSES = 0.8, 0.2  # of the labeled pixels differ much
 _MARGIN = 11  # pixels; half of it around a label may differ: masks are drawn by hand
 _THUMBNAIL = 192  # pixels a side
-# The orientations of EXIF: what is done to labels that were drawn without them.
-_TURNS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
-    'turned by 180 degrees': lambda labels: np.rot90(labels, 2),
-    'turned by 90 degrees to the right': lambda labels: np.rot90(labels, -1),
-    'turned by 90 degrees to the left': lambda labels: np.rot90(labels),
-    'mirrored left to right': np.fliplr,
-    'mirrored top to bottom': np.flipud,
-    'mirrored along the diagonal': np.transpose,
-    'mirrored along the other diagonal': lambda labels: np.rot90(labels.T, 2),
-}
+_MOST_REGIONS, _SPECKLE = 100, 3  # of a mask; pixels of each on average
 _PICTURES = 6  # of the worst pairs of each kind
 
 
@@ -74,6 +66,11 @@ KINDS = {
         'same image in two splits',
         'Take one of them out, or give both the same split or group.',
     ),
+    'near_copy': Kind(
+        False,
+        'nearly the same picture in two splits',
+        'Give both the same split or group: scores on what was learned say nothing.',
+    ),
     'group': Kind(
         True,
         'group in two splits',
@@ -104,6 +101,16 @@ KINDS = {
         False,
         'image and reference are shifted',
         'Align them; for a few pixels train with --reference_shift.',
+    ),
+    'implausible': Kind(
+        False,
+        'labels that cannot be those of defects',
+        'Look at the masks: the background may be a class, or JPEG changed values.',
+    ),
+    'ungrouped': Kind(
+        False,
+        'names suggest groups, and none are given',
+        'Give --group_by or the column group, if pairs of one part are alike.',
     ),
     'unlearned': Kind(
         False,
@@ -174,6 +181,7 @@ class Examined(NamedTuple):
     thumbnail: bytes = b''  # JPEG, where there are findings
     class_pixels: Sequence[int] = ()  # of each class; empty where it was not read
     palette: Mapping[int, int] = {}  # index -> color, where classes are indices
+    picture: Picture | None = None  # to find copies; None where nothing is labeled
 
 
 class Report(NamedTuple):
@@ -215,12 +223,15 @@ def examine(pair: LabeledPair) -> Examined:
         text = f'off its reference by x = {dx}, y = {dy} pixels'
         findings.append(_finding(pair, 'misaligned', text, float(np.hypot(*shift))))
     findings += _label_faults(pair)
+    seen = seen._replace(picture=make_picture(pair.image, pair.mask))
     thumbnail = _thumbnail(pair) if findings else b''
     return seen._replace(findings=findings, thumbnail=thumbnail)
 
 
 def summarize(pairs: Iterable[Examined], *, class_names: Sequence[str] = ()) -> Report:
-    """Adds the faults that a set has as a whole; memory grows by its findings alone.
+    """Adds the faults that a set has as a whole.
+
+    Memory grows by its findings, and by 8 kB for a pair with labels.
 
     Without `class_names` nothing is said about the classes.
     """
@@ -229,20 +240,30 @@ def summarize(pairs: Iterable[Examined], *, class_names: Sequence[str] = ()) -> 
     images: dict[bytes, Examined] = {}
     groups: dict[str, dict[str, Examined]] = {}  # and split -> the first pair
     palette: dict[int, tuple[int, Examined]] = {}  # index -> color, and where it is so
+    copies, labeled, covered = CopyFinder(), 0, 0
     findings: list[Finding] = []
     worst: dict[str, list[tuple[float, int, Finding, bytes]]] = {}
     for number, pair in enumerate(pairs):
         num_pairs[pair.split] += 1
         if pair.class_pixels:
+            covered += _is_covered(pair.class_pixels)
+            labeled += any(pair.class_pixels[1:IGNORED])
             counts = class_pixels.setdefault(pair.split, np.zeros(256, np.int64))
             counts += pair.class_pixels
         found = list(pair.findings)
         # Only what identifies a pair is kept of the first of each kind.
-        key = pair._replace(findings=(), thumbnail=b'', class_pixels=(), palette={})
+        key = pair._replace(
+            findings=(), thumbnail=b'', class_pixels=(), palette={}, picture=None
+        )
         twin = images.setdefault(pair.digest, key) if pair.digest else key
         if twin.split != pair.split:
             text = f'the same pixels as {twin.file} in the split {twin.split}'
             found.append(_finding(pair, 'repeated', text))
+        elif pair.picture and (copy := copies.add(pair.split, pair.file, pair.picture)):
+            split, file, turn = copy
+            text = f'nearly the picture of {file} in the split {split}'
+            text += f', {turn}' if turn else ''
+            found.append(_finding(pair, 'near_copy', text))
         of_group = groups.setdefault(pair.group, {pair.split: key})
         if pair.split not in of_group:
             of_group[pair.split] = key
@@ -272,11 +293,22 @@ def summarize(pairs: Iterable[Examined], *, class_names: Sequence[str] = ()) -> 
         Finding(fault.kind, fault.split, '', '', fault.message)
         for fault in label_faults(class_names, of_classes if class_names else {})
     ]
+    if covered > labeled / 2:
+        text = (
+            f'{covered} of {labeled} masks label more than half of their image as '
+            'defects; is the background the wrong value?'
+        )
+        findings.append(Finding('implausible', '', '', '', text))
     pictures = {
         kind: [entry[2:] for entry in sorted(heap, reverse=True)]
         for kind, heap in worst.items()
     }
     return Report(dict(num_pairs), findings, pictures)
+
+
+def _is_covered(class_pixels: Sequence[int]) -> bool:
+    """Whether defects take more than half of what is not ignored."""
+    return sum(class_pixels[1:IGNORED]) > class_pixels[0]
 
 
 def _label_faults(pair: LabeledPair) -> list[Finding]:
@@ -291,6 +323,9 @@ def _label_faults(pair: LabeledPair) -> list[Finding]:
         text = f'the labels fit what differs only if they are {turn}'
         return [*findings, _finding(pair, 'turned', text, file=pair.files[-1])]
     equal, total = _equal_regions(defects, difference <= _EQUAL)
+    if total > _MOST_REGIONS and defects.sum() < _SPECKLE * total:
+        text = f'{total} labeled regions, of {_SPECKLE} pixels on average at most'
+        findings.append(_finding(pair, 'implausible', text, total, file=pair.files[-1]))
     if equal:
         text = (
             f'image and reference are equal (within {_EQUAL} gray levels) in '
@@ -314,7 +349,7 @@ def _find_turn(defects: NDArray[np.bool_], differs: NDArray[np.bool_]) -> str:
 
     if not defects.any() or share(defects) > _MISSES:
         return ''
-    fitting = [name for name, turn in _TURNS.items() if share(turn(defects)) > _FITS]
+    fitting = [name for name, turn in TURNS.items() if share(turn(defects)) > _FITS]
     return fitting[0] if fitting else ''
 
 

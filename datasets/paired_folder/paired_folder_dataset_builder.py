@@ -12,6 +12,7 @@ from etils import epath
 from tqdm import tqdm
 
 from cadnet_jax.datasets import check_report, checks, preparation, schema, worker_pool
+from cadnet_jax.datasets.paired_folder.group_hints import suggest_groups
 from cadnet_jax.datasets.paired_folder.manifest import Source
 from cadnet_jax.datasets.paired_folder.pair_reading import (
     encode_files,
@@ -126,6 +127,9 @@ def check_source(source: Source, *, workers: int | None = None) -> checks.Report
     report.findings.extend(
         checks.Finding('shares', '', '', '', text) for text in source.share_faults
     )
+    ids = [pair.id for pair in source.pairs if pair.group == pair.id]
+    if len(ids) == len(source.pairs) and (text := suggest_groups(ids)):
+        report.findings.append(checks.Finding('ungrouped', '', '', '', text))
     return report
 
 

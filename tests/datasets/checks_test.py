@@ -107,6 +107,18 @@ def test_equal_pixels_and_groups_across_splits_are_found() -> None:
     assert "group 'all', like a.png in train" in report.errors[1].message
 
 
+def test_masks_that_take_most_of_their_images_are_doubted() -> None:
+    """As if the background had been given the value of a defect."""
+    inverted = [
+        labeled(seed, mask=1 - labeled().mask, group=str(seed)) for seed in range(3)
+    ]
+    report = summarize(map(examine, [*inverted, labeled(9), labeled(8)]))
+    [finding] = [f for f in report.findings if f.kind == 'implausible']
+    assert finding.message.startswith('3 of 5 masks label more than half')
+    report = summarize(map(examine, [inverted[0], labeled(9), labeled(8)]))
+    assert not [f for f in report.findings if f.kind == 'implausible']
+
+
 def test_the_worst_are_kept_as_pictures_and_no_more() -> None:
     """Memory does not grow with the pictures of a large set."""
 

@@ -131,7 +131,15 @@ def write_palettes(folder: pathlib.Path) -> None:
         mask.save(folder / f'mask/{name}.png')
 
 
+def mirror_a_pair(folder: pathlib.Path) -> None:
+    """Pair 3 of the split train as pair 8 of the split test."""
+    for name in ('image', 'reference', 'mask'):
+        stored = np.array(Image.open(folder / f'{name}/3.png'))
+        Image.fromarray(np.fliplr(stored)).save(folder / f'{name}/8.png')
+
+
 IMAGE, REFERENCE, MASK = tiny_pair(3)
+SPECKLE = (np.random.default_rng(0).random(SIZE) < 0.12) * np.uint8(255)
 BLUE_SQUARE = IMAGE.copy()
 BLUE_SQUARE[25:35, 40:50] = (0, 0, 255)
 GREEN_MASK = np.stack([MASK // 2, MASK, MASK // 2], axis=-1)
@@ -202,6 +210,14 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
         replace('mask/3.png', np.rot90(MASK)),
         *('size', 'image/3.png', 'drawn without the EXIF orientation of the image?'),
     ),
+    'near copy': (
+        mirror_a_pair,
+        *('near_copy', 'image/8.png', 'image/3.png in the split train, mirrored left'),
+    ),
+    'speckle': (
+        replace('mask/3.png', SPECKLE),
+        *('implausible', 'mask/3.png', 'of 3 pixels on average at most'),
+    ),
     'equal pixels': (
         replace('mask/3.png', np.roll(MASK, 12, axis=0)),
         *('equal_pixels', 'mask/3.png', '1 of 1 labeled regions'),
@@ -223,7 +239,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
 
 def test_each_kind_of_fault_has_an_example() -> None:
     """But for labels that a builder could not use, and faults of whole splits."""
-    others = {'unusable', 'no_choice', 'unlearned', 'shares'}
+    others = {'unusable', 'no_choice', 'unlearned', 'shares', 'ungrouped'}
     assert {kind for _, kind, _, _ in FAULTS.values()} == set(KINDS) - others
 
 
@@ -434,6 +450,22 @@ def test_lent_data_go_through_without_code(
         expected = read_image(name)
         np.testing.assert_array_equal(pair['image'], expected)
         assert pair['reference'].shape == expected.shape
+
+
+def test_names_that_suggest_groups_are_pointed_out(tmp_path: pathlib.Path) -> None:
+    """With the flag that makes them; with it nothing more is said."""
+    folder = write_tiny_pairs(tmp_path / 'pairs')
+    for number in range(NUM_PAIRS):
+        for name in ('image', 'reference', 'mask'):
+            path = folder / name / f'{number}.png'
+            path.rename(path.with_stem(f'part{number // 2}_view{number % 2}'))
+    [finding] = check(folder)
+    assert finding.kind == 'ungrouped'
+    assert "10 pairs suggest 5 groups, such as 'part0' with 2" in finding.message
+    pattern = finding.message.partition("--group_by='")[2].partition("'.")[0]
+    groups = {p.group for p in read_source(folder, Options(group_by=pattern)).pairs}
+    assert groups == {f'part{number}' for number in range(5)}
+    assert not check(folder, group_by=pattern)
 
 
 def test_twelve_bits_in_sixteen_need_their_depth(tmp_path: pathlib.Path) -> None:
