@@ -132,12 +132,14 @@ def _difference(picture: Picture, other: Picture) -> float:
     there = gray[rows, columns], labels[rows, columns]
     if min(here[0].shape) < _LEAST_OVERLAP * _SIDE:
         return np.inf
-    detail = float(here[0].std())
+    # What is labeled is alike in many defects; the rest tells pictures apart.
+    unlabeled = (here[1] == 0) & (there[1] == 0)
+    detail = float(here[0][unlabeled].std()) if unlabeled.any() else 0.0
     joined = float(np.maximum(here[1], there[1]).sum(dtype=np.float64))
     common = float(np.minimum(here[1], there[1]).sum(dtype=np.float64))
     if detail < _LEAST_DETAIL or common < _LEAST_AGREEMENT * max(joined, 1):
         return np.inf
-    return float(cv2.absdiff(here[0], there[0]).mean()) / detail
+    return float(cv2.absdiff(here[0], there[0])[unlabeled].mean()) / detail
 
 
 def _center(labels: NDArray[np.uint8]) -> NDArray[np.float64]:

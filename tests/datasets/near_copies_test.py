@@ -107,6 +107,18 @@ def test_other_products_with_an_equal_mask_are_no_copies() -> None:
         assert finder.add('train' if seed % 2 else 'test', str(seed), picture) is None
 
 
+def test_plain_parts_with_a_defect_in_one_place_are_no_copies() -> None:
+    """What they have in common is the defect alone."""
+    finder = CopyFinder()
+    for seed in range(10):
+        image, mask = part(seed)
+        noise = np.random.default_rng(seed).integers(100, 140, image.shape)
+        image = np.where(mask[..., None] == 1, image, noise).astype(np.uint8)
+        picture = make_picture(image, mask)
+        assert picture is not None
+        assert finder.add('train' if seed % 2 else 'test', str(seed), picture) is None
+
+
 def test_what_has_no_label_is_not_compared() -> None:
     """Good parts in a fixture are all alike."""
     image, mask = part(0)
