@@ -31,6 +31,7 @@ from cadnet_jax.inspection.calibration import (
 )
 from cadnet_jax.inspection.inspector import RegisteredImage, make_inspector
 from cadnet_jax.inspection.recipe import Alignment, File, Recipe
+from cadnet_jax.inspection.registration import register
 from cadnet_jax.inspection.rules import Limits, Rules, decisive_score
 
 MIN_AREAS = (1, 10, 30)  # pixels
@@ -252,6 +253,10 @@ def _score(
     )
     inspector = make_inspector(recipe, predictor, [part.reference])
     registered = inspector.register(part.image)
+    if np.array_equal(part.image, part.reference):  # not INVALID: images are binary
+        registered = registered._replace(
+            faults=(), registration=register(part.image, part.reference, 'none')
+        )
     scores = inspector.score(registered)
     found = None
     if scores is not None:

@@ -12,7 +12,7 @@ _LEAST_WIDTH = 640  # pixels: smaller images are enlarged, so that text fits
 _LINE = 24  # pixels, height of a line of text
 _MARGIN = 4  # pixels between a region and its box
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_CLOSE_UP = 200  # pixels, side of a close-up
+_CLOSE_UP = 150  # pixels, side of a close-up: two beside their references
 _GAP = 8  # pixels between close-ups
 _MOST_CLOSE_UPS = 12  # the largest defects
 _CONTEXT = 24  # pixels around a defect in its close-up
@@ -84,8 +84,8 @@ def _box(picture: np.ndarray, defect: Defect, number: int, factor: int) -> None:
     y = y_min - _MARGIN - 4
     if y < height:  # no room above
         y = min(y_max + _MARGIN + height + 4, picture.shape[0] - 2)
-    # With a dark rim, so that it can be read on any image.
-    cv2.putText(picture, text, (x, y), _FONT, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
+    # On a dark plate, so that it can be read on any image.
+    cv2.rectangle(picture, (x - 1, y - height - 2), (x + width, y + 3), (30,) * 3, -1)
     cv2.putText(picture, text, (x, y), _FONT, 0.45, color, 1, cv2.LINE_AA)
 
 

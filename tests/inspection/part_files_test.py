@@ -291,12 +291,12 @@ def test_each_defect_has_a_close_up_beside_the_reference(
     inspection = inspect(shot(with_spot(board())))
     picture = draw(inspection, inspect.references[0])
     close_ups = picture[24 * 2 + 8 + 2 * 256 :]
-    assert close_ups.shape[0] == 24 + 200 + 8
+    assert close_ups.shape[0] == 24 + 150 + 8
     is_spot = (close_ups[..., 0] > 200) & (close_ups[..., 1] < 50)
     rows, columns = np.nonzero(is_spot)
-    assert columns.max() < 200  # in the image, not in the reference
-    assert rows.mean() - 24 == pytest.approx(100, abs=5)
-    assert columns.mean() == pytest.approx(100, abs=5)
+    assert columns.max() < 150  # in the image, not in the reference
+    assert rows.mean() - 24 == pytest.approx(75, abs=5)
+    assert columns.mean() == pytest.approx(75, abs=5)
 
 
 @pytest.mark.slow
