@@ -1,6 +1,5 @@
 """The notebook runs from top to bottom on a fresh kernel, and is stored clean."""
 
-import pathlib
 from typing import Any
 
 import nbclient
@@ -8,8 +7,6 @@ import nbformat
 import pytest
 
 from tests.conftest import ROOT
-from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
-from tests.support.tiny_run import write_run
 
 pytestmark = pytest.mark.slow
 
@@ -30,20 +27,18 @@ def test_the_notebook_is_valid_and_without_outputs(
 
 
 @pytest.mark.filterwarnings('default')  # those of Jupyter's own packages
-def test_the_notebook_shows_pairs_of_a_run(
-    notebook: nbformat.NotebookNode,
-    tmp_path: pathlib.Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_the_notebook_goes_from_two_files_to_a_calibrated_verdict(
+    notebook: nbformat.NotebookNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data_dir = prepare_tiny(tmp_path / 'data', num={'train': 1, 'val': 1, 'test': 3})
-    workdir = write_run(tmp_path / 'run', data_dir=data_dir)
-    monkeypatch.setenv('CADNET_WORKDIR', str(workdir))
+    """With nothing prepared; the example's six defects are found, good parts pass."""
     monkeypatch.setenv('PYTHONPATH', str(ROOT))
     nbclient.NotebookClient(notebook, kernel_name='python3', timeout=300).execute()
     outputs = [o for cell in notebook.cells for o in cell.get('outputs', [])]
     pictures = [o for o in outputs if 'image/png' in o.get('data', {})]
-    assert len(pictures) == 3 + 1
+    assert len(pictures) == 2
     text = ''.join(o['text'] for o in outputs if o.output_type == 'stream')
-    assert f'{workdir}, step 0' in text
-    assert ', '.join(CLASS_NAMES) in text
-    assert text.count(' defects\n') == 3
+    assert 'NG\n6 defect, the largest ' in text
+    assert 'rules.any.min_area=2000 OK' in text
+    assert '0 of 20 good parts are rejected, so at most 13.9 % of all' in text
+    assert 'another good part: OK' in text
+    assert 'the example: NG' in text
