@@ -7,7 +7,7 @@ challenge/good parts that must pass. A gauge study repeats captures of the same 
 import os
 import pathlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -186,8 +186,8 @@ def _scored(
     parts: Sequence[Part],
     title: str,
     progress: bool,
-) -> Iterable[ScoredPart]:
-    return tqdm(
+) -> Iterator[ScoredPart]:
+    yield from tqdm(
         score_parts(inspectors, parts),
         total=len(parts),
         desc=title,
