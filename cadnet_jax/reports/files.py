@@ -17,8 +17,8 @@ from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.images import write_png
 from cadnet_jax.files.text import read_object
 from cadnet_jax.reports.figures import Figure
+from cadnet_jax.reports.grouping import Mean
 from cadnet_jax.reports.tables import Column, Row, Table
-from cadnet_jax.runs.results import Mean
 
 TITLE = "CADNet: the paper's tables and figures"
 NOTE = (

@@ -13,7 +13,8 @@ from cadnet_jax import config as configs
 from cadnet_jax.config import Config
 from cadnet_jax.models.complexity import gmacs, multiply_adds
 from cadnet_jax.models.heads import HEADS
-from cadnet_jax.runs.results import Mean, Result, group_by, last_evaluations, mean
+from cadnet_jax.reports.grouping import Mean, group_by, mean
+from cadnet_jax.runs.results import Result, last_evaluations
 from cadnet_jax.runs.scores import Metrics
 
 LINE, ABPT, MIXED = 'synlcd/line', 'synlcd/abpt', 'synlcd/mixed'

@@ -15,8 +15,7 @@ import json
 import os
 import pathlib
 import shlex
-import statistics
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 from cadnet_jax import config as configs
@@ -41,14 +40,6 @@ from cadnet_jax.runs.workdir import (
 _SCORES = ('miou', 'macc', 'mfscore', 'defect_iou', 'defect_accuracy')
 _METRICS = ('dataset', 'split', 'step', 'classes', *_SCORES, 'parameters')
 _T = TypeVar('_T')
-
-
-class Mean(NamedTuple):
-    """The mean of `n` values and their sample standard deviation (None: n is 1)."""
-
-    mean: float
-    std: float | None
-    n: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -184,9 +175,12 @@ def read_record(workdir: str) -> RunRecord:
 def write_records(results: Sequence[Result], path: pathlib.Path) -> None:
     """Writes runs and their evaluations as JSON lines, which `read_results` reads."""
     lines = []
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.workdir, []).append(result)
     folders = [os.path.abspath(result.workdir) for result in results]
     parent = os.path.commonpath([os.path.dirname(folder) for folder in folders])
-    for group in group_by(results, lambda result: result.workdir):
+    for group in groups.values():
         first = group[0]
         changed = configs.differences(Config(), first.config)
         values = {
@@ -219,23 +213,6 @@ def last_evaluations(results: Iterable[Result]) -> list[Result]:
         if other is None or other.metrics['step'] < result.metrics['step']:
             best[key] = result
     return list(best.values())
-
-
-def group_by(values: Iterable[_T], key: Callable[[_T], Hashable]) -> list[list[_T]]:
-    """Values of one key together, in the order in which the keys appear."""
-    groups: dict[Hashable, list[_T]] = {}
-    for value in values:
-        groups.setdefault(key(value), []).append(value)
-    return list(groups.values())
-
-
-def mean(values: Iterable[float | None]) -> Mean | None:
-    """Mean and sample standard deviation of what is defined; None: nothing is."""
-    defined = [value for value in values if value is not None]
-    if not defined:
-        return None
-    std = statistics.stdev(defined) if len(defined) > 1 else None
-    return Mean(statistics.fmean(defined), std, len(defined))
 
 
 def _read_lines(path: str) -> list[RunRecord]:

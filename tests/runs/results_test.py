@@ -6,12 +6,10 @@ import shutil
 
 import pytest
 
+from cadnet_jax.reports.grouping import Mean, group_by, mean
 from cadnet_jax.runs.results import (
-    Mean,
     Result,
-    group_by,
     last_evaluations,
-    mean,
     read_record,
     read_results,
     write_records,
