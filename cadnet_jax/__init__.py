@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cadnet_jax.inference.decision import Prediction
-    from cadnet_jax.inference.predictor import load_predictor
+    from cadnet_jax.inference.restore import load_predictor
     from cadnet_jax.inspection.inspector import Inspection, load_inspector
 
 __version__ = '0.1.0'
@@ -29,10 +29,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ('Prediction', 'load_predictor'):
-        from cadnet_jax.inference import predictor
+    if name == 'Prediction':
+        from cadnet_jax.inference.decision import Prediction
 
-        return getattr(predictor, name)
+        return Prediction
+    if name == 'load_predictor':
+        from cadnet_jax.inference.restore import load_predictor
+
+        return load_predictor
     if name in ('Inspection', 'load_inspector'):
         from cadnet_jax.inspection import inspector
 

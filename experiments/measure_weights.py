@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
     del argv
     from cadnet_jax.evaluation import measuring  # slow to import
     from cadnet_jax.files.atomic import write_json
-    from cadnet_jax.inference.predictor import load_predictor
+    from cadnet_jax.inference.restore import load_predictor
 
     data_sets = [measuring.parse_data_set(text) for text in _DATA.value or ()]
     options = measuring.Options(

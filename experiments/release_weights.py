@@ -34,7 +34,7 @@ _THRESHOLD = flags.DEFINE_float(
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax.inference.predictor import load_predictor  # slow to import
+    from cadnet_jax.inference.restore import load_predictor  # slow to import
     from cadnet_jax.runs.workdir import read_dataset_info
     from cadnet_jax.weights import released
 

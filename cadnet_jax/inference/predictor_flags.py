@@ -50,13 +50,13 @@ def load_predictor() -> 'Predictor':
     """The predictor that the parsed flags name.
 
     Raises:
-        FileNotFoundError: see `predictor.load_predictor`.
+        FileNotFoundError: see `restore.load_predictor`.
         ValueError: see there.
     """
-    from cadnet_jax.inference import predictor  # slow to import
+    from cadnet_jax.inference import restore  # slow to import
 
     values = flags.FLAGS
-    return predictor.load_predictor(
+    return restore.load_predictor(
         values.workdir,
         values.step,
         tile_size=values.tile_size,

@@ -12,11 +12,8 @@ import numpy as np
 from flax import traverse_util
 
 from cadnet_jax.inference.decision import PixelScores
-from cadnet_jax.inference.predictor import (
-    Predictor,
-    ReferencePredictor,
-    load_predictor,
-)
+from cadnet_jax.inference.predictor import Predictor, ReferencePredictor
+from cadnet_jax.inference.restore import load_predictor
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.image_checks import Measures, find_faults, measure
 from cadnet_jax.inspection.recipe import Recipe, View, Weights

@@ -18,8 +18,8 @@ from cadnet_jax.evaluation.evaluate import evaluate, output_directory
 from cadnet_jax.inference.predictor import (
     default_rule,
     default_tile_size,
-    load_predictor,
 )
+from cadnet_jax.inference.restore import load_predictor
 from cadnet_jax.runs.checkpoint import kept_steps
 from cadnet_jax.runs.results import RunRecord, read_record
 from cadnet_jax.runs.workdir import (

@@ -17,9 +17,9 @@ from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inference.predictor import (
     PixelMaps,
     Predictor,
-    load_predictor,
     make_predictor,
 )
+from cadnet_jax.inference.restore import load_predictor
 from tests.support.tiny_data import CLASS_NAMES, boards
 from tests.support.tiny_run import (
     Differencing,

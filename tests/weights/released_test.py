@@ -19,7 +19,7 @@ import cadnet_jax
 from cadnet_jax.config import Config, DataConfig, LossConfig, TrainConfig
 from cadnet_jax.evaluation.evaluate import output_directory
 from cadnet_jax.files.images import read_image
-from cadnet_jax.inference.predictor import load_predictor
+from cadnet_jax.inference.restore import load_predictor
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.weights import released
