@@ -11,12 +11,7 @@ The names below are imported when they are first used, so that `import cadnet_ja
 starts no JAX: command lines show their help, and complain, at once.
 """
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from cadnet_jax.inference.decision import Prediction
-    from cadnet_jax.inference.restore import load_predictor
-    from cadnet_jax.inspection.inspector import Inspection, load_inspector
+from typing import TYPE_CHECKING
 
 __version__ = '0.1.0'
 __all__ = [
@@ -27,18 +22,23 @@ __all__ = [
     'load_predictor',
 ]
 
+if TYPE_CHECKING:
+    from cadnet_jax.inference.decision import Prediction
+    from cadnet_jax.inference.restore import load_predictor
+    from cadnet_jax.inspection.inspector import Inspection, load_inspector
+else:
 
-def __getattr__(name: str) -> Any:
-    if name == 'Prediction':
-        from cadnet_jax.inference.decision import Prediction
+    def __getattr__(name: str) -> object:
+        if name == 'Prediction':
+            from cadnet_jax.inference.decision import Prediction
 
-        return Prediction
-    if name == 'load_predictor':
-        from cadnet_jax.inference.restore import load_predictor
+            return Prediction
+        if name == 'load_predictor':
+            from cadnet_jax.inference.restore import load_predictor
 
-        return load_predictor
-    if name in ('Inspection', 'load_inspector'):
-        from cadnet_jax.inspection import inspector
+            return load_predictor
+        if name in ('Inspection', 'load_inspector'):
+            from cadnet_jax.inspection import inspector
 
-        return getattr(inspector, name)
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+            return getattr(inspector, name)
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

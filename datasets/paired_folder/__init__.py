@@ -4,17 +4,17 @@
 TFDS would slow their start.
 """
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from cadnet_jax.datasets.paired_folder.paired_folder_dataset_builder import Builder
+from typing import TYPE_CHECKING
 
 __all__ = ['Builder']
 
+if TYPE_CHECKING:
+    from cadnet_jax.datasets.paired_folder.paired_folder_dataset_builder import Builder
+else:
 
-def __getattr__(name: str) -> Any:
-    if name == 'Builder':
-        from cadnet_jax.datasets.paired_folder import paired_folder_dataset_builder
+    def __getattr__(name: str) -> object:
+        if name == 'Builder':
+            from cadnet_jax.datasets.paired_folder import paired_folder_dataset_builder
 
-        return paired_folder_dataset_builder.Builder
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+            return paired_folder_dataset_builder.Builder
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
