@@ -17,10 +17,11 @@ from absl import flags
 
 from cadnet_jax import cli, config, path_flags
 
+_NAMES = ['comparison', 'cross_test', 'few_labels', 'ablation']
 STUDIES = flags.DEFINE_multi_enum(
     'study',
-    ['comparison', 'cross_test', 'few_labels', 'ablation'],
-    ['comparison', 'cross_test', 'few_labels', 'ablation'],
+    _NAMES,
+    _NAMES,
     'Table 3, figure 6, table 6 (last row), table 7 of the paper; may be given several '
     'times.',
 )

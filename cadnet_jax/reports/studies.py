@@ -20,6 +20,7 @@ from cadnet_jax.inference.predictor import (
     default_tile_size,
 )
 from cadnet_jax.inference.restore import load_predictor
+from cadnet_jax.reports.tables import FRACTIONS
 from cadnet_jax.runs.checkpoint import kept_steps
 from cadnet_jax.runs.results import RunRecord, read_record
 from cadnet_jax.runs.workdir import (
@@ -32,7 +33,6 @@ from cadnet_jax.runs.workdir import (
 from cadnet_jax.training.loop import train
 from cadnet_jax.training.optim import learning_rate_schedule
 
-FRACTIONS = (0.05, 0.1, 0.15)
 # Fine-tuning has the paper's steps in the paper; here it has a part of them.
 FINE_TUNING_SHARE = 0.25
 _SET_BY_STUDIES = ('head', 'seed', 'label_fraction', 'balance')
