@@ -17,7 +17,7 @@ from cadnet_jax.benchmarks.timing import Case, Program, Row, measure_cases, prog
 from cadnet_jax.models.decoder import CHANNELS
 from cadnet_jax.models.kernels import convolutions, operations
 from cadnet_jax.models.mix_transformer import (
-    HEADS,
+    ATTENTION_HEADS,
     MLP_RATIO,
     PATCHES,
     REDUCTIONS,
@@ -102,7 +102,7 @@ def other_operations(variant: str, images: int, side: int) -> list[Operation]:
     found, size, fine = [], side, math.ceil(side / STRIDES[0])
     for stage, features in enumerate(VARIANTS[variant].channels):
         size = math.ceil(size / STRIDES[stage])
-        heads, reduced = HEADS[stage], size // REDUCTIONS[stage]
+        heads, reduced = ATTENTION_HEADS[stage], size // REDUCTIONS[stage]
         query = images, size * size, heads, features // heads
         keys = images, max(reduced, 1) ** 2, heads, features // heads
         found.append(

@@ -18,7 +18,7 @@ from cadnet_jax.evaluation.curves import (
     no_histograms,
 )
 from cadnet_jax.evaluation.files import (
-    LabeledPair,
+    EvaluatedPair,
     list_files,
     write_curves,
     write_pictures,
@@ -243,7 +243,7 @@ def _predictions(
     *,
     with_probabilities: bool = False,
     painted: bool = False,
-) -> Iterator[LabeledPair]:
+) -> Iterator[EvaluatedPair]:
     """Each pair of this process with its prediction."""
     batches = evaluation_batches(
         data_dir,
@@ -258,7 +258,7 @@ def _predictions(
             batch['image'], batch['reference'], with_probabilities=with_probabilities
         )
         for index in np.flatnonzero(batch['valid']):
-            yield LabeledPair(
+            yield EvaluatedPair(
                 id=batch['id'][index],
                 image=batch['image'][index],
                 reference=batch['reference'][index],
@@ -284,7 +284,7 @@ def _end_of_curves(predictor: Predictor) -> float:
     return 1.0 if threshold is None else 4 * threshold
 
 
-def _label(pair: LabeledPair, predictor: Predictor) -> np.ndarray:
+def _label(pair: EvaluatedPair, predictor: Predictor) -> np.ndarray:
     """The mask in the network's classes."""
     if not _tells_no_classes(predictor):
         return pair.mask

@@ -39,7 +39,7 @@ _CURVES_PICTURE = 'curves.png'
 _LONGEST_NAME = 200  # characters; file systems take 255, less for a temporary name
 
 
-class LabeledPair(NamedTuple):
+class EvaluatedPair(NamedTuple):
     """A pair, its label and what is predicted of it, all of one height and width.
 
     Attributes:
@@ -90,7 +90,7 @@ def write_curves(
 
 
 def write_pictures(
-    output_dir: pathlib.Path, pair: LabeledPair, *, largest: float
+    output_dir: pathlib.Path, pair: EvaluatedPair, *, largest: float
 ) -> None:
     """Writes the pictures of a pair; `largest` is the score of the brightest color."""
     name = _file_name(pair.id)

@@ -38,7 +38,7 @@ VARIANTS = {
     'b4': Variant((64, 128, 320, 512), (3, 8, 27, 3)),
     'b5': Variant((64, 128, 320, 512), (3, 6, 40, 3)),
 }
-HEADS = (1, 2, 5, 8)
+ATTENTION_HEADS = (1, 2, 5, 8)
 REDUCTIONS = (8, 4, 2, 1)
 PATCHES = (7, 3, 3, 3)
 STRIDES = (4, 2, 2, 2)
@@ -173,7 +173,7 @@ class MixTransformer(nn.Module):
             )(x)
             for block in range(blocks[stage]):
                 x = Block(
-                    HEADS[stage],
+                    ATTENTION_HEADS[stage],
                     REDUCTIONS[stage],
                     DropPath(next(rates), self.shared_draws, parent=None),
                     self.dtype,

@@ -71,7 +71,7 @@ def balance_factors(class_pixels: jax.Array | Sequence[int]) -> jax.Array:
     return factors.at[0].set(1)
 
 
-def count_pixels(mask: jax.Array, num_classes: int) -> jax.Array:
+def count_labels(mask: jax.Array, num_classes: int) -> jax.Array:
     """Pixels of each class, float32 `[K]`; ignored ones count nowhere."""
     classes = jnp.arange(num_classes)
     return jnp.stack([jnp.sum(mask == c, dtype=jnp.float32) for c in classes])
@@ -87,7 +87,7 @@ def _class_weights(
         return None
     if config.balance == 'train':
         return balance_factors(class_pixels)
-    pixels = count_pixels(mask, len(class_pixels))
+    pixels = count_labels(mask, len(class_pixels))
     if axis_name is not None:
         pixels = lax.psum(pixels, axis_name)
     return balance_factors(pixels)

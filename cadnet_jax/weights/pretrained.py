@@ -16,7 +16,7 @@ from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.weights.foreign_names import LAYOUTS, Layout, Rows, origin
 from cadnet_jax.weights.loading import load_weights
 
-_HEADS = ('decode_head.', 'head.', 'classifier.')
+_HEAD_PREFIXES = ('decode_head.', 'head.', 'classifier.')
 
 Path = tuple[str, ...]
 Shape = tuple[int, ...]
@@ -89,7 +89,7 @@ def convert(
         name
         for name in weights
         if name.endswith('.num_batches_tracked')
-        or (name.startswith(_HEADS) and not whole)
+        or (name.startswith(_HEAD_PREFIXES) and not whole)
     )
     if faults := _faults(weights, expected, skipped):
         raise ValueError(

@@ -48,7 +48,7 @@ _CITATION = """\
 }"""
 
 
-class PairFiles(NamedTuple):
+class BoardFiles(NamedTuple):
     """Where a pair's files are."""
 
     id: str
@@ -101,13 +101,13 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         }
 
     def _generate_examples(
-        self, split: str, pairs: list[PairFiles]
+        self, split: str, pairs: list[BoardFiles]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         pixels = np.zeros(len(CLASS_NAMES), np.int64)
         unusable: list[dict[str, str]] = []
         for pair in tqdm(pairs, desc=f'writing {split}', unit=' pairs'):
             image, reference = read_gray(pair.image), read_gray(pair.reference)
-            boxes = read_boxes(pair.boxes, size=image.shape)
+            boxes = read_box_list(pair.boxes, size=image.shape)
             mask = box_masks.mask_from_boxes(image, reference, boxes)
             unusable += schema.unusable_labels(
                 pair.id,
@@ -132,7 +132,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self.info.metadata['unusable_labels'][split] = unusable
 
 
-def find_pairs(source_dir: pathlib.Path) -> dict[str, list[PairFiles]]:
+def find_pairs(source_dir: pathlib.Path) -> dict[str, list[BoardFiles]]:
     """The pairs of each split; `source_dir` is PCBData or the directory that holds it.
 
     Raises:
@@ -155,7 +155,7 @@ def find_pairs(source_dir: pathlib.Path) -> dict[str, list[PairFiles]]:
     return splits
 
 
-def read_list(path: pathlib.Path) -> list[PairFiles]:
+def read_list(path: pathlib.Path) -> list[BoardFiles]:
     """The pairs that a list names, in its order."""
     if not path.is_file():
         raise FileNotFoundError(
@@ -165,7 +165,7 @@ def read_list(path: pathlib.Path) -> list[PairFiles]:
     return [_pair_files(line, path) for line in lines if line.strip()]
 
 
-def _pair_files(line: str, path: pathlib.Path) -> PairFiles:
+def _pair_files(line: str, path: pathlib.Path) -> BoardFiles:
     names = line.split()
     if len(names) != 2 or len(pathlib.PurePosixPath(names[0]).parts) != 3:
         raise ValueError(
@@ -174,7 +174,7 @@ def _pair_files(line: str, path: pathlib.Path) -> PairFiles:
         )
     stem = pathlib.PurePosixPath(names[0]).with_suffix('')
     group = stem.parts[0]
-    return PairFiles(
+    return BoardFiles(
         id=f'{group}/{stem.name}',
         group=group,
         image=path.parent / f'{stem}_test.jpg',
@@ -189,7 +189,7 @@ def read_gray(path: pathlib.Path) -> NDArray[np.uint8]:
     return np.asarray(gray, np.uint8)
 
 
-def read_boxes(path: pathlib.Path, *, size: tuple[int, ...]) -> list[box_masks.Box]:
+def read_box_list(path: pathlib.Path, *, size: tuple[int, ...]) -> list[box_masks.Box]:
     """The labeled boxes in `path`, for an image of `size` (H, W) in pixels.
 
     Raises:
@@ -223,7 +223,7 @@ def _read_box(line: str, where: str, size: tuple[int, ...]) -> box_masks.Box:
     return box
 
 
-def pair_problems(pair: PairFiles) -> list[str]:
+def pair_problems(pair: BoardFiles) -> list[str]:
     """What is wrong with a pair's files, a line each; empty if nothing is."""
     problems, sizes = [], []
     for path in (pair.image, pair.reference):
@@ -238,7 +238,7 @@ def pair_problems(pair: PairFiles) -> list[str]:
         )
     try:
         # Without an image there is no size to hold the boxes against.
-        read_boxes(pair.boxes, size=sizes[0] if sizes else (2**31, 2**31))
+        read_box_list(pair.boxes, size=sizes[0] if sizes else (2**31, 2**31))
     except ValueError as error:
         problems.append(str(error))
     return problems

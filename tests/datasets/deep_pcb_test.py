@@ -327,7 +327,7 @@ def test_real_pairs_have_masks_of_the_size_that_the_rule_gives(
         image, reference = map(
             deep_pcb_dataset_builder.read_gray, (pair.image, pair.reference)
         )
-        boxes = deep_pcb_dataset_builder.read_boxes(pair.boxes, size=image.shape)
+        boxes = deep_pcb_dataset_builder.read_box_list(pair.boxes, size=image.shape)
         mask = box_masks.mask_from_boxes(image, reference, boxes)
         assert 0.0005 < np.mean(mask > 0) < 0.01
         for box in boxes:

@@ -22,7 +22,7 @@ from cadnet_jax.evaluation.evaluate import (
     format_table,
     output_directory,
 )
-from cadnet_jax.evaluation.files import LabeledPair, write_pictures
+from cadnet_jax.evaluation.files import EvaluatedPair, write_pictures
 from cadnet_jax.evaluation.metrics import count, no_counts, summarize
 from cadnet_jax.files.images import read_image
 from cadnet_jax.inference.decision import Rule
@@ -202,7 +202,7 @@ def test_pictures_of_pairs_with_long_names(tmp_path: pathlib.Path) -> None:
     score = np.zeros((32, 32), np.float32)
     ids = ['板' * 60, '板' * 59 + '面', 'a/b']
     for id in ids:
-        pair = LabeledPair(id, image, image, mask, mask, score, None, None)
+        pair = EvaluatedPair(id, image, image, mask, mask, score, None, None)
         write_pictures(tmp_path, pair, largest=1)
     names = sorted(path.name for path in (tmp_path / 'overlays').iterdir())
     assert len(names) == 3 and names[2] == 'a%2Fb.png'

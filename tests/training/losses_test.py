@@ -10,7 +10,7 @@ from cadnet_jax.models.cadnet import Outputs
 from cadnet_jax.training.losses import (
     balance_factors,
     contrastive,
-    count_pixels,
+    count_labels,
     cross_entropy,
     total_loss,
 )
@@ -63,7 +63,7 @@ def test_an_absent_class_adds_nothing_and_no_infinity() -> None:
 
 
 def test_pixels_are_counted_without_the_ignored_ones() -> None:
-    np.testing.assert_array_equal(count_pixels(MASK, 4), [2, 1, 2, 0])
+    np.testing.assert_array_equal(count_labels(MASK, 4), [2, 1, 2, 0])
 
 
 def random_outputs(size: int, classes: int) -> Outputs:
