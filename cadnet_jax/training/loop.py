@@ -12,10 +12,12 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 from tqdm import tqdm
 
 from cadnet_jax.config import Config
 from cadnet_jax.data.batches import (
+    LabeledSubset,
     evaluation_batches,
     read_labeled_subset,
     training_batches,
@@ -25,13 +27,11 @@ from cadnet_jax.devices import AXIS, replicate, shard, unreplicate
 from cadnet_jax.evaluation.evaluate import evaluate
 from cadnet_jax.files.disk import full_disk_explained
 from cadnet_jax.inference.predictor import make_predictor
-from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.models.cadnet import CADNet, build_model
 from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.pictures.overlays import panel
 from cadnet_jax.runs.checkpoint import Checkpoints, kept_steps, load_variables
-from cadnet_jax.runs.learned import (
-    keep_learned_images,
-)
+from cadnet_jax.runs.learned import keep_learned_images
 from cadnet_jax.runs.lock import locked
 from cadnet_jax.runs.scores import Metrics
 from cadnet_jax.runs.state import TrainState, initial_state
@@ -49,7 +49,7 @@ from cadnet_jax.training.checks import (
 from cadnet_jax.training.log import RecentMetrics, TrainingLog, not_finite
 from cadnet_jax.training.norm_statistics import make_norm_statistics
 from cadnet_jax.training.optim import learning_rate_schedule, make_optimizer
-from cadnet_jax.training.step import make_train_step
+from cadnet_jax.training.step import Step, make_train_step
 from cadnet_jax.training.stop_signal import StopSignal
 from cadnet_jax.weights.initial import describe, describe_origin, init_from
 
@@ -108,35 +108,15 @@ def train(
     optimizer = make_optimizer(
         config.optim, config.train.steps, parameter_shapes(model)['params']
     )
-    saved = jax.device_get(initial_state(model, optimizer, seed=config.train.seed))
-    origin = None
-    if config.train.init_from and not kept_steps(workdir)['latest']:
-        saved, left_out = init_from(saved, config.train.init_from)
-        origin = describe_origin(config.train.init_from) | {'left_out': left_out}
-    if config.optim.ema_decay:
-        saved = saved.replace(ema_params=jax.tree.map(np.array, saved.params))
-    train_step = make_train_step(
-        model,
-        optimizer,
-        config.loss,
-        # With one class of defects its balance is 1, however many pixels are painted.
-        np.maximum(data.class_pixels, int(config.data.paint_defects)).tolist(),
-        seed=config.train.seed,
-        ema_decay=config.optim.ema_decay,
-        num_unchanged=num_unchanged(config.data) // jax.device_count(),
-        hard_candidates=config.data.hard_candidates,
-    )
+    saved, origin = _first_state(config, model, optimizer, workdir)
+    train_step = _make_step(config, model, optimizer, data)
     with_new_statistics = make_norm_statistics(config, len(data.class_names))
+    first = jax.process_index() == 0
     with contextlib.ExitStack() as stack:
         stack.enter_context(full_disk_explained(workdir, remedy=_ROOM))
-        if first := jax.process_index() == 0:
+        if first:
             stack.enter_context(locked(workdir))
-            write_inputs(workdir, Inputs(config, data), subset=subset, origin=origin)
-            if not (kept_steps(workdir)['latest'] and learned_file(workdir).exists()):
-                keep_learned_images(config, workdir)
-            if origin:
-                print(describe(origin))
-                warn_of_origin(config)
+            _write_inputs(workdir, Inputs(config, data), subset, origin)
         stop = stack.enter_context(StopSignal())
         checkpoints = stack.enter_context(
             Checkpoints(workdir, keep=config.train.keep_checkpoints)
@@ -202,6 +182,60 @@ def train(
                 timer = time.monotonic(), step
     # It may have been in the last evaluation, or in the writing of what was saved.
     return not stop.requested
+
+
+def _first_state(
+    config: Config,
+    model: CADNet,
+    optimizer: optax.GradientTransformation,
+    workdir: pathlib.Path,
+) -> tuple[TrainState, dict[str, Any] | None]:
+    """The state before the first step, and what started_from.json says of it.
+
+    A run that has checkpoints takes their state instead, so it reads no other weights.
+    """
+    state = jax.device_get(initial_state(model, optimizer, seed=config.train.seed))
+    origin = None
+    if config.train.init_from and not kept_steps(workdir)['latest']:
+        state, left_out = init_from(state, config.train.init_from)
+        origin = describe_origin(config.train.init_from) | {'left_out': left_out}
+    if config.optim.ema_decay:
+        state = state.replace(ema_params=jax.tree.map(np.array, state.params))
+    return state, origin
+
+
+def _make_step(
+    config: Config,
+    model: CADNet,
+    optimizer: optax.GradientTransformation,
+    data: TrainingData,
+) -> Step:
+    return make_train_step(
+        model,
+        optimizer,
+        config.loss,
+        # With one class of defects its balance is 1, however many pixels are painted.
+        np.maximum(data.class_pixels, int(config.data.paint_defects)).tolist(),
+        seed=config.train.seed,
+        ema_decay=config.optim.ema_decay,
+        num_unchanged=num_unchanged(config.data) // jax.device_count(),
+        hard_candidates=config.data.hard_candidates,
+    )
+
+
+def _write_inputs(
+    workdir: pathlib.Path,
+    inputs: Inputs,
+    subset: LabeledSubset | None,
+    origin: dict[str, Any] | None,
+) -> None:
+    """Writes what the run learns from, and prints where its weights come from."""
+    write_inputs(workdir, inputs, subset=subset, origin=origin)
+    if not (kept_steps(workdir)['latest'] and learned_file(workdir).exists()):
+        keep_learned_images(inputs.config, workdir)
+    if origin:
+        print(describe(origin))
+        warn_of_origin(inputs.config)
 
 
 def _progress_bar(config: Config, start: int, *, shown: bool) -> tqdm:
