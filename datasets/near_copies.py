@@ -61,7 +61,9 @@ def make_picture(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Picture |
         return None
     features = np.log(count / mask.size), cv2.mean(gray, labeled)[0], gray.mean()
     small = [
-        cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+        np.asarray(
+            cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8
+        )
         for pixels in (gray, labeled)
     ]
     return Picture(small[0], small[1], np.array(features))
@@ -112,7 +114,9 @@ class CopyFinder:
 def _find_turn(picture: Picture, other: Picture) -> str | None:
     """How `other` is to be turned to be `picture`, '' if not; None: it is no copy."""
     differences = {
-        name: _difference(picture, Picture(*map(turn, other[:2]), other.features))
+        name: _difference(
+            picture, Picture(turn(other.gray), turn(other.labels), other.features)
+        )
         for name, turn in _ORIENTATIONS.items()
     }
     name = min(differences, key=lambda name: differences[name])
@@ -145,7 +149,8 @@ def _difference(picture: Picture, other: Picture) -> float:
 def _center(labels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Centroid (y, x)."""
     rows, columns = (labels.sum(axis=axis, dtype=np.float64) for axis in (1, 0))
-    return np.array([rows @ np.arange(_SIDE), columns @ np.arange(_SIDE)]) / rows.sum()
+    center = np.array([rows @ np.arange(_SIDE), columns @ np.arange(_SIDE)])
+    return np.asarray(center / rows.sum(), np.float64)
 
 
 def _moved(pixels: NDArray[np.uint8], dy: float, dx: float) -> NDArray[np.uint8]:

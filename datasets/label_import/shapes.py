@@ -118,8 +118,9 @@ def paint(
     untold = 0
     if boxes:
         if binary:
-            gray = [cv2.cvtColor(x, cv2.COLOR_RGB2GRAY) for x in (image, reference)]
-            mask = mask_from_boxes(gray[0], gray[1], boxes)
+            grays = (cv2.cvtColor(x, cv2.COLOR_RGB2GRAY) for x in (image, reference))
+            gray, template = (np.asarray(x, np.uint8) for x in grays)
+            mask = mask_from_boxes(gray, template, boxes)
         else:
             mask = mask_from_photo_boxes(image, reference, boxes)
         untold = len(ignored_boxes(mask, [b for b in boxes if b.class_id != IGNORED]))

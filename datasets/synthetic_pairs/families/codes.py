@@ -16,7 +16,7 @@ _FINDER = 7  # modules
 def bars(rng: np.random.Generator, artwork: Artwork, area: Area, plate: int) -> None:
     """A bar code with its number. Defects: a bar is missing, moved or too wide."""
     module = max(1.0, min(rng.uniform(1.1, 3.2), area.width / 40))
-    count = int(min(area.width / module / 4.4, rng.integers(18, 40)))
+    count = int(min(area.width / module / 4.4, int(rng.integers(18, 40))))
     if count < 4 or area.height < 12:
         return
     widths = rng.choice([1, 1, 1, 2, 2, 3, 4], 2 * count) * module
@@ -53,7 +53,8 @@ def _bar_row(
     """The share of each pixel of a row that lies in a bar."""
     pixels = np.arange(size)[:, None]
     inside = np.minimum(ends, pixels + 1) - np.maximum(starts, pixels)
-    return np.rint(255 * inside.clip(0, 1).sum(1).clip(0, 1)).astype(np.uint8)
+    shares = inside.clip(0, 1).sum(1).clip(0, 1)
+    return np.asarray(np.rint(255 * shares), np.uint8)
 
 
 def _offer_picture(

@@ -134,8 +134,8 @@ def _curve(rng: np.random.Generator, size: int) -> Element:
         if altered and fault == 'missing':
             return
         off = own.uniform(-1, 1, 3)
-        tone = other if altered and fault == 'color' else color
-        tone = shapes.scaled(tone, 1 + 0.03 * off[2])
+        plain = other if altered and fault == 'color' else color
+        tone = shapes.scaled(plain, 1 + 0.03 * off[2])
         shown = line + 1.5 * off[:2]
         cut = altered and fault == 'cut'
         for piece in (shown[:at], shown[at + 3 :]) if cut else (shown,):
@@ -229,7 +229,7 @@ def _checker(rng: np.random.Generator, size: int) -> Ground:
 
     def ground(stream: np.random.Generator) -> Pixels:
         shades = (pair + stream.uniform(-5, 5, (2, 1))).clip(0, 255).astype(np.uint8)
-        return np.where(odd[..., None], shades[0], shades[1])
+        return np.asarray(np.where(odd[..., None], shades[0], shades[1]))
 
     return ground
 

@@ -9,7 +9,6 @@ import functools
 import pathlib
 from typing import NamedTuple
 
-import cv2
 import matplotlib
 import numpy as np
 from numpy.typing import NDArray
@@ -174,4 +173,5 @@ def _chinese_line(rng: np.random.Generator, height: int) -> Line:
     screen_parts.write_chinese(canvas, text, top=height // 8, left=0, size=height)
     letters = np.arange(count + 1) * height
     words = [(k * height, min(k + 2, count) * height) for k in range(0, count, 2)]
-    return Line(cv2.bitwise_not(np.ascontiguousarray(canvas[..., 0])), letters, words)
+    ink = np.uint8(255) - canvas[..., 0]
+    return Line(ink, letters, words)

@@ -48,7 +48,9 @@ def _outline(rng: np.random.Generator, radius: float) -> Points:
     """A polygon, a star, a flower, a drop or a rounded bar around (0, 0)."""
     kind, angle = int(rng.integers(5)), rng.uniform(0, 2 * np.pi)
     if kind == 0:
-        return shapes.turned(shapes.circle((0, 0), radius, rng.integers(3, 8)), angle)
+        return shapes.turned(
+            shapes.circle((0, 0), radius, int(rng.integers(3, 8))), angle
+        )
     if kind == 1:
         points = shapes.circle((0, 0), radius, 2 * int(rng.integers(4, 10)))
         points[::2] *= rng.uniform(0.35, 0.8)
@@ -57,7 +59,7 @@ def _outline(rng: np.random.Generator, radius: float) -> Points:
         unit = shapes.circle((0, 0), 1, 60)
         lobes = np.arange(60) * (2 * np.pi / 60) * int(rng.integers(3, 9))
         radii = radius * (0.8 + rng.uniform(0.1, 0.3) * np.cos(lobes))
-        return unit * radii[:, None]
+        return np.asarray(unit * radii[:, None])
     if kind == 3:
         points = shapes.circle((0, 0), radius)
         points[:, 0] *= np.linspace(0.2, 1, len(points)) ** rng.uniform(0.2, 1)
@@ -122,9 +124,10 @@ def panel(rng: np.random.Generator, artwork: Artwork, plate: int) -> None:
     kind = rng.random()
     if kind < 0.3:  # a band from edge to edge
         sides[int(rng.integers(2))] = 3 * size
-        outline = shapes.box(middle, *sides)
+        outline = shapes.box(middle, sides[0], sides[1])
     elif kind < 0.75:
-        outline = shapes.box(middle, *sides, radius=float(rng.choice([0, 8, 30])))
+        radius = float(rng.choice([0, 8, 30]))
+        outline = shapes.box(middle, sides[0], sides[1], radius)
     else:
         outline = middle + _outline(rng, sides[0] / 2)
     coverage = artwork.plates[plate].coverage

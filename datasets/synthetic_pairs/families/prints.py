@@ -64,7 +64,7 @@ def draw(rng: np.random.Generator, size: int) -> Drawing:
 
 
 def _choose(rng: np.random.Generator, count: int) -> list[int]:
-    return rng.permutation(count)[:_MOST_OFFERED].tolist()
+    return [int(number) for number in rng.permutation(count)[:_MOST_OFFERED]]
 
 
 def _artwork(rng: np.random.Generator, size: int, paper: Color) -> Artwork:
