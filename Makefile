@@ -27,11 +27,12 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	  --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+# Two processes: most tests compile, which takes one core. A file's tests share one.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED)
-	$(BIN)/python -m pytest -q -m 'not slow'
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not slow'
 
 # Data and training that are there are not made again; evaluation and report are.
 quickstart: $(INSTALLED)

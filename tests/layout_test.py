@@ -94,7 +94,7 @@ def _imported_modules(path: pathlib.Path) -> set[str]:
 
 def _packages_on_disk() -> dict[str, str]:
     """Package name -> its folder, relative to the repository."""
-    folders = {path.parent for path in _sources('cadnet_jax', 'datasets')}
+    folders = sorted({path.parent for path in _sources('cadnet_jax', 'datasets')})
     names = {}
     for folder in folders:
         relative = folder.relative_to(ROOT).as_posix()
