@@ -48,3 +48,19 @@ def define_path(
         parser, name, default, help, serializer=serializer, **options
     )
     return holder
+
+
+def define_paths(name: str, help: str, **options: Any) -> flags.FlagHolder[list[str]]:
+    """Defines a flag for a path that may be repeated; without it the list is empty.
+
+    See `define_path` for the arguments.
+    """
+    holder: flags.FlagHolder[list[str]] = flags.DEFINE_multi(
+        _PathParser(may_be_empty=False),
+        flags.ArgumentSerializer[str](),
+        name,
+        [],
+        help,
+        **options,
+    )
+    return holder

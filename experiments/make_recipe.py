@@ -11,12 +11,11 @@ import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli
-from cadnet_jax.path_flags import define_path
+from cadnet_jax.path_flags import define_path, define_paths
 
 _RECIPE = define_path('recipe', None, 'Folder of the recipe.', required=True)
-_REFERENCE = flags.DEFINE_multi_string(
+_REFERENCE = define_paths(
     'reference',
-    [],
     'Image of a good part; may be repeated: the others are registered to the first.',
 )
 _VIEW = flags.DEFINE_string(

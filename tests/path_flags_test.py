@@ -8,13 +8,13 @@ import pytest
 from absl import flags
 
 from cadnet_jax import config
-from cadnet_jax.path_flags import define_path
+from cadnet_jax.path_flags import define_path, define_paths
 from tests.conftest import ROOT
 
 # Strings that name no file. Any other flag of a script is a path.
 NO_PATHS = {
     *('choose', 'compare', 'data', 'group_by', 'nuisance', 'split', 'step'),
-    'test_split',
+    *('calibrate', 'method', 'set', 'test_split', 'view'),
     *('folders', 'splits'),  # names within the source
 }
 
@@ -33,6 +33,16 @@ def test_a_tilde_is_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parse('~', '') == '/home/me'
     assert parse('a/~/b~', None) == 'a/~/b~'
     assert parse('released', 'released') == 'released'
+
+
+def test_each_of_several_paths_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('HOME', '/home/me')
+    values = flags.FlagValues()
+    holder = define_paths('path', 'Paths.', flag_values=values)
+    values(['command'])
+    assert holder.value == []
+    values(['command', '--path=~/a', '--path=b~'])
+    assert holder.value == ['/home/me/a', 'b~']
 
 
 @pytest.mark.parametrize('default', [None, 'prepared'])

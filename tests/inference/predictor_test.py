@@ -486,7 +486,7 @@ def test_importing_the_package_starts_no_jax() -> None:
     """`--help` and complaints about flags come at once."""
     code = (
         'import sys, cadnet_jax; assert "jax" not in sys.modules; '
-        'assert cadnet_jax.Prediction and "jax" in sys.modules'
+        'assert cadnet_jax.load_predictor and "jax" in sys.modules'
     )
     subprocess.run([sys.executable, '-c', code], check=True)
 
