@@ -241,6 +241,7 @@ def test_a_prediction_depends_neither_on_its_batch_nor_on_the_batchs_size(
     np.testing.assert_allclose(shuffled.score, together.score[order], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_tiles_that_go_through_together_give_what_they_give_alone(
     network: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,6 +312,7 @@ def test_progress_is_told_in_pixels(size: tuple[int, int]) -> None:
     assert len(steps) == (1 if max(size) <= 64 else 2)
 
 
+@pytest.mark.slow
 def test_tiles_of_the_network_come_close_to_the_whole() -> None:
     """Attention reaches over the whole image, so tiles only come close.
 

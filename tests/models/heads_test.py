@@ -33,6 +33,7 @@ def fifth_head(monkeypatch: pytest.MonkeyPatch) -> str:
     return 'fifth'
 
 
+@pytest.mark.slow
 def test_a_row_is_all_that_a_new_head_takes(
     fifth_head: str, tmp_path: pathlib.Path
 ) -> None:

@@ -38,6 +38,7 @@ def fitted(config: Config, variables: dict[str, Any]) -> dict[str, Any]:
     return make_norm_statistics(config, 3)(variables)
 
 
+@pytest.mark.slow
 def test_statistics_are_the_mean_over_the_batches(
     config: Config, variables: dict[str, Any], fitted: dict[str, Any]
 ) -> None:
