@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/installed
 
 help:
 	@echo 'make test   installs the environment where needed and runs all tests'
-	@echo 'make check  runs the fast tests alone (two minutes)'
+	@echo 'make check  runs the fast tests alone (four minutes)'
 	@echo 'make lint   checks style (ruff) and types (mypy)'
 	@echo 'make quickstart  generates screens, trains, evaluates, writes a report (minutes)'
 	@echo 'make env    creates .venv and installs the project in it, editable'
