@@ -28,7 +28,9 @@ from tests.support.small_state import (
     small_state,
 )
 
-FLIPS = 30  # of each kind of checkpoint; experiments/fuzz.py makes any number
+FLIPS = (
+    30  # of each kind of checkpoint; `python -m tests.support.fuzz` makes any number
+)
 PENDING = [{'loss': 0.25}]
 
 
