@@ -58,7 +58,7 @@ class Target(NamedTuple):
 def targets() -> list[Target]:
     """Image files, masks, tables and settings."""
     pixels = tiny_reference(0, (40, 56))
-    pillow = {
+    pillow: dict[str, tuple[Image.Image, dict[str, Any]]] = {
         'png': (Image.fromarray(pixels), {}),
         'gray.png': (Image.fromarray(pixels[..., 0]), {}),
         'jpg': (Image.fromarray(pixels), {'quality': 90}),
@@ -151,7 +151,8 @@ def is_refused(target: Target, path: pathlib.Path, expected: Any) -> bool:
 
 def fuzz(folder: pathlib.Path, *, seconds: float, seed: int) -> dict[str, list[int]]:
     """Name -> how many files were tried, and how many of them refused."""
-    rng, counts = np.random.default_rng(seed), collections.defaultdict(lambda: [0, 0])
+    rng = np.random.default_rng(seed)
+    counts: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0])
     all_targets, end = targets(), time.monotonic() + seconds
     expected = {}
     for target in all_targets:
