@@ -6,6 +6,7 @@ what has about the same labeled area and colors is compared pixel by pixel, and 
 the most similar: the cost of a pair does not grow with the set.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -125,32 +126,33 @@ def _find_turn(picture: Picture, other: Picture) -> str | None:
 
 def _difference(picture: Picture, other: Picture) -> float:
     """Of the gray levels where labels lie on each other; infinite if these disagree."""
-    dy, dx = np.subtract(_center(picture.labels), _center(other.labels))
-    gray, labels = (_moved(pixels, dy, dx) for pixels in other[:2])
+    dy, dx = np.subtract(_center(picture.labels), _center(other.labels)).tolist()
     # A pixel more: at the edge what is moved there is mixed with nothing.
     rows, columns = (
-        slice(max(0, int(np.ceil(by)) + 1), _SIDE + min(0, int(np.floor(by)) - 1))
+        slice(max(0, math.ceil(by) + 1), _SIDE + min(0, math.floor(by) - 1))
         for by in (dy, dx)
     )
-    here = picture.gray[rows, columns], picture.labels[rows, columns]
-    there = gray[rows, columns], labels[rows, columns]
-    if min(here[0].shape) < _LEAST_OVERLAP * _SIDE:
+    labels, moved = picture.labels[rows, columns], _moved(other.labels, dy, dx)
+    if min(labels.shape) < _LEAST_OVERLAP * _SIDE:
+        return np.inf
+    moved = moved[rows, columns]
+    joined, common = (cv2.sumElems(of(labels, moved))[0] for of in (cv2.max, cv2.min))
+    if common < _LEAST_AGREEMENT * max(joined, 1):
         return np.inf
     # What is labeled is alike in many defects; the rest tells pictures apart.
-    unlabeled = (here[1] == 0) & (there[1] == 0)
-    detail = float(here[0][unlabeled].std()) if unlabeled.any() else 0.0
-    joined = float(np.maximum(here[1], there[1]).sum(dtype=np.float64))
-    common = float(np.minimum(here[1], there[1]).sum(dtype=np.float64))
-    if detail < _LEAST_DETAIL or common < _LEAST_AGREEMENT * max(joined, 1):
+    unlabeled = cv2.inRange(cv2.max(labels, moved), 0, 0)
+    gray = picture.gray[rows, columns]
+    detail = float(cv2.meanStdDev(gray, mask=unlabeled)[1][0, 0])
+    if detail < _LEAST_DETAIL:
         return np.inf
-    return float(cv2.absdiff(here[0], there[0])[unlabeled].mean()) / detail
+    difference = cv2.absdiff(gray, _moved(other.gray, dy, dx)[rows, columns])
+    return cv2.mean(difference, mask=unlabeled)[0] / detail
 
 
-def _center(labels: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _center(labels: NDArray[np.uint8]) -> tuple[float, float]:
     """Centroid (y, x)."""
-    rows, columns = (labels.sum(axis=axis, dtype=np.float64) for axis in (1, 0))
-    center = np.array([rows @ np.arange(_SIDE), columns @ np.arange(_SIDE)])
-    return np.asarray(center / rows.sum(), np.float64)
+    moments = cv2.moments(np.ascontiguousarray(labels))
+    return moments['m01'] / moments['m00'], moments['m10'] / moments['m00']
 
 
 def _moved(pixels: NDArray[np.uint8], dy: float, dx: float) -> NDArray[np.uint8]:

@@ -39,6 +39,8 @@ def kind_fault(data: bytes) -> str | None:
     """Why files of the kind of `data` are not read, with the remedy; None: they are."""
     if tiff_tags.is_tiff(data):
         return tiff_tags.kind_fault(data)
+    if not data.startswith(_JPEG_SIGNATURE):
+        return None  # of the other kinds none has the colors of a printer
     with contextlib.suppress(Exception), Image.open(io.BytesIO(data)) as image:
         if image.mode == 'CMYK':
             return 'CMYK; convert the file to RGB'
