@@ -1,1 +1,1 @@
-"""Time, memory and precision of the network on a device."""
+"""Measurements: time, memory and precision on a device; what inspection finds."""

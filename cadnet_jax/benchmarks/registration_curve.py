@@ -65,7 +65,7 @@ def measure_curve(
         predictor: the network.
         data_dir: prepared pairs; their labels lie over the references.
         split: of it.
-        limit: pairs; the first ones.
+        limit: most pairs; the first ones.
         threshold: score above which a pixel is a defect.
     """
     counts = {
@@ -73,7 +73,9 @@ def measure_curve(
         for method in METHODS
         for move in MOVES
     }
-    for pair in tqdm(_pairs(data_dir, split, limit), total=limit, unit='pairs'):
+    number = 0
+    for pair in tqdm(_pairs(data_dir, split, limit), unit='pairs'):
+        number += 1
         for method in METHODS:
             inspector = _inspector(predictor, pair['reference'], method)
             for move in MOVES:
@@ -82,7 +84,7 @@ def measure_curve(
                 if found is not None:
                     counts[method, move] += found
     return [
-        _row(method, move, found, limit) for (method, move), found in counts.items()
+        _row(method, move, found, number) for (method, move), found in counts.items()
     ]
 
 
@@ -155,12 +157,12 @@ def _count(
     return count_detections(label, score, [threshold])
 
 
-def _row(method: str, move: Move, found: DetectionCounts, limit: int) -> Row:
+def _row(method: str, move: Move, found: DetectionCounts, number: int) -> Row:
     nothing = float('nan')
     return Row(
         method,
         move,
         float(found.hit_rate[0]) if found.defects else nothing,
         float(found.false_per_megapixel[0]) if found.pixels else nothing,
-        1 - found.images / limit,
+        1 - found.images / number,
     )

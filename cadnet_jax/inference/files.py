@@ -16,7 +16,7 @@ from cadnet_jax.files.ahead import map_ahead
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.csv_files import read_rows
 from cadnet_jax.files.images import SUFFIXES, list_images, read_image, write_png
-from cadnet_jax.inference.overlay import draw_defects
+from cadnet_jax.inference.defect_picture import draw_defects
 from cadnet_jax.inference.predictor import Prediction, Predictor, ReferencePredictor
 from cadnet_jax.inference.reference_checks import Doubt, find_doubts
 from cadnet_jax.inference.results import RESULTS_FILE, begin_results, end_results

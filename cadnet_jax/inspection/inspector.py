@@ -2,14 +2,12 @@
 
 import dataclasses
 import functools
-import hashlib
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from flax import traverse_util
 
 from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inference.predictor import Predictor, ReferencePredictor
@@ -30,6 +28,7 @@ from cadnet_jax.inspection.registration import (
 )
 from cadnet_jax.inspection.rules import INVALID, Region, contour_distance, judge
 from cadnet_jax.inspection.variation import Variation
+from cadnet_jax.runs.checkpoint_record import tree_digest
 from cadnet_jax.weights import released
 
 _Path = str | os.PathLike[str]
@@ -243,7 +242,7 @@ def load_inspectors(recipe: _Path, revision: int | None = None) -> dict[str, Ins
     """An inspector of each view, by its name; see `load_inspector`."""
     values = recipes.read(recipe, revision)
     predictor = load_weights(values.weights, recipe)
-    digest = weights_digest(predictor.variables)
+    digest = tree_digest(predictor.variables)
     if digest != values.weights.sha256:
         raise ValueError(
             f'{recipe}/recipe.json: weights.sha256 is not that of '
@@ -337,17 +336,6 @@ def load_weights(weights: Weights, folder: _Path) -> Predictor:
     if not released.is_released(workdir):
         workdir = os.path.normpath(pathlib.Path(folder, workdir))
     return load_predictor(workdir, weights.step, tile_size=weights.tile_size)
-
-
-def weights_digest(variables: Mapping[str, Any]) -> str:
-    """SHA-256 of all weights: their names, types, shapes and values."""
-    digest = hashlib.sha256()
-    flat = traverse_util.flatten_dict(dict(variables), sep='/')
-    for name in sorted(flat):
-        array = np.ascontiguousarray(flat[name])
-        digest.update(f'{name} {array.dtype} {array.shape}\n'.encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def _view_inspector(

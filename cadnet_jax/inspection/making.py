@@ -12,7 +12,7 @@ import numpy as np
 from cadnet_jax.files.images import read_image
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.fields import from_json
-from cadnet_jax.inspection.inspector import check_rules, load_weights, weights_digest
+from cadnet_jax.inspection.inspector import check_rules, load_weights
 from cadnet_jax.inspection.recipe import Recipe
 from cadnet_jax.inspection.recipe_files import (
     add_image,
@@ -20,6 +20,7 @@ from cadnet_jax.inspection.recipe_files import (
     read_references,
 )
 from cadnet_jax.inspection.registration import align, register
+from cadnet_jax.runs.checkpoint_record import tree_digest
 from cadnet_jax.weights import released
 
 _Path = str | os.PathLike[str]
@@ -83,7 +84,7 @@ def make_recipe(
         of_view['references'] = [dataclasses.asdict(file) for file in files]
         of_view['variation'] = None
     predictor = load_weights(recipe.weights, folder)
-    weights['sha256'] = weights_digest(predictor.variables)
+    weights['sha256'] = tree_digest(predictor.variables)
     recipe = _parse(values, folder)
     check_rules(recipe, folder, predictor)
     for other in recipe.all_views().values():

@@ -26,7 +26,6 @@ from cadnet_jax.files.text import read_object
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.inspector import Inspector, RegisteredImage
 from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
-from cadnet_jax.inspection.overlay import draw
 from cadnet_jax.inspection.parts import Part
 from cadnet_jax.inspection.recipe import Recipe
 from cadnet_jax.inspection.registration import Registration, shown_pixels
@@ -44,6 +43,7 @@ from cadnet_jax.inspection.scoring import (
     modified,
     score_parts,
 )
+from cadnet_jax.inspection.verdict_picture import draw_verdict
 
 _Path = str | os.PathLike[str]
 
@@ -212,7 +212,7 @@ def _finish(
         name = file_name(part.name, view)
         if outputs.overlays and inspection.image is not None:
             reference = inspectors[view].references[inspection.reference]
-            picture = draw(inspection, reference)
+            picture = draw_verdict(inspection, reference)
             write_png(folder / 'overlays' / f'{name}.png', picture)
         if outputs.scores and inspection.scores is not None:
             data = KeptScores.of(inspection.scores).to_bytes()

@@ -31,6 +31,17 @@ from cadnet_jax.inspection.rules import Rules
 
 _Path = str | os.PathLike[str]
 
+# Fields that a recipe has itself, or each of its views.
+_LISTS = {
+    'references': 'Defect-free images; all lie over the first.',
+    'inspect': 'What is judged; none: all of the image.',
+    'ignore': 'What is not judged, of that.',
+}
+
+
+def _list_of(name: str) -> Any:
+    return dataclasses.field(default=(), metadata={'help': _LISTS[name]})
+
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
@@ -148,16 +159,9 @@ class Checks:
 class View:
     """One of several images of a part, such as its top side."""
 
-    references: tuple[File, ...] = dataclasses.field(
-        default=(),
-        metadata={'help': 'Defect-free images; all lie over the first.'},
-    )
-    inspect: tuple[Area, ...] = dataclasses.field(
-        default=(), metadata={'help': 'What is judged; none: all of the image.'}
-    )
-    ignore: tuple[Area, ...] = dataclasses.field(
-        default=(), metadata={'help': 'What is not judged, of that.'}
-    )
+    references: tuple[File, ...] = _list_of('references')
+    inspect: tuple[Area, ...] = _list_of('inspect')
+    ignore: tuple[Area, ...] = _list_of('ignore')
     variation: File | None = dataclasses.field(
         default=None,
         metadata={
@@ -222,10 +226,7 @@ class Recipe:
         default_factory=Weights,
         metadata={'help': 'Which network gives the scores.'},
     )
-    references: tuple[File, ...] = dataclasses.field(
-        default=(),
-        metadata={'help': 'Defect-free images; all lie over the first.'},
-    )
+    references: tuple[File, ...] = _list_of('references')
     compare: str = setting(
         'best',
         'With several references: the one that is most similar (best), or all: a pixel '
@@ -246,12 +247,8 @@ class Recipe:
         default_factory=Checks,
         metadata={'help': 'What an image must be like to be judged.'},
     )
-    inspect: tuple[Area, ...] = dataclasses.field(
-        default=(), metadata={'help': 'What is judged; none: all of the image.'}
-    )
-    ignore: tuple[Area, ...] = dataclasses.field(
-        default=(), metadata={'help': 'What is not judged, of that.'}
-    )
+    inspect: tuple[Area, ...] = _list_of('inspect')
+    ignore: tuple[Area, ...] = _list_of('ignore')
     variation: File | None = dataclasses.field(
         default=None,
         metadata={'help': 'As in a view.'},

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
-import jinja2
 
 from cadnet_jax.files.atomic import write_text
 from cadnet_jax.files.images import read_image
+from cadnet_jax.files.pages import render_page
 from cadnet_jax.files.text import read_object
 from cadnet_jax.inspection.results import SEVERITY, defects_of, file_name
 
@@ -25,15 +25,10 @@ def write_page(folder: pathlib.Path, results: Sequence[Mapping[str, Any]]) -> No
     Pictures are those of overlays/, reduced, of the parts that are not OK. Others are
     linked.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader('cadnet_jax.inspection'),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     ordered = sorted(results, key=_rank)
-    page = environment.get_template('results.html').render(
+    page = render_page(
+        'cadnet_jax.inspection',
+        'results.html',
         run=read_object(folder / 'run.json', remedy='Take another folder.'),
         counts={
             verdict: Counter(part['verdict'] for part in results)[verdict]

@@ -74,15 +74,28 @@ def file_name(part: str, view: str) -> str:
 
 
 def read_results(path: pathlib.Path) -> dict[str, dict[str, Any]]:
-    """Part -> its line; a last line that was cut off is dropped from the file."""
+    """Part -> its line; a last line that was cut off is dropped from the file.
+
+    Raises:
+        ValueError: another line is damaged.
+    """
     if not path.exists():
         return {}
     lines = path.read_bytes().splitlines(keepends=True)
     if lines and not lines[-1].endswith(b'\n'):
         lines.pop()
         write_bytes(path, b''.join(lines))
-    found = [json.loads(line) for line in lines]
-    return {values['part']: values for values in found}
+    found = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            values = json.loads(line)
+            found[values['part']] = values
+        except (ValueError, TypeError, KeyError):
+            raise ValueError(
+                f'{path}, line {number}: damaged; take another --output_dir, or delete '
+                'the line: its part is inspected again.'
+            ) from None
+    return found
 
 
 def write_table(path: pathlib.Path, results: Iterable[Mapping[str, Any]]) -> None:

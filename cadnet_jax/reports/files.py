@@ -11,10 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import jinja2
-
 from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.images import write_png
+from cadnet_jax.files.pages import render_page
 from cadnet_jax.files.text import read_object
 from cadnet_jax.reports.figures import Figure
 from cadnet_jax.reports.grouping import Mean
@@ -41,14 +40,9 @@ def write_report(
     for figure in figures:
         write_png(paths[figure.key], figure.picture)
     write_text(output_dir / 'report.md', _markdown(tables, figures))
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader('cadnet_jax.reports'),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template('report.html').render(
+    page = render_page(
+        'cadnet_jax.reports',
+        'report.html',
         title=TITLE,
         note=NOTE,
         tables=tables,

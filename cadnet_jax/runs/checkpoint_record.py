@@ -25,7 +25,7 @@ def make_record(step: int, items: Mapping[str, Any], **values: Any) -> dict[str,
         items: name -> tree of arrays and numbers.
         **values: what JSON can hold: what else is kept.
     """
-    digests = {name: tree_digest(tree) for name, tree in items.items()}
+    digests = {name: _item_digest(tree) for name, tree in items.items()}
     record = {**values, 'step': step, 'digests': digests}
     return record | {'digest': _text_digest(record)}
 
@@ -54,19 +54,19 @@ def check_record(
             f'it is the checkpoint of step {record["step"]}, copied or renamed'
         )
     for name, tree in items.items():
-        if record['digests'].get(name) != tree_digest(tree):
+        if record['digests'].get(name) != _item_digest(tree):
             raise ValueError(f'{name} has changed since it was written')
 
 
 def tree_digest(tree: Any) -> str:
-    """Digest of all leaves of a tree: their names, types, shapes and values."""
+    """SHA-256 of all leaves of a tree: their names, types, shapes and values."""
     state = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         array = np.asarray(leaf)
         about = jax.tree_util.keystr(path), array.dtype.name, array.shape
         state.update(repr(about).encode())
         state.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-    return state.hexdigest()[:_DIGITS]
+    return state.hexdigest()
 
 
 def not_finite(tree: Any) -> str | None:
@@ -75,6 +75,10 @@ def not_finite(tree: Any) -> str | None:
         if not np.isfinite(leaf).all():
             return str(jax.tree_util.keystr(path, simple=True, separator='/'))
     return None
+
+
+def _item_digest(tree: Any) -> str:
+    return tree_digest(tree)[:_DIGITS]
 
 
 def _text_digest(values: Mapping[str, Any]) -> str:

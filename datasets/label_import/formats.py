@@ -9,7 +9,7 @@ import pathlib
 import xml.etree.ElementTree as ET
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,16 +27,29 @@ _MOST_BYTES = 2**28  # of a file of labels
 _REMEDY = 'Export the labels again.'
 
 
-class Labels(dict[str, LabeledImage]):
-    """Name of an image's file -> its labels, with the classes in the tool's order."""
+class Labels(NamedTuple):
+    """What a tool exported.
 
-    def __init__(self, classes: list[str], images: list[LabeledImage]) -> None:
-        super().__init__((image.name, image) for image in images)
-        named = [shape.name for image in images for shape in image.shapes]
-        self.classes = list(dict.fromkeys([*classes, *named]))
-        if len(self) < len(images):
-            (twice, _), *_ = Counter(image.name for image in images).most_common()
-            raise ValueError(f'{twice}: labeled twice; keep one of the two.')
+    Attributes:
+        classes: names, in the tool's order.
+        images: what is labeled, image by image.
+    """
+
+    classes: list[str]
+    images: list[LabeledImage]
+
+
+def collect(classes: list[str], images: list[LabeledImage]) -> Labels:
+    """Labels with the classes that are stated, and those that the shapes have.
+
+    Raises:
+        ValueError: an image is labeled twice.
+    """
+    twice = [name for name, n in Counter(i.name for i in images).items() if n > 1]
+    if twice:
+        raise ValueError(f'{twice[0]}: labeled twice; keep one of the two.')
+    named = [shape.name for image in images for shape in image.shapes]
+    return Labels(list(dict.fromkeys([*classes, *named])), images)
 
 
 def read_voc(path: pathlib.Path) -> Labels:
@@ -44,7 +57,7 @@ def read_voc(path: pathlib.Path) -> Labels:
 
     Corners count from 1, and both are inside the box.
     """
-    return Labels([], [_voc_image(file) for file in _files(path, '.xml')])
+    return collect([], [_voc_image(file) for file in _files(path, '.xml')])
 
 
 def read_yolo(path: pathlib.Path) -> Labels:
@@ -80,7 +93,7 @@ def read_yolo(path: pathlib.Path) -> Labels:
         )
         for file in files
     ]
-    return Labels(names, images)
+    return collect(names, images)
 
 
 def read_coco(path: pathlib.Path) -> Labels:
@@ -109,7 +122,7 @@ def read_coco(path: pathlib.Path) -> Labels:
             f'{path}: annotations of the image {next(iter(shapes))!r}, which is not '
             f'among its images. {_REMEDY}'
         )
-    return Labels(list(names.values()), images)
+    return collect(list(names.values()), images)
 
 
 def read_labelme(path: pathlib.Path) -> Labels:
@@ -128,7 +141,7 @@ def read_labelme(path: pathlib.Path) -> Labels:
                     (int(size[0]), int(size[1])) if size[0] and size[1] else None,
                 )
             )
-    return Labels([], images)
+    return collect([], images)
 
 
 def read_cvat(path: pathlib.Path) -> Labels:
@@ -145,7 +158,7 @@ def read_cvat(path: pathlib.Path) -> Labels:
                     (int(element.attrib['width']), int(element.attrib['height'])),
                 )
             )
-    return Labels(names, images)
+    return collect(names, images)
 
 
 READERS: dict[str, Callable[[pathlib.Path], Labels]] = {

@@ -72,10 +72,11 @@ def plan(
     by_name = _pairs_by_name({_name(pair, image_folder): pair for pair in pairs})
     labeled: list[tuple[PairFiles, LabeledImage]] = []
     problems = []
-    for name, image in labels.items():
-        pair = by_name.get(_key(name)) or by_name.get(_key(pathlib.Path(name).name))
+    for image in labels.images:
+        key = _key(image.name)
+        pair = by_name.get(key) or by_name.get(pathlib.PurePosixPath(key).name)
         if pair is None:
-            problems.append(name)
+            problems.append(image.name)
         else:
             labeled.append((pair, image))
     raise_problems(

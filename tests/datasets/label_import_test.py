@@ -289,7 +289,7 @@ def test_labels_of_an_image_that_is_not_there_are_refused(
 def test_masks_that_are_there_are_replaced_on_request_alone(
     pairs: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    labels = formats.Labels(['dot'], [LabeledImage('good', [])])
+    labels = formats.collect(['dot'], [LabeledImage('good', [])])
     old = np.full((HEIGHT, WIDTH), 3, np.uint8)
     (pairs / 'mask' / 'lot').mkdir(parents=True)
     write_png(pairs / 'mask' / 'lot' / 'good.png', old)
@@ -307,7 +307,7 @@ def test_masks_that_are_there_are_replaced_on_request_alone(
 def test_a_class_of_defects_has_a_name_of_its_own(
     name: str, pairs: pathlib.Path
 ) -> None:
-    labels = formats.Labels([name], [LabeledImage('good', [])])
+    labels = formats.collect([name], [LabeledImage('good', [])])
     with pytest.raises(ValueError, match='another name'):
         importing.plan(pairs, labels, Options())
 
@@ -317,7 +317,7 @@ def test_regions_of_the_class_ignored_count_nowhere(pairs: pathlib.Path) -> None
         Shape('dot', np.array(POLYGON, float)),
         Shape('Ignored', np.array(POLYGON, float) + 20),
     ]
-    labels = formats.Labels([], [LabeledImage('bad', shapes)])
+    labels = formats.collect([], [LabeledImage('bad', shapes)])
     plan = importing.plan(pairs, labels, Options())
     ((_, mask),) = importing.write_masks(plan, binary=False)
     assert set(np.unique(mask.pixels)) == {0, 1, 255}

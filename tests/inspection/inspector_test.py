@@ -14,13 +14,13 @@ from cadnet_jax.inspection.inspector import (
     Inspector,
     load_inspector,
     make_inspectors,
-    weights_digest,
 )
 from cadnet_jax.inspection.making import make_recipe
 from cadnet_jax.inspection.recipe import Alignment, Area, Recipe
 from cadnet_jax.inspection.recipe_files import add_image
 from cadnet_jax.inspection.registration import Tolerance
 from cadnet_jax.inspection.rules import INVALID, NG, OK, Limits, Rules
+from cadnet_jax.runs.checkpoint_record import tree_digest
 from tests.inspection.registration_test import SIZE, move_matrix, product, view
 from tests.support.tiny_run import differencing_predictor, write_run
 
@@ -170,7 +170,7 @@ def test_a_recipe_is_made_loaded_and_bound_to_its_weights(
     assert (made.revision, made.name) == (1, 'recipe')
     assert made.weights.workdir == '../run'
     inspect = load_inspector(folder)
-    assert made.weights.sha256 == weights_digest(inspect.predictor.variables)
+    assert made.weights.sha256 == tree_digest(inspect.predictor.variables)
     assert inspect(shot(board())[:64, :96]).verdict in (OK, NG)
     next_one = make_recipe(folder, settings=['rules.join=3', 'name=top side'])
     assert (next_one.revision, next_one.rules.join) == (2, 3)

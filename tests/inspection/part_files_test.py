@@ -19,7 +19,6 @@ from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.inspector import Inspection, Inspector, make_inspectors
 from cadnet_jax.inspection.making import make_recipe
-from cadnet_jax.inspection.overlay import draw
 from cadnet_jax.inspection.part_files import (
     Outputs,
     inspect_batches,
@@ -30,6 +29,7 @@ from cadnet_jax.inspection.parts import Part, arriving, list_parts
 from cadnet_jax.inspection.recipe import View
 from cadnet_jax.inspection.recipe_files import add_image
 from cadnet_jax.inspection.rules import INVALID, NG, OK, Limits
+from cadnet_jax.inspection.verdict_picture import draw_verdict
 from tests.conftest import ROOT
 from tests.inspection.inspector_test import RULES, board, inspector, shot, with_spot
 from tests.inspection.registration_test import view
@@ -129,6 +129,20 @@ def test_a_run_resumes_and_equals_an_undisturbed_one(tmp_path: pathlib.Path) -> 
     assert results.read_bytes() == (whole / 'results.jsonl').read_bytes()
     write_png(parts[0].images[''], shot(with_spot(board())))
     assert run(inspectors, parts, broken)[NG] == 2
+
+
+@pytest.mark.parametrize('damage', ['{', '[1]', '{"verdict": "OK"}'])
+def test_a_damaged_line_of_results_is_named(
+    damage: str, tmp_path: pathlib.Path
+) -> None:
+    write_parts(tmp_path / 'parts')
+    inspectors, parts = make(tmp_path / 'r'), list_parts(tmp_path / 'parts')
+    run(inspectors, parts, tmp_path / 'x')
+    results = tmp_path / 'x' / 'results.jsonl'
+    lines = results.read_text().splitlines()
+    results.write_text('\n'.join([lines[0], damage, *lines[2:], '']))
+    with pytest.raises(ValueError, match=r'results\.jsonl, line 2: damaged; take'):
+        run(inspectors, parts, tmp_path / 'x')
 
 
 def test_results_of_another_revision_are_not_mixed_in(tmp_path: pathlib.Path) -> None:
@@ -274,13 +288,13 @@ def test_the_picture_shows_the_image_at_full_brightness(tmp_path: pathlib.Path) 
         inspection = inspect(shot(canvas))
         assert inspection.image is not None
         top = 24 * (1 + len(inspection.reasons)) + 8
-        picture = draw(inspection)[top : top + 2 * 256]
+        picture = draw_verdict(inspection)[top : top + 2 * 256]
         enlarged = inspection.image.repeat(2, axis=0).repeat(2, axis=1)
         differs = (picture != enlarged).any(-1)
         assert differs.any() == changed
         assert differs.mean() < 0.03
     with pytest.raises(ValueError, match='no image'):
-        draw(Inspection(OK, ()))
+        draw_verdict(Inspection(OK, ()))
 
 
 def test_each_defect_has_a_close_up_beside_the_reference(
@@ -289,7 +303,7 @@ def test_each_defect_has_a_close_up_beside_the_reference(
     """Below the picture: what is red and blue there is the spot, unmarked."""
     (inspect,) = make(tmp_path).values()
     inspection = inspect(shot(with_spot(board())))
-    picture = draw(inspection, inspect.references[0])
+    picture = draw_verdict(inspection, inspect.references[0])
     close_ups = picture[24 * 2 + 8 + 2 * 256 :]
     assert close_ups.shape[0] == 24 + 150 + 8
     is_spot = (close_ups[..., 0] > 200) & (close_ups[..., 1] < 50)

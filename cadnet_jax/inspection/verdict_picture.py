@@ -2,18 +2,20 @@
 
 import numpy as np
 
-from cadnet_jax.inference.overlay import draw_defects
+from cadnet_jax.inference.defect_picture import draw_defects
 from cadnet_jax.inspection.inspector import Inspection
 from cadnet_jax.inspection.rules import INVALID, NG, OK
 
 _COLORS = {OK: (0, 150, 0), NG: (200, 0, 0), INVALID: (120, 120, 120)}
 
 
-def draw(inspection: Inspection, reference: np.ndarray | None = None) -> np.ndarray:
+def draw_verdict(
+    inspection: Inspection, reference: np.ndarray | None = None
+) -> np.ndarray:
     """The registered image with its defects, under verdict and reasons.
 
-    See `inference.overlay.draw_defects`. What the image does not show of the reference
-    is gray.
+    See `inference.defect_picture.draw_defects`. What the image does not show of the
+    reference is gray.
 
     Args:
         inspection: with an image.

@@ -1,0 +1,93 @@
+"""A production line of prepared pairs: which windows are parts, and what is counted."""
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cadnet_jax.benchmarks.line import LineOptions, line_table, score_line
+from cadnet_jax.benchmarks.registration_curve import (
+    MOVES,
+    Move,
+    apply_move,
+    measure_curve,
+)
+from cadnet_jax.inspection.registration import METHODS
+from tests.support.tiny_data import prepare_tiny
+from tests.support.tiny_run import differencing_predictor
+
+
+def scored(score: float, *, bad: bool, group: str = 'tested') -> dict[str, Any]:
+    return {'group': group, 'bad': bad, 'first': True, 'scores': {'network': score}}
+
+
+def test_a_table_counts_on_other_groups_than_those_that_calibrate() -> None:
+    """59 good parts show 5 %; the threshold is their highest score."""
+    lines = [scored(k / 100, bad=False, group='good') for k in range(59)]
+    lines += [scored(0.9, bad=True), scored(0.9, bad=True), scored(0.5, bad=True)]
+    lines += [scored(0.1, bad=False), scored(0.7, bad=False)]
+    lines += [{**scored(0, bad=True), 'scores': None}]
+    head, row = line_table(lines, ['good'], target=0.05)
+    assert head.startswith('1 parts INVALID')
+    assert 'threshold 0.58' in row
+    assert 'false rejects 1 of 2' in row
+    assert 'escapes 1 of 3' in row
+
+
+def test_too_few_good_parts_give_no_table() -> None:
+    lines = [scored(0.1, bad=False, group='good'), scored(0.9, bad=True)]
+    with pytest.raises(ValueError, match='1 good parts cannot show'):
+        line_table(lines, ['good'], target=0.05)
+
+
+def test_whole_pairs_are_parts_and_a_run_resumes(tmp_path: pathlib.Path) -> None:
+    data = prepare_tiny(
+        tmp_path, sizes=((96, 96),), num={'train': 4}, unchanged_every=2
+    )
+    output = tmp_path / 'line.jsonl'
+    options = LineOptions(window=0, method='none')
+    lines = score_line(differencing_predictor(), data, ['train'], options, output)
+    assert [line['bad'] for line in lines].count(True) == 2
+    for system in ('network, smallest area 10', 'differencing 1, smallest area 10'):
+        good = [line['scores'][system] for line in lines if not line['bad']]
+        bad = [line['scores'][system] for line in lines if line['bad']]
+        assert max(good) < min(bad)
+    written = output.read_text().splitlines()
+    assert [json.loads(line) for line in written] == lines
+    output.write_text('\n'.join([*written[:2], '']))
+    again = score_line(differencing_predictor(), data, ['train'], options, output)
+    assert again == lines
+
+
+def test_windows_show_a_whole_defect_or_none(tmp_path: pathlib.Path) -> None:
+    data = prepare_tiny(tmp_path, sizes=((192, 192),), num={'train': 2})
+    options = LineOptions(window=96, method='none', windows=2)
+    lines = score_line(
+        differencing_predictor(), data, ['train'], options, tmp_path / 'x.jsonl'
+    )
+    kinds = [(line['part'].split()[1], line['bad']) for line in lines]
+    assert set(kinds) <= {('bad', True), ('good', False)}
+    assert ('bad', True) in kinds
+    firsts = [line for line in lines if line['bad'] and line['first']]
+    assert len(firsts) == len({line['part'].split()[0] for line in firsts})
+
+
+def test_a_move_and_the_opposite_one_leave_the_middle_as_it_was() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    np.testing.assert_array_equal(apply_move(image, Move()), image)
+    moved = apply_move(image, Move(shift=4 * np.sqrt(2)))
+    np.testing.assert_array_equal(moved[8:, 8:], image[4:-4, 4:-4])
+
+
+def test_a_curve_has_a_row_for_each_method_and_move(tmp_path: pathlib.Path) -> None:
+    """Fewer pairs than the limit: shares are of those that there are."""
+    data = prepare_tiny(tmp_path, sizes=((96, 96),), num={'train': 1})
+    rows = measure_curve(
+        differencing_predictor(), data, 'train', limit=5, threshold=0.5
+    )
+    assert len(rows) == len(METHODS) * len(MOVES)
+    still = [row for row in rows if row.move == Move() and row.method == 'none']
+    assert [row.invalid for row in still] == [0]
+    assert still[0].hit_rate == 1
