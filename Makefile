@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/installed
 
 help:
 	@echo 'make test   installs the environment where needed and runs all tests'
-	@echo 'make check  runs the fast tests alone (four minutes)'
+	@echo 'make check  runs the fast tests alone (two minutes)'
 	@echo 'make lint   checks style (ruff) and types (mypy)'
 	@echo 'make quickstart  generates screens, trains, evaluates, writes a report (minutes)'
 	@echo 'make env    creates .venv and installs the project in it, editable'
@@ -27,12 +27,15 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	  --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-# Two processes: most tests compile, which takes one core. A file's tests share one.
+# Two processes: most tests compile, which takes one core. A file's tests share one,
+# and files go out in the order of tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 check: $(INSTALLED)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not slow'
+	$(PYTEST) -q -m 'not slow'
 
 # Data and training that are there are not made again; evaluation and report are.
 quickstart: $(INSTALLED)

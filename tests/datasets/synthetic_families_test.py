@@ -94,6 +94,7 @@ def test_a_defect_changes_a_bounded_area(family: ModuleType) -> None:
             assert (altered != good).any(-1).mean() < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('family', 'share'),
     [

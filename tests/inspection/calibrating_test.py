@@ -182,6 +182,7 @@ def test_a_calibrated_recipe_holds_numbers_hashes_and_bounds(
     assert dataclasses.replace(recipe, name='x').current_calibration() == found
 
 
+@pytest.mark.slow
 def test_the_variation_of_good_parts_finds_more_at_the_same_bound(
     folder: pathlib.Path,
 ) -> None:

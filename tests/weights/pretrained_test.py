@@ -123,6 +123,7 @@ def test_an_encoder_is_mapped_one_to_one_and_other_heads_are_skipped(
     assert set(imported.skipped) == {n for n in weights if n.startswith(heads)}
 
 
+@pytest.mark.slow
 def test_blocks_of_two_digits_have_their_names() -> None:
     """B5's third stage has 40 blocks."""
     model = build_model(ModelConfig(variant='b5'), 2)

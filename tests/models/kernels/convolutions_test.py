@@ -9,6 +9,8 @@ from jax import lax
 from cadnet_jax.models.kernels import convolutions
 from tests.support.gradients import assert_same_with_gradients
 
+pytestmark = pytest.mark.slow
+
 # (kernel, stride, padding) of the encoder's convolutions: patches and reductions.
 CONVOLUTIONS = ((7, 4, 3), (3, 2, 1), (8, 8, 0), (4, 4, 0), (2, 2, 0))
 SIZES = ((32, 32), (37, 53), (33, 47))

@@ -13,6 +13,8 @@ from cadnet_jax.models.kernels import operations
 from cadnet_jax.models.kernels.operations import gelu, resize_bilinear
 from tests.support.gradients import assert_same_with_gradients
 
+pytestmark = pytest.mark.slow
+
 
 def interpolate(x: np.ndarray, size: int) -> np.ndarray:
     """Half-pixel linear interpolation of the first axis, in float64, one by one."""
