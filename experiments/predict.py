@@ -21,9 +21,7 @@ _REFERENCE = define_path(
     'Its aligned defect-free reference: a file, also for a folder of images, or a '
     'folder with a file of equal name for each.',
 )
-_PAIRS = define_path(
-    'pairs', '', 'Instead: a CSV file with columns image and reference.'
-)
+_PAIRS = define_path('pairs', '', 'Instead: a CSV with columns image, reference.')
 _OUTPUT_DIR = define_path(
     'output_dir',
     None,
@@ -44,24 +42,26 @@ predictor_flags.define_predictor_flags()
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax.inference import files  # slow to import
+    from cadnet_jax.inference import pair_files  # slow to import
 
-    pairs = files.list_pairs(
+    pairs = pair_files.list_pairs(
         image=_IMAGE.value,
         reference=_REFERENCE.value,
         pairs=_PAIRS.value,
         bit_depth=_BIT_DEPTH.value,
     )
-    pairs, skipped = files.readable_pairs(pairs) if _SKIP_BAD.value else (pairs, [])
-    files.check_output_dir(pairs, _OUTPUT_DIR.value)
+    skipped: list[str] = []
+    if _SKIP_BAD.value:
+        pairs, skipped = pair_files.readable_pairs(pairs)
+    pair_files.check_output_dir(pairs, _OUTPUT_DIR.value)
     predictor = predictor_flags.load_predictor()
-    warnings = files.predict_files(
+    warnings = pair_files.predict_files(
         predictor,
         pairs,
         _OUTPUT_DIR.value,
         panels=_PANELS.value,
         overwrite=_OVERWRITE.value,
-        pixels=files.check_pairs(pairs),
+        pixels=pair_files.check_pairs(pairs),
     )
     for line in (*skipped, *warnings):
         print(line)

@@ -23,9 +23,9 @@ _OUTPUT_DIR = define_path(
 
 def main(argv: list[str]) -> None:
     from cadnet_jax.reports.figures import make_figures  # slow to import
-    from cadnet_jax.reports.files import write_report
+    from cadnet_jax.reports.report_files import write_report
     from cadnet_jax.reports.tables import make_tables
-    from cadnet_jax.runs.results import read_results, write_records
+    from cadnet_jax.runs.finished_runs import read_results, write_records
 
     results = read_results(argv[1:])
     evaluated = {result.workdir for result in results}

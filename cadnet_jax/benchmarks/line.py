@@ -22,17 +22,17 @@ from cadnet_jax.data.labels import is_defect
 from cadnet_jax.evaluation.measuring import OPENINGS, difference_score
 from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inference.predictor import Predictor
-from cadnet_jax.inspection.calibration import (
+from cadnet_jax.inspection.inspector import RegisteredImage, make_inspector
+from cadnet_jax.inspection.recipe import Alignment, File, Recipe
+from cadnet_jax.inspection.registration import register
+from cadnet_jax.inspection.rules import Limits, Rules, decisive_score
+from cadnet_jax.inspection.thresholds import (
     Threshold,
     choose_threshold,
     count_errors,
     percent,
     upper_bound,
 )
-from cadnet_jax.inspection.inspector import RegisteredImage, make_inspector
-from cadnet_jax.inspection.recipe import Alignment, File, Recipe
-from cadnet_jax.inspection.registration import register
-from cadnet_jax.inspection.rules import Limits, Rules, decisive_score
 
 MIN_AREAS = (1, 10, 30)  # pixels
 _AROUND = 10  # pixels around a defect that a good window does not show

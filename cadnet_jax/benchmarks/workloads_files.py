@@ -18,7 +18,7 @@ from cadnet_jax.benchmarks.benchmark import Job, Settings
 from cadnet_jax.benchmarks.workloads_network import CLASS_NAMES, cached_forward, forward
 from cadnet_jax.config import Config
 from cadnet_jax.files.images import write_png
-from cadnet_jax.inference.files import check_pairs, list_pairs, predict_files
+from cadnet_jax.inference.pair_files import check_pairs, list_pairs, predict_files
 from cadnet_jax.inference.predictor import default_tile_size, make_predictor
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize

@@ -17,7 +17,7 @@ from cadnet_jax.evaluation.curves import (
     curve_names,
     no_histograms,
 )
-from cadnet_jax.evaluation.files import (
+from cadnet_jax.evaluation.evaluation_files import (
     EvaluatedPair,
     list_files,
     write_curves,
@@ -62,8 +62,8 @@ def evaluate(
             any classes, if the network tells none apart.
         split: such as 'test' or 'val[:10%]'.
         batch_size: pairs that go through the network together.
-        output_dir: where metrics.json is written, and what `evaluation.files` lists,
-            in place of what an earlier evaluation wrote there; None: nowhere.
+        output_dir: where metrics.json is written, and what `evaluation_files` lists, in
+            place of what an earlier evaluation wrote there; None: nowhere.
         num_pictures: number of pairs whose pictures are written.
         progress: show a progress bar.
         painted: paint changes into each pair first, always the same.

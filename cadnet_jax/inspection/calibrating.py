@@ -10,7 +10,15 @@ import numpy as np
 from tqdm import tqdm
 
 from cadnet_jax.inspection import recipe as recipes
-from cadnet_jax.inspection.calibration import (
+from cadnet_jax.inspection.inspector import Inspector, load_inspectors
+from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
+from cadnet_jax.inspection.parts import Part, list_parts
+from cadnet_jax.inspection.recipe import Calibration, File, Recipe
+from cadnet_jax.inspection.recipe_files import add_file
+from cadnet_jax.inspection.registration import shown_pixels
+from cadnet_jax.inspection.rules import INVALID, decisive_score
+from cadnet_jax.inspection.scoring import ScoredPart, score_parts
+from cadnet_jax.inspection.thresholds import (
     ESCAPES,
     Errors,
     Review,
@@ -23,14 +31,6 @@ from cadnet_jax.inspection.calibration import (
     review,
     upper_bound,
 )
-from cadnet_jax.inspection.inspector import Inspector, load_inspectors
-from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
-from cadnet_jax.inspection.parts import Part, list_parts
-from cadnet_jax.inspection.recipe import Calibration, File, Recipe
-from cadnet_jax.inspection.recipe_files import add_file
-from cadnet_jax.inspection.registration import shown_pixels
-from cadnet_jax.inspection.rules import INVALID, decisive_score
-from cadnet_jax.inspection.scoring import ScoredPart, score_parts
 from cadnet_jax.inspection.variation import Variation, VariationSums
 
 _Path = str | os.PathLike[str]

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from cadnet_jax.inspection import recipe as recipes
-from cadnet_jax.inspection.calibration import percent
 from cadnet_jax.inspection.inspector import load_inspectors
 from cadnet_jax.inspection.part_files import (
     DEFAULT_OUTPUTS,
@@ -16,6 +15,7 @@ from cadnet_jax.inspection.part_files import (
 from cadnet_jax.inspection.parts import Part, arriving, list_parts
 from cadnet_jax.inspection.recipe import Recipe
 from cadnet_jax.inspection.rules import INVALID, NG, OK
+from cadnet_jax.inspection.thresholds import percent
 from cadnet_jax.inspection.verifying import is_verified
 
 _Path = str | os.PathLike[str]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from cadnet_jax.files.csv_files import read_rows
 from cadnet_jax.files.images import SUFFIXES, list_images
-from cadnet_jax.inference.files import unique_names
+from cadnet_jax.inference.pair_files import unique_names
 
 _Path = str | os.PathLike[str]
 

@@ -15,7 +15,7 @@ from cadnet_jax.pictures.overlays import HIT, MISS
 from cadnet_jax.pictures.plots import picture_grid, plot_curves
 from cadnet_jax.reports.grouping import group_by
 from cadnet_jax.reports.tables import Row, Table, pairing
-from cadnet_jax.runs.results import Result
+from cadnet_jax.runs.finished_runs import Result
 from cadnet_jax.runs.workdir import DISTANCE, OVERLAYS, PAIRS, PROBABILITY
 
 _MOST_PAIRS = 4

@@ -22,7 +22,7 @@ from cadnet_jax.inference.predictor import (
 from cadnet_jax.inference.restore import load_predictor
 from cadnet_jax.reports.tables import FRACTIONS
 from cadnet_jax.runs.checkpoint import kept_steps
-from cadnet_jax.runs.results import RunRecord, read_record
+from cadnet_jax.runs.finished_runs import RunRecord, read_record
 from cadnet_jax.runs.workdir import (
     Inputs,
     check_same_run,
@@ -167,7 +167,7 @@ def complete(
 
     Args:
         run: stands in `root / run.name`.
-        root: folder of all runs, or a file of complete runs (see `runs.results`).
+        root: folder of all runs, or a file of complete runs (see `runs.finished_runs`).
         data_dirs: prepared data set of each kind of defects.
         split: that is tested, of each of these.
         num_pictures: of the pairs whose pictures are written.

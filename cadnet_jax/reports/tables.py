@@ -14,7 +14,7 @@ from cadnet_jax.config import Config
 from cadnet_jax.models.complexity import gmacs, multiply_adds
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.reports.grouping import Mean, group_by, mean
-from cadnet_jax.runs.results import Result, last_evaluations
+from cadnet_jax.runs.finished_runs import Result, last_evaluations
 from cadnet_jax.runs.scores import Metrics
 
 LINE, ABPT, MIXED = 'synlcd/line', 'synlcd/abpt', 'synlcd/mixed'

@@ -22,7 +22,7 @@ from cadnet_jax.evaluation.evaluate import (
     format_table,
     output_directory,
 )
-from cadnet_jax.evaluation.files import EvaluatedPair, write_pictures
+from cadnet_jax.evaluation.evaluation_files import EvaluatedPair, write_pictures
 from cadnet_jax.evaluation.metrics import count, no_counts, summarize
 from cadnet_jax.files.images import read_image
 from cadnet_jax.inference.decision import Rule

@@ -15,7 +15,7 @@ from cadnet_jax import config
 from cadnet_jax.data.batches import read_info
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.text import read_object, read_text
-from cadnet_jax.runs.results import read_metrics
+from cadnet_jax.runs.finished_runs import read_metrics
 from cadnet_jax.runs.workdir import TrainingData, read_dataset_info, write_dataset_info
 from cadnet_jax.training.log import read_log
 from tests.support.tiny_data import prepare_tiny

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cadnet_jax.files.images import write_png
-from cadnet_jax.inference.files import list_pairs, predict_files
+from cadnet_jax.inference.pair_files import list_pairs, predict_files
 from cadnet_jax.inference.reference_checks import find_doubts
 from tests.support.tiny_pairs import SQUARE, tiny_reference
 from tests.support.tiny_run import differencing_predictor

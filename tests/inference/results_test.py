@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from cadnet_jax.files.images import write_png
-from cadnet_jax.inference import files
+from cadnet_jax.inference import pair_files
 from cadnet_jax.inference.decision import Rule
-from cadnet_jax.inference.files import PairFiles, list_pairs, predict_files
+from cadnet_jax.inference.pair_files import PairFiles, list_pairs, predict_files
 from cadnet_jax.inference.results import RESULTS_FILE
 from tests.support.tiny_data import tiny_board
 from tests.support.tiny_run import differencing_predictor
@@ -66,7 +66,7 @@ def test_an_equal_run_takes_the_place_of_an_interrupted_one(
                 raise KeyboardInterrupt
             path.write_text(json.dumps(values))
 
-        patch.setattr(files, 'write_json', write_until_b)
+        patch.setattr(pair_files, 'write_json', write_until_b)
         with pytest.raises(KeyboardInterrupt):
             predict(pairs, output)
     # Nothing of the complete run stands beside what the interrupted one wrote.
@@ -90,7 +90,7 @@ def test_an_equal_run_resumes_where_one_was_interrupted(
                 raise KeyboardInterrupt
             path.write_text(json.dumps(values, indent=2) + '\n')
 
-        patch.setattr(files, 'write_json', write_until_c)
+        patch.setattr(pair_files, 'write_json', write_until_c)
         with pytest.raises(KeyboardInterrupt):
             predict(pairs, output)
     done = (output / 'a.json').stat().st_mtime_ns
@@ -108,7 +108,7 @@ def test_pairs_that_cannot_be_read_are_left_out_and_named(
 ) -> None:
     pairs[1].image.write_bytes(pairs[1].image.read_bytes()[:99])
     write_png(pairs[2].image, np.zeros((9, 9, 3), np.uint8))
-    readable, faults = files.readable_pairs(pairs)
+    readable, faults = pair_files.readable_pairs(pairs)
     assert readable == pairs[:1]
     assert 'b.png: a truncated PNG' in faults[0]
     assert 'c.png is 9 x 9 pixels, but' in faults[1]

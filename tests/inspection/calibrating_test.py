@@ -13,7 +13,6 @@ from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inspection import calibrating
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.calibrating import calibrate
-from cadnet_jax.inspection.calibration import percent
 from cadnet_jax.inspection.inspector import Inspector, make_inspectors
 from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
 from cadnet_jax.inspection.rules import (
@@ -24,6 +23,7 @@ from cadnet_jax.inspection.rules import (
     decisive_score,
     judge,
 )
+from cadnet_jax.inspection.thresholds import percent
 from cadnet_jax.inspection.variation import Variation, VariationSums
 from tests.inspection.inspector_test import RULES, board, inspector, shot, with_spot
 from tests.inspection.rules_test import NAMES, OPEN, SHORT, scores_of

@@ -16,7 +16,7 @@ from cadnet_jax.models.initialize import initialize
 from cadnet_jax.reports import studies
 from cadnet_jax.reports.studies import Run
 from cadnet_jax.runs.checkpoint import load_variables, save_variables
-from cadnet_jax.runs.results import read_results, write_records
+from cadnet_jax.runs.finished_runs import read_results, write_records
 
 pytestmark = pytest.mark.slow
 

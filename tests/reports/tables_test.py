@@ -7,7 +7,7 @@ import pytest
 
 from cadnet_jax.reports.grouping import Mean
 from cadnet_jax.reports.tables import Table, make_tables
-from cadnet_jax.runs.results import read_results
+from cadnet_jax.runs.finished_runs import read_results
 from tests.conftest import ROOT
 from tests.support.evaluated_run import write_evaluated_run, write_evaluation
 

@@ -15,7 +15,7 @@ import pytest
 
 from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.inference.decision import Prediction
-from cadnet_jax.inference.files import (
+from cadnet_jax.inference.pair_files import (
     check_output_dir,
     check_pairs,
     list_pairs,
@@ -233,7 +233,7 @@ def test_the_next_image_is_read_while_the_network_is_at_work(
 
     call = Predictor.__call__
     monkeypatch.setattr(Predictor, '__call__', patient)
-    monkeypatch.setattr('cadnet_jax.inference.files.read_image', noted)
+    monkeypatch.setattr('cadnet_jax.inference.pair_files.read_image', noted)
     predict_files(differencing_predictor(), pairs, tmp_path / 'out', progress=False)
     assert (tmp_path / 'out/b.json').is_file()
 

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from cadnet_jax.reports.grouping import Mean, group_by, mean
-from cadnet_jax.runs.results import (
+from cadnet_jax.runs.finished_runs import (
     Result,
     last_evaluations,
     read_record,
