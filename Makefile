@@ -6,12 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: help env test check lint types quickstart
+.PHONY: help env test check lint types docs quickstart
 
 help:
 	@echo 'make test   installs the environment where needed and runs all tests'
 	@echo 'make check  runs the fast tests alone (two minutes)'
 	@echo 'make lint   checks style (ruff) and types (mypy)'
+	@echo 'make docs   builds the documentation as a site: build/site/index.html'
 	@echo 'make quickstart  generates screens, trains, evaluates, writes a report (minutes)'
 	@echo 'make env    creates .venv and installs the project in it, editable'
 
@@ -36,6 +37,11 @@ test: $(INSTALLED)
 
 check: $(INSTALLED)
 	$(PYTEST) -q -m 'not slow'
+
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/mkdocs build --strict
 
 # Data and training that are there are not made again; evaluation and report are.
 quickstart: $(INSTALLED)
