@@ -186,7 +186,7 @@ def _measure_set(
     """The counts of the network, and of differencing for each opening."""
     network = no_detections(PROBABILITIES)
     differencing = {k: no_detections(GRAY_LEVELS) for k in OPENINGS}
-    for pair in tqdm(_pairs(data_set, options), desc=data_set.name, unit=' pairs'):
+    for pair in tqdm(read_pairs(data_set, options), desc=data_set.name, unit=' pairs'):
         score = predictor.predict_batch(pair.image[None], pair.reference[None]).score[0]
         network += count_detections(pair.mask, score, PROBABILITIES)
         for opening in OPENINGS:
@@ -218,7 +218,7 @@ def difference_score(
     return np.asarray(difference, np.float32)
 
 
-def _pairs(data_set: DataSet, options: Options) -> Iterator[Pair]:
+def read_pairs(data_set: DataSet, options: Options) -> Iterator[Pair]:
     """The pairs of a set, changed as the options say.
 
     Records come in the order of a hash, so that the first ones are a fair sample.

@@ -1,0 +1,241 @@
+"""What tiles cost and lose: speed, accuracy, and how far their borders reach."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from cadnet_jax.evaluation.detection import count_detections, no_detections
+from cadnet_jax.evaluation.measuring import (
+    PROBABILITIES,
+    DataSet,
+    Options,
+    read_pairs,
+)
+from cadnet_jax.inference.predictor import Predictor
+
+CHANGE = 0.01  # of a score, above which a border has changed it
+_DISTANCES = 0, 4, 8, 12, 16, 24, 32, 48, 64, 96  # pixels from a border
+_FALSE_RATE = 1.0  # false regions a megapixel
+_TIMED_SIDE = 1000  # pixels, about, of the image that is timed
+
+
+class Tiling(NamedTuple):
+    """Side of a tile, and the margin along its borders that is not used, in pixels."""
+
+    size: int
+    margin: int
+
+    def of(self, predictor: Predictor) -> Predictor:
+        """The predictor with such tiles."""
+        return dataclasses.replace(
+            predictor, tile_size=self.size, tile_margin=self.margin
+        )
+
+
+def parse_tiling(text: str) -> Tiling:
+    """Reads 'SIZE:MARGIN'.
+
+    Raises:
+        ValueError: it is not of this form.
+    """
+    size, _, margin = text.partition(':')
+    if not (size.isdecimal() and margin.isdecimal()):
+        raise ValueError(
+            f'--tiling={text}: invalid; give SIZE:MARGIN in pixels, such as 96:12.'
+        )
+    return Tiling(int(size), int(margin))
+
+
+def time_tilings(
+    predictor: Predictor, tilings: Sequence[Tiling], *, rounds: int
+) -> list[dict[str, Any]]:
+    """Predicts a pair of random pixels in tiles of each kind, in turn.
+
+    Returns:
+        For each kind of tiles `tile_size`, `tile_margin`, and `megapixels_per_s` of the
+        image, without and with an encoded reference (`cached_megapixels_per_s`):
+        medians over the rounds. The tiles fit the image: none is moved inward.
+    """
+    rng = np.random.default_rng(0)
+    runs: list[list[Any]] = []
+    pixels = []
+    for tiling in tilings:
+        core = tiling.size - 2 * tiling.margin
+        side = max(2, _TIMED_SIDE // core) * core + 2 * tiling.margin
+        image, reference = rng.integers(0, 256, (2, 1, side, side, 3), np.uint8)
+        tiled = tiling.of(predictor)
+        fixed = tiled.with_reference(reference[0])
+        runs.append(
+            [
+                lambda p=tiled, x=image, y=reference: p.predict_batch(x, y),
+                lambda p=fixed, x=image: p.predict_batch(x),
+            ]
+        )
+        pixels.append(side**2)
+    seconds = np.empty((rounds + 1, len(tilings), 2))
+    for turn in seconds:  # The first one compiles.
+        for times, of_tiling in zip(turn, runs, strict=True):
+            for number, run in enumerate(of_tiling):
+                start = time.perf_counter()
+                run()
+                times[number] = time.perf_counter() - start
+    speeds = np.array(pixels)[:, None] / np.median(seconds[1:], axis=0) / 1e6
+    return [
+        {
+            'tile_size': tiling.size,
+            'tile_margin': tiling.margin,
+            'megapixels_per_s': float(pair),
+            'cached_megapixels_per_s': float(cached),
+        }
+        for tiling, (pair, cached) in zip(tilings, speeds, strict=True)
+    ]
+
+
+def measure_tilings(
+    predictor: Predictor,
+    tilings: Sequence[Tiling],
+    data_sets: Sequence[DataSet],
+    *,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Predicts prepared sets in tiles of each kind.
+
+    Args:
+        predictor: the network; a defect is any class but the background.
+        tilings: what is compared.
+        data_sets: that are predicted.
+        limit: pairs of each set; 0: all.
+
+    Returns:
+        For each set and kind of tiles `data`, `tile_size`, `tile_margin`, `best_iou`,
+        `hit_rate` at one false region a megapixel, and `reach`: `border_reach`, or None
+        where no image is large enough.
+    """
+    return [
+        {
+            'data': data_set.name,
+            'tile_size': tiling.size,
+            'tile_margin': tiling.margin,
+            **_measure(tiling.of(predictor), data_set, limit),
+        }
+        for data_set in data_sets
+        for tiling in tilings
+    ]
+
+
+def border_changes(
+    predictor: Predictor, image: NDArray[np.uint8], reference: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """How much scores differ between two tiles, half a tile apart, in the middle.
+
+    A pixel that is d pixels from the right border of the one is half a tile minus d
+    from the left border of the other, so both have a border at a distance of d at most
+    a quarter of a tile; what differs is due to where the tiles end.
+
+    Args:
+        predictor: its `tile_size` is taken.
+        image: uint8 [H, W, 3]; W is one and a half tiles at least, H one.
+        reference: of the same shape.
+
+    Returns:
+        Absolute differences by distance, float32 [tile_size // 4, N].
+
+    Raises:
+        ValueError: the image is too small.
+    """
+    size = predictor.tile_size
+    height, width = image.shape[:2]
+    half = size // 2
+    if height < size or width < size + half:
+        raise ValueError(
+            f'the image is {width} x {height} pixels; tiles of {size} need '
+            f'{size + half} x {size}.'
+        )
+    row, column = (height - size) // 2, (width - size - half) // 2
+    scores = []
+    for start in (column, column + half):
+        place = slice(row, row + size), slice(start, start + size)
+        maps = predictor.predict_batch(image[place][None], reference[place][None])
+        scores.append(maps.score[0])
+    change = np.abs(scores[0][:, half : 2 * half] - scores[1][:, :half])
+    quarter = size // 4
+    # Columns 0, 1, ... are those next to the left border of the second tile.
+    sides = change[:, :quarter], change[:, ::-1][:, :quarter]
+    return np.concatenate(sides).T
+
+
+def border_reach(changes: NDArray[np.float32]) -> dict[int, float]:
+    """The share of scores that a border changes by more than `CHANGE`, by distance.
+
+    Args:
+        changes: see `border_changes`.
+
+    Returns:
+        Distance in pixels -> the share from there to the next distance.
+    """
+    ends = *_DISTANCES[1:], len(changes)
+    return {
+        start: float(np.mean(changes[start:end] > CHANGE))
+        for start, end in zip(_DISTANCES, ends, strict=True)
+        if start < len(changes)
+    }
+
+
+def format_speeds(rows: Sequence[dict[str, Any]]) -> str:
+    """A Markdown table of what `time_tilings` returned."""
+    names = 'tile', 'margin', 'megapixels/s', 'with an encoded reference'
+    lines = [
+        (
+            str(row['tile_size']),
+            str(row['tile_margin']),
+            f'{row["megapixels_per_s"]:.2f}',
+            f'{row["cached_megapixels_per_s"]:.2f}',
+        )
+        for row in rows
+    ]
+    return _table(names, lines)
+
+
+def format_tilings(rows: Sequence[dict[str, Any]]) -> str:
+    """A Markdown table of what `measure_tilings` returned."""
+    names = 'data', 'tile', 'margin', 'best IoU', 'hit at 1', 'border changes'
+    lines = [
+        (
+            row['data'],
+            str(row['tile_size']),
+            str(row['tile_margin']),
+            '-' if row['best_iou'] is None else f'{row["best_iou"]:.3f}',
+            f'{row["hit_rate"]:.3f}',
+            ', '.join(f'{d}: {share:.2%}' for d, share in (row['reach'] or {}).items()),
+        )
+        for row in rows
+    ]
+    return _table(names, lines)
+
+
+def _measure(predictor: Predictor, data_set: DataSet, limit: int) -> dict[str, Any]:
+    counts, changes = no_detections(PROBABILITIES), []
+    size = predictor.tile_size
+    description = f'{data_set.name}, {size}'
+    for pair in tqdm(read_pairs(data_set, Options(limit)), description, leave=False):
+        maps = predictor.predict_batch(pair.image[None], pair.reference[None])
+        counts += count_detections(pair.mask, maps.score[0], PROBABILITIES)
+        height, width = pair.mask.shape
+        if height >= size and width >= size + size // 2:
+            changes.append(border_changes(predictor, pair.image, pair.reference))
+    reach = border_reach(np.concatenate(changes, axis=1)) if changes else None
+    return {
+        'best_iou': float(counts.iou.max()) if counts.defects else None,
+        'hit_rate': counts.hit_rate_at(_FALSE_RATE),
+        'reach': reach,
+    }
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [names, ['---'] * len(names), *rows]
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
