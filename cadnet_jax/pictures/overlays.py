@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import cv2
-import matplotlib
 import numpy as np
 
 from cadnet_jax.data.labels import IGNORED, is_defect
@@ -12,6 +11,19 @@ HIT = (255, 255, 255)
 MISS = (0, 200, 0)
 FALSE_ALARM = (230, 0, 0)
 _IGNORED_COLOR = (110, 110, 110)
+# Matplotlib's 'tab10', which is slow to import: a first mask waits for this table only.
+_CLASS_COLORS = (
+    (31, 119, 180),
+    (255, 127, 14),
+    (44, 160, 44),
+    (214, 39, 40),
+    (148, 103, 189),
+    (140, 86, 75),
+    (227, 119, 194),
+    (127, 127, 127),
+    (188, 189, 34),
+    (23, 190, 207),
+)
 _TITLE_HEIGHT = 24
 _MIN_COLUMN_WIDTH = 96
 _GAP = 4
@@ -23,11 +35,11 @@ def class_colors() -> np.ndarray:
     Background is black, ignored pixels are gray; the defect classes take ten colors
     that are easily told apart, over and over.
     """
-    palette = np.array(matplotlib.colormaps['tab10'].colors)  # type: ignore[attr-defined]
-    colors = np.round(255 * palette[np.arange(256) % len(palette) - 1])
+    palette = np.array(_CLASS_COLORS, np.uint8)
+    colors: np.ndarray = palette[np.arange(256) % len(palette) - 1]
     colors[0] = 0
     colors[IGNORED] = _IGNORED_COLOR
-    return colors.astype(np.uint8)
+    return colors
 
 
 def color_distance(distance: np.ndarray, *, largest: float = 2.2) -> np.ndarray:
@@ -55,6 +67,8 @@ def heat_map(values: np.ndarray, *, largest: float) -> np.ndarray:
     Returns:
         uint8 [H, W, 3].
     """
+    import matplotlib  # slow to import
+
     table = matplotlib.colormaps['inferno'](np.arange(256), bytes=True)[:, :3]
     levels = np.clip(values * (255 / largest), 0, 255)
     return table[levels.astype(np.uint8)]

@@ -30,9 +30,7 @@ import orbax.checkpoint as ocp
 from cadnet_jax.files.text import read_object
 from cadnet_jax.runs.checkpoint_record import check_record, make_record, not_finite
 from cadnet_jax.runs.state import TrainState
-from cadnet_jax.runs.workdir import Kind, checkpoints_folder
-
-Step = int | Kind
+from cadnet_jax.runs.workdir import Kind, Step, checkpoints_folder
 
 _ABOUT = 'about/metadata'  # where Orbax puts the JSON of the item
 _LONGEST_REASON = 200  # characters of what Orbax says

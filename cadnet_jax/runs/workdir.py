@@ -15,18 +15,21 @@ evaluation/NAME/                  what `evaluation` writes: metrics.json, curves
 import dataclasses
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
-from cadnet_jax.data.batches import DatasetInfo, LabeledSubset
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.text import are_counts, are_names, read_object
 
+if TYPE_CHECKING:  # Slow to import, and prediction reads no prepared data.
+    from cadnet_jax.data.batches import DatasetInfo, LabeledSubset
+
 Path = str | pathlib.Path
 Kind = Literal['best', 'latest']
+Step = int | Kind
 
 # In the folder of an evaluation: files, and folders of images.
 METRICS_FILE = 'metrics.json'
@@ -53,7 +56,7 @@ class Inputs(NamedTuple):
     data: TrainingData
 
 
-def training_data(info: DatasetInfo, split: str) -> TrainingData:
+def training_data(info: 'DatasetInfo', split: str) -> TrainingData:
     """What dataset.json says of learning from `split`.
 
     Pixels are known of whole splits: 'train[:10%]' has those of 'train'.
@@ -137,7 +140,7 @@ def write_inputs(
     workdir: Path,
     inputs: Inputs,
     *,
-    subset: LabeledSubset | None = None,
+    subset: 'LabeledSubset | None' = None,
     origin: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes what a run starts from; makes the work directory if it is missing.

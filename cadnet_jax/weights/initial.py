@@ -8,9 +8,10 @@ import numpy as np
 from flax import traverse_util
 
 from cadnet_jax.config import Config
-from cadnet_jax.runs.checkpoint import Step, kept_steps
+from cadnet_jax.runs.checkpoint import kept_steps
 from cadnet_jax.runs.state import TrainState
 from cadnet_jax.runs.workdir import (
+    Step,
     checkpoint_at,
     config_file,
     read_config,

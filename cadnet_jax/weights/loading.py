@@ -4,7 +4,7 @@ import os
 import pathlib
 from typing import Any
 
-from cadnet_jax.runs.checkpoint import Step, load_variables
+from cadnet_jax.runs.workdir import Step
 from cadnet_jax.weights import released
 
 
@@ -26,6 +26,8 @@ def load_weights(
         ValueError: the weights are damaged, or not all of them are finite.
     """
     if not released.is_released(source):
+        from cadnet_jax.runs.checkpoint import load_variables  # slow to import
+
         return load_variables(pathlib.Path(source), step)
     weights = released.read()
     if step not in ('best', 'latest', weights.step):

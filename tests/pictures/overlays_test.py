@@ -1,5 +1,6 @@
 """What the pictures say, pixel by pixel."""
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -50,6 +51,8 @@ def test_pictures_leave_the_image_as_it_is(image: np.ndarray) -> None:
 
 def test_ten_classes_background_and_ignored_look_different() -> None:
     colors = overlays.class_colors()
+    tab10 = np.array(matplotlib.colormaps['tab10'].colors)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(colors[1:11], np.round(255 * tab10))
     assert len(np.unique(colors[[*range(11), 255]], axis=0)) == 12
     assert not colors[0].any()
     image = np.full((1, 3, 3), 90, np.uint8)
