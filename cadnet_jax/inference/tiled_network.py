@@ -1,7 +1,8 @@
 """The network on images of any size: in tiles of one size, several in one call.
 
-Tiles go through in batches of few sizes, so that few programs are compiled, and the
-next batch is cut and sent while the device computes the one before.
+Tiles go through in batches of one size, so that one program serves all images that are
+tiled, and a result does not depend, on a CPU in no bit, on what goes through with it.
+The next batch is cut and sent while the device computes the one before.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from cadnet_jax.inference.pixel_maps import (
     predict_distance,
     predict_pixels,
 )
-from cadnet_jax.inference.tiling import Tile, batches, tiles
+from cadnet_jax.inference.tiling import Tile, tiles
 from cadnet_jax.models.cadnet import Features
 from cadnet_jax.models.heads import Head
 
@@ -125,21 +126,27 @@ class TiledNetwork:
     def _parts(self, images: np.ndarray) -> list[tuple[_Part, int]]:
         """What goes through in one call, and the tiles that it is filled up to.
 
-        Whole images go together; tiles with those of the same image, so that a
-        reference that was encoded once fits the tiles of each image.
+        Whole images go together, but for a CPU, on which the size of a batch would
+        change the last bits; tiles with those of the same image, so that a reference
+        that was encoded once fits the tiles of each image.
         """
         number, height, width, _ = images.shape
+        backend = jax.default_backend()
         places = list(
             tiles(height, width, size=self.tile_size, margin=self.tile_margin)
         )
         if len(places) == 1:
-            return [((slice(0, number), places), 1)]
-        pixels = BATCH_PIXELS.get(jax.default_backend(), _MOST_BATCH_PIXELS)
-        most = max(1, pixels // self.tile_size**2)
+            together = 1 if backend == 'cpu' else number
+            return [
+                ((slice(row, row + together), places), 1)
+                for row in range(0, number, together)
+            ]
+        most = BATCH_PIXELS.get(backend, _MOST_BATCH_PIXELS) // self.tile_size**2
+        size = max(1, most)
         return [
-            ((slice(row, row + 1), batch), size)
+            ((slice(row, row + 1), places[start : start + size]), size)
             for row in range(number)
-            for batch, size in batches(places, most)
+            for start in range(0, len(places), size)
         ]
 
     def _run(

@@ -5,7 +5,7 @@ to the tile's borders except where these are the image's. The cores cover each p
 the image exactly once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 _Slices = tuple[slice, slice]
@@ -64,17 +64,6 @@ def tiles(height: int, width: int, *, size: int, margin: int) -> Iterator[Tile]:
                     [(s.core_start - s.start, s.core_stop - s.start) for s in axes]
                 ),
             )
-
-
-def batches(places: Sequence[Tile], most: int) -> Iterator[tuple[Sequence[Tile], int]]:
-    """Up to `most` tiles at a time, and the number that the batch is filled up to.
-
-    That is `most`, or a power of two where there are fewer tiles: the network is
-    compiled for few sizes of a batch, whatever the image's.
-    """
-    filled = min(most, 1 << (len(places) - 1).bit_length())
-    for start in range(0, len(places), filled):
-        yield places[start : start + filled], filled
 
 
 def _slices(bounds: list[tuple[int, int]]) -> _Slices:

@@ -219,26 +219,48 @@ def test_images_smaller_than_the_networks_least_side_are_predicted(
 
 
 @pytest.mark.parametrize('tile_size', [512, 40])
-def test_a_prediction_depends_neither_on_its_batch_nor_on_the_batchs_size(
+def test_a_prediction_depends_on_nothing_but_its_pair(
     network: Predictor, tile_size: int
 ) -> None:
-    """At sides that are no multiple of 32; scores and distances to 1e-4."""
+    """Bit for bit: neither on its batch nor on the order; at sides of any length."""
     network = dataclasses.replace(network, tile_size=tile_size, tile_margin=4)
     images, references, _ = boards(3, (70, 45))
     # A neighbor with far larger differences would show in any shared scale.
     references[2] = 255 - images[2]
     together = network.predict_batch(images, references)
-    for index in range(2):
-        alone = network.predict_batch(
-            images[index : index + 1], references[index : index + 1]
-        )
-        np.testing.assert_array_equal(alone.mask[0], together.mask[index])
-        part = slice(index, index + 1)
-        scores = PixelScores(*(None if x is None else x[part] for x in together.scores))
-        assert_same_maps(alone, PixelMaps(together.mask[part], scores), 1e-4)
+    fixed = network.with_reference(references[0])
+    all_fixed = fixed.predict_batch(images)
     order = [2, 0, 1]
     shuffled = network.predict_batch(images[order], references[order])
-    np.testing.assert_allclose(shuffled.score, together.score[order], atol=1e-4)
+    for index in range(3):
+        part = slice(index, index + 1)
+        expected = _rows(together, part)
+        alone = network.predict_batch(images[part], references[part])
+        assert_same_maps(alone, expected, 0)
+        place = order.index(index)
+        assert_same_maps(_rows(shuffled, slice(place, place + 1)), expected, 0)
+        assert_same_maps(fixed.predict_batch(images[part]), _rows(all_fixed, part), 0)
+
+
+def _rows(maps: PixelMaps, rows: slice) -> PixelMaps:
+    """Some pairs of a batch."""
+    scores = PixelScores(*(None if x is None else x[rows] for x in maps.scores))
+    return PixelMaps(maps.mask[rows], scores)
+
+
+@pytest.mark.parametrize('rows', [1, 3])
+def test_a_tile_has_the_same_scores_wherever_it_stands(
+    network: Predictor, rows: int
+) -> None:
+    """Bit for bit: the lower part of an image alone, and as a part of a larger one."""
+    network = dataclasses.replace(network, tile_size=40, tile_margin=4)
+    if network.head.scales_distance:
+        pytest.skip('scales DistMap by its range over the image')
+    images, references, _ = boards(1, (40 + 32 * rows, 90))
+    whole = network.predict_batch(images, references)
+    lower = slice(32 * rows, None)
+    part = network.predict_batch(images[:, lower], references[:, lower])
+    np.testing.assert_array_equal(part.score[:, 4:], whole.score[:, lower][:, 4:])
 
 
 @pytest.mark.slow
@@ -300,7 +322,7 @@ def test_what_the_network_takes_is_not_padded(
 
 @pytest.mark.parametrize('size', [(40, 64), (131, 97)])
 def test_progress_is_told_in_pixels(size: tuple[int, int]) -> None:
-    """All of them, and in more than one step where there are tiles."""
+    """All of them, in more than one step: images and batches of tiles go in turn."""
     images, references, _ = boards(2, size)
     predictor = differencing_predictor(tile_size=64, tile_margin=8)
     steps: list[int] = []
@@ -309,7 +331,7 @@ def test_progress_is_told_in_pixels(size: tuple[int, int]) -> None:
     fixed: list[int] = []
     predictor.with_reference(references[0])(images[0], progress=fixed.append)
     assert sum(fixed) == size[0] * size[1]
-    assert len(steps) == (1 if max(size) <= 64 else 2)
+    assert len(steps) == 2
 
 
 @pytest.mark.slow

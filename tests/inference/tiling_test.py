@@ -39,24 +39,3 @@ def test_cores_fill_an_image_exactly_once() -> None:
         assert np.all(result[tile.target] == -1)
         result[tile.target] = image[tile.source][tile.core]
     np.testing.assert_array_equal(result, image)
-
-
-@pytest.mark.parametrize(
-    ('number', 'most', 'expected'),
-    [
-        (1, 8, [(1, 1)]),
-        (3, 8, [(3, 4)]),
-        (8, 8, [(8, 8)]),
-        (5, 6, [(5, 6)]),
-        (17, 8, [(8, 8), (8, 8), (1, 8)]),
-        (3, 1, [(1, 1), (1, 1), (1, 1)]),
-    ],
-)
-def test_batches_of_tiles_have_few_sizes(
-    number: int, most: int, expected: list[tuple[int, int]]
-) -> None:
-    """Each tile is in one batch, in turn; full ones are as large as is allowed."""
-    places = list(tiling.tiles(10, 10 * number, size=10, margin=0))
-    batches = list(tiling.batches(places, most))
-    assert [(len(batch), filled) for batch, filled in batches] == expected
-    assert [tile for batch, _ in batches for tile in batch] == places
