@@ -61,7 +61,7 @@ def main(argv: list[str]) -> None:
         _OUTPUT_DIR.value,
         panels=_PANELS.value,
         overwrite=_OVERWRITE.value,
-        pixels=pair_files.check_pairs(pairs),
+        checked=pair_files.check_pairs(pairs),
     )
     for line in (*skipped, *warnings):
         print(line)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from cadnet_jax.files.images import read_image, write_png
+from cadnet_jax.inference import pair_files
 from cadnet_jax.inference.decision import Prediction
 from cadnet_jax.inference.pair_files import (
     check_output_dir,
@@ -252,7 +253,51 @@ def test_the_check_counts_the_pixels(tmp_path: pathlib.Path) -> None:
     for name, size in (('a.png', (40, 64)), ('b.png', (33, 50))):
         write_board(tmp_path, name, size)
     pairs = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')
-    assert check_pairs(pairs, progress=False) == 40 * 64 + 33 * 50
+    assert check_pairs(pairs, progress=False).pixels == 40 * 64 + 33 * 50
+
+
+@pytest.mark.parametrize('shared', [False, True])
+@pytest.mark.parametrize(
+    ('kept', 'room'), [('all', 2**20), ('one', 40 * 64 * 3), ('none', 0)]
+)
+def test_files_that_fit_into_memory_are_decoded_once(
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shared: bool,
+    kept: str,
+    room: int,
+) -> None:
+    """The others twice: to check them, and to predict. The results are the same."""
+    for name in ('a.png', 'b.png'):
+        write_board(tmp_path, name)
+    reference = tmp_path / 'reference'
+    pairs = list_pairs(
+        image=tmp_path / 'image', reference=reference / 'a.png' if shared else reference
+    )
+    read: list[str] = []
+
+    def noted(path: pathlib.Path, bit_depth: int) -> np.ndarray:
+        read.append(str(path))
+        return read_image(path, bit_depth)
+
+    monkeypatch.setattr(pair_files, 'read_image', noted)
+    monkeypatch.setattr(pair_files, 'KEPT_BYTES', room)
+    checked = check_pairs(pairs, progress=False)
+    predict_files(
+        differencing_predictor(),
+        pairs,
+        tmp_path / 'out',
+        checked=checked,
+        progress=False,
+    )
+    assert not checked.decoded
+    number = 3 if shared else 4
+    assert len(set(read)) == number
+    again = {'all': 0, 'one': number - 1, 'none': number}
+    assert len(read) == number + again[kept]
+    predict_files(differencing_predictor(), pairs, tmp_path / 'again', progress=False)
+    for path in (tmp_path / 'out').glob('*.png'):
+        assert path.read_bytes() == (tmp_path / 'again' / path.name).read_bytes()
 
 
 def test_a_panel_is_written_where_it_is_asked_for(tmp_path: pathlib.Path) -> None:
