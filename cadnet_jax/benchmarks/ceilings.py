@@ -30,7 +30,7 @@ def ceilings(subject: Subject) -> Iterator[Row]:
         {'operation': 'copy', 'gb': sizes.copied / 1e9},
         functools.partial(_copy, sizes.copied),
     )
-    for row in measure_cases([*cases, copy], seconds=sizes.seconds):
+    for row in measure_cases([*cases, copy], sizes.seconds, sizes.compiling):
         if 'gb' in row and 'ms' in row:
             row['gb_per_s'] = 2e3 * row['gb'] / row['ms']
         yield row

@@ -159,7 +159,8 @@ def _compare(
     precision: str,
     operations_of: Callable[[str, int, int], list[Operation]],
 ) -> Iterator[Row]:
-    for images, side in subject.sizes.forms:
+    sizes = subject.sizes
+    for images, side in sizes.forms:
         cases = [
             _case(operation, form, direction, precision)
             for operation in operations_of(subject.config.model.variant, images, side)
@@ -167,7 +168,9 @@ def _compare(
             if form != 'cudnn' or _has_cudnn(precision)
             for direction in ('forward', 'gradient')
         ]
-        yield from measure_cases(cases, seconds=subject.sizes.seconds / 5)
+        yield from measure_cases(
+            cases, sizes.seconds / 5, sizes.compiling / len(sizes.forms)
+        )
 
 
 def _has_cudnn(precision: str) -> bool:

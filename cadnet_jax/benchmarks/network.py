@@ -47,7 +47,7 @@ def forward(subject: Subject, *, precision: str, cached: bool) -> Iterator[Row]:
         )
         for batch in sizes.batches
     ]
-    yield from measure_cases(cases, seconds=sizes.seconds)
+    yield from measure_cases(cases, sizes.seconds, sizes.compiling)
 
 
 def prediction(subject: Subject, *, precision: str) -> Iterator[Row]:
@@ -69,7 +69,7 @@ def prediction(subject: Subject, *, precision: str) -> Iterator[Row]:
         )
         for batch in sizes.batches
     ]
-    yield from measure_cases(cases, seconds=sizes.seconds)
+    yield from measure_cases(cases, sizes.seconds, sizes.compiling)
 
 
 def training(subject: Subject, *, precision: str) -> Iterator[Row]:
@@ -82,8 +82,8 @@ def training(subject: Subject, *, precision: str) -> Iterator[Row]:
     Yields:
         Rows of `measure_cases` with `precision`, `batch` and `side`.
     """
-    cases = []
-    for batch, side in subject.sizes.training:
+    sizes, cases = subject.sizes, []
+    for batch, side in sizes.training:
         config = _training_config(subject, precision, batch, side)
         macs = _multiply_adds(subject, side)
         candidates = _num_candidates(config)
@@ -95,7 +95,7 @@ def training(subject: Subject, *, precision: str) -> Iterator[Row]:
                 flops=2 * macs * (3 * batch + candidates),
             )
         )
-    yield from measure_cases(cases, seconds=subject.sizes.seconds)
+    yield from measure_cases(cases, sizes.seconds, sizes.compiling)
 
 
 def _multiply_adds(subject: Subject, side: int, **options: bool) -> float:

@@ -51,14 +51,13 @@ def parity(subject: Subject) -> Iterator[Row]:
             pool.submit(_compile, subject, precision, device)
             for _, precision, device in names
         ]
-        concurrent.futures.wait(compiled)
-    expected = jax.device_get(compiled[0].result()())
-    for (name, *_), run in zip(names[1:], compiled[1:], strict=True):
-        try:
-            actual = jax.device_get(run.result()())
-            yield {'precision': name} | differences(actual, expected)
-        except Exception as error:
-            yield {'precision': name, 'error': describe_error(error)}
+        expected = jax.device_get(compiled[0].result()())
+        for (name, *_), run in zip(names[1:], compiled[1:], strict=True):
+            try:
+                actual = jax.device_get(run.result()())
+                yield {'precision': name} | differences(actual, expected)
+            except Exception as error:
+                yield {'precision': name, 'error': describe_error(error)}
 
 
 def differences(actual: Results, expected: Results) -> Row:

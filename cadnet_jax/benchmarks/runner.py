@@ -1,7 +1,8 @@
 """Parts of a benchmark, one after the other within a time limit.
 
-The parts run in one other process, which is started anew where a part breaks it or
-takes too long. Every row of results is written as soon as it is there.
+Each part has a share of the time; what it leaves goes to the parts after it. The parts
+run in one other process, which is started anew where a part breaks it or takes too
+long. Every row of results is written as soon as it is there.
 """
 
 import importlib.metadata
@@ -29,12 +30,14 @@ class Part(NamedTuple):
 
     Attributes:
         name: of the part.
-        rows: measures, one row after the other; a function that another process can
-            import, or a `functools.partial` of one.
+        rows: measures, one row after the other, within the seconds that it is given; a
+            function that another process can import, or a `functools.partial` of one.
+        weight: its share of the time, against those of the other parts.
     """
 
     name: str
-    rows: Callable[[], Iterator[Row]]
+    rows: Callable[[float], Iterator[Row]]
+    weight: float = 1.0
 
 
 def run_parts(
@@ -42,37 +45,40 @@ def run_parts(
     output: str | os.PathLike[str],
     *,
     time_limit: float = 480.0,
-    part_limit: float = 120.0,
 ) -> dict[str, Any]:
     """Measures `parts` in turn, prints a line for each row, and writes them as JSON.
 
     Args:
         parts: most important first.
         output: the file; written anew with each row.
-        time_limit: seconds for all parts; what does not fit is left out.
-        part_limit: seconds for one part.
+        time_limit: seconds for all parts, the start of the process among them.
 
     Returns:
         What the file holds: `machine`; `rows`, each with its `part`; `failures`, of
         which each names a `part` and says the `reason`; and `seconds`.
     """
     log = _Log(pathlib.Path(output))
-    left = list(parts)
-    while left:
-        worker = _Worker(left)
-        try:
-            while left and worker.is_alive:
-                part = left.pop(0)
-                limit = min(part_limit, time_limit - log.seconds)
-                log.add(part, 'start', f'at most {max(limit, 0):.0f} s')
-                if limit <= 0:
-                    log.add(part, 'failure', 'no time was left')
-                    continue
-                for kind, value in worker.messages(limit):
-                    log.add(part, kind, value)
-        finally:
+    worker = None
+    try:
+        for number, part in enumerate(parts):
+            limit = _share(parts[number:], time_limit - log.seconds)
+            log.add(part, 'start', f'at most {limit:.0f} s')
+            if limit <= 0:
+                log.add(part, 'failure', 'no time was left')
+                continue
+            if worker is None or not worker.is_alive:
+                worker = _Worker()
+            for kind, value in worker.run(part, limit):
+                log.add(part, kind, value)
+    finally:
+        if worker is not None:
             worker.stop()
     return log.results
+
+
+def _share(parts: Sequence[Part], seconds: float) -> float:
+    """What the first of `parts` may take of the `seconds` that are left for all."""
+    return max(seconds, 0) * parts[0].weight / sum(part.weight for part in parts)
 
 
 class _Log:
@@ -122,27 +128,26 @@ def _without_infinities(row: Row) -> Row:
 
 
 class _Worker:
-    """A process that measures parts, and stops when it has done all of them."""
+    """A process that measures one part after the other."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self) -> None:
         spawn = multiprocessing.get_context('spawn')
-        self._receiver, sender = spawn.Pipe(duplex=False)
-        self._process = spawn.Process(
-            target=_measure_parts, args=(list(parts), sender), daemon=True
-        )
+        self._connection, other = spawn.Pipe()
+        self._process = spawn.Process(target=_measure, args=(other,), daemon=True)
         self._process.start()
-        sender.close()  # So that the end of the process is the end of the messages.
+        other.close()  # So that the end of the process is the end of the messages.
         self.is_alive = True
 
-    def messages(self, limit: float) -> Iterator[tuple[str, Any]]:
-        """What the worker says of one part, ('failure', ...) last if it breaks."""
+    def run(self, part: Part, limit: float) -> Iterator[tuple[str, Any]]:
+        """What the process says of a part, ('failure', ...) last if it breaks."""
         deadline = time.perf_counter() + limit
+        self._connection.send((part, limit))
         while True:
-            if not self._receiver.poll(max(deadline - time.perf_counter(), 0)):
-                yield 'failure', f'stopped after {max(limit, 0):.0f} s'
+            if not self._connection.poll(max(deadline - time.perf_counter(), 0)):
+                yield 'failure', f'stopped after {limit:.0f} s'
                 break
             try:
-                kind, value = self._receiver.recv()
+                kind, value = self._connection.recv()
             except EOFError:
                 self._process.join()
                 yield 'failure', f'the process ended with {self._process.exitcode}'
@@ -150,28 +155,33 @@ class _Worker:
             if kind == 'done':
                 return
             yield kind, value
-        self.is_alive = False
+        self.stop()
 
     def stop(self) -> None:
         """Ends the process, whatever it is doing."""
+        self.is_alive = False
         self._process.kill()
         self._process.join()
-        self._receiver.close()
+        self._connection.close()
 
 
-def _measure_parts(parts: Sequence[Part], sender: Connection) -> None:
+def _measure(connection: Connection) -> None:
     """What the worker does."""
-    sender.send(('machine', describe_machine()))
-    for part in parts:
+    connection.send(('machine', describe_machine()))
+    while True:
         try:
-            for row in part.rows():
-                sender.send(('row', row))
+            part, limit = connection.recv()
+        except EOFError:
+            return
+        try:
+            for row in part.rows(limit):
+                connection.send(('row', row))
         except BrokenPipeError:
             return
         except Exception as error:
             traceback.print_exc()
-            sender.send(('failure', _first_line(error)))
-        sender.send(('done', None))
+            connection.send(('failure', _first_line(error)))
+        connection.send(('done', None))
 
 
 def describe_machine() -> dict[str, Any]:

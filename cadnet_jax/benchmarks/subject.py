@@ -46,9 +46,12 @@ class Sizes(NamedTuple):
         parity: number of pairs, and their side in pixels, whose results are compared.
         training: number of pairs in a step, and side of the crops in pixels.
         forms: number of images, and their side in pixels, of single operations.
+        files: number of pairs in a folder, their height and width in pixels, and
+            whether they have one reference.
         matrix: side of the large matrices.
         copied: bytes of the large copy.
         seconds: that each row is timed.
+        compiling: seconds after which those programs are timed that are compiled.
     """
 
     precisions: tuple[str, ...]
@@ -57,9 +60,11 @@ class Sizes(NamedTuple):
     parity: tuple[int, int]
     training: tuple[tuple[int, int], ...]
     forms: tuple[tuple[int, int], ...]
+    files: tuple[tuple[int, int, int, bool], ...]
     matrix: int
     copied: int
     seconds: float
+    compiling: float = 60.0
 
 
 GPU_SIZES = Sizes(
@@ -70,6 +75,7 @@ GPU_SIZES = Sizes(
     training=((16, 96), (1, 96), (4, 96), (64, 96), (16, 256)),
     # Images and references of eight pairs; of a step with its candidates.
     forms=((16, 512), (48, 96)),
+    files=((1, 3000, 4000, False), (64, 512, 512, True), (64, 512, 512, False)),
     matrix=8192,
     copied=2**30,
     seconds=0.5,
@@ -81,6 +87,7 @@ CPU_SIZES = Sizes(
     parity=(1, 128),
     training=((2, 64),),
     forms=((2, 64),),
+    files=((1, 384, 512, False), (4, 128, 128, True), (4, 128, 128, False)),
     matrix=1024,
     copied=2**26,
     seconds=0.1,

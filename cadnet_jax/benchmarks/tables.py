@@ -46,6 +46,7 @@ def format_device(results: Mapping[str, Any]) -> str:
     }
     for part, title in _NETWORK.items():
         sections.append(_network(title, _of(rows, part), ceilings))
+    sections.append(_files(_of(rows, 'files')))
     for part, title in _FORMS.items():
         sections.append(_forms(title, _of(rows, part)))
     sections.append(_failures(rows, results['failures']))
@@ -126,6 +127,20 @@ def _network(title: str, rows: Sequence[Row], ceilings: Mapping[str, Any]) -> st
         'of the product',
     )
     return _table(names, cells)
+
+
+def _files(rows: Sequence[Row]) -> str:
+    cells = [
+        (
+            f'{row["pairs"]} x {row["height"]} x {row["width"]}'
+            + (', one reference' if row['shared'] else ''),
+            f'{row["ms"] / 1e3:.2f}',
+            f'{row["pairs_per_s"]:,.1f}',
+            f'{row["megapixels_per_s"]:.1f}',
+        )
+        for row in rows
+    ]
+    return _table(('From files to regions', 's', 'pairs/s', 'megapixels/s'), cells)
 
 
 def _forms(title: str, rows: Sequence[Row]) -> str:

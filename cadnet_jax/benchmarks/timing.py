@@ -47,14 +47,14 @@ class Case(NamedTuple):
 
 
 def measure_cases(
-    cases: Sequence[Case], *, seconds: float, compile_limit: float = 70.0
+    cases: Sequence[Case], seconds: float, compile_limit: float
 ) -> Iterator[Row]:
     """Compiles all cases in threads, and then times them in turn.
 
     Args:
         cases: one for each row.
         seconds: how long each is timed; a run that takes longer is timed five times.
-        compile_limit: seconds until those are timed that are compiled.
+        compile_limit: seconds after which those are timed that are compiled.
 
     Yields:
         For each case its labels and `ms` (a run among others, median of five rounds),

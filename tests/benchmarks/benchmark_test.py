@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cadnet_jax.benchmarks import (
     benchmark,
+    pair_folders,
     workloads,
     workloads_files,
     workloads_torch,
@@ -202,19 +204,19 @@ def test_files_are_timed_beside_the_bare_network(
         predictor: Predictor,
         pairs: Sequence[PairFiles],
         output_dir: pathlib.Path,
-        *,
-        progress: bool,
+        **options: Any,
     ) -> None:
-        predict_files(predictor, pairs, output_dir, progress=progress)
-        written.extend(path.name for path in output_dir.glob('0*.json'))
+        predict_files(predictor, pairs, output_dir, **options)
+        written.extend(path.name for path in output_dir.glob('*_mask.png'))
 
-    monkeypatch.setattr(workloads_files, 'predict_files', noted)
+    monkeypatch.setattr(pair_folders, 'predict_files', noted)
     job = workloads.WORKLOADS[name](Settings(TINY, image_size=48, files=3))
-    job.run()
-    kind, _, shape = name.partition('_')
-    is_folder = kind == 'files' and shape != 'large'
-    assert job.pairs == (3 if is_folder else 1)
-    assert len(written) == (job.pairs if kind == 'files' else 0)
+    for number in (1, 2):
+        job.run()
+        kind, _, shape = name.partition('_')
+        is_folder = kind == 'files' and shape != 'large'
+        assert job.pairs == (3 if is_folder else 1)
+        assert len(written) == (number * job.pairs if kind == 'files' else 0)
 
 
 def test_files_are_compared_with_the_network_group_by_group() -> None:

@@ -4,10 +4,12 @@ import functools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from unittest.mock import ANY
 
 import jax
 import numpy as np
@@ -32,28 +34,29 @@ SIZES = subject.Sizes(
     parity=(1, 32),
     training=((4, 32),),
     forms=((1, 32),),
+    files=((1, 40, 32, False), (2, 32, 32, True)),
     matrix=16,
     copied=1024,
     seconds=0.001,
 )
 
 
-def _two_rows() -> Iterator[timing.Row]:
+def _two_rows(limit: float) -> Iterator[timing.Row]:
     yield {'ms': 1.5, 'share': float('nan')}
     yield {'ms': 2.5}
 
 
-def _row_and_error() -> Iterator[timing.Row]:
+def _row_and_error(limit: float) -> Iterator[timing.Row]:
     yield {'ms': 3.5}
     raise ValueError('no such operation\nand more')
 
 
-def _row_and_end() -> Iterator[timing.Row]:
+def _row_and_end(limit: float) -> Iterator[timing.Row]:
     yield {'ms': 4.5}
     os._exit(7)
 
 
-def _row_and_wait() -> Iterator[timing.Row]:
+def _row_and_wait(limit: float) -> Iterator[timing.Row]:
     yield {'ms': 5.5}
     time.sleep(60)
 
@@ -62,8 +65,11 @@ def test_parts_that_fail_lose_none_of_the_rows(tmp_path: pathlib.Path) -> None:
     """An error, the end of the process, and a part that takes too long."""
     path = tmp_path / 'device.json'
     functions = _row_and_error, _row_and_end, _row_and_wait, _two_rows
-    parts = [Part(function.__name__, function) for function in functions]
-    results = run_parts(parts, path, part_limit=10)
+    parts = [
+        Part(function.__name__, function, 0.2 if function is _row_and_wait else 1)
+        for function in functions
+    ]
+    results = run_parts(parts, path, time_limit=60)
     assert results == json.loads(path.read_text())
     assert [(row['part'], row['ms']) for row in results['rows']] == [
         ('_row_and_error', 3.5),
@@ -76,10 +82,27 @@ def test_parts_that_fail_lose_none_of_the_rows(tmp_path: pathlib.Path) -> None:
     assert results['failures'] == [
         {'part': '_row_and_error', 'reason': 'ValueError: no such operation'},
         {'part': '_row_and_end', 'reason': 'the process ended with 7'},
-        {'part': '_row_and_wait', 'reason': 'stopped after 10 s'},
+        {'part': '_row_and_wait', 'reason': ANY},
     ]
+    assert re.fullmatch('stopped after [0-9]+ s', results['failures'][2]['reason'])
     assert results['machine']['backend'] == 'cpu'
     assert results['machine']['jax'] == jax.__version__
+
+
+def _limit(limit: float) -> Iterator[timing.Row]:
+    yield {'limit': limit}
+
+
+def test_a_part_has_its_share_of_the_time_and_what_others_left(
+    tmp_path: pathlib.Path,
+) -> None:
+    parts = [Part('first', _limit, 1), Part('second', _limit, 2), Part('last', _limit)]
+    results = run_parts(parts, tmp_path / 'device.json', time_limit=100)
+    first, second, last = (row['limit'] for row in results['rows'])
+    assert first == pytest.approx(25, abs=0.5)
+    left = 100 - results['seconds']
+    assert second == pytest.approx(left * 2 / 3, abs=0.5)
+    assert last == pytest.approx(left, abs=0.5)
 
 
 def test_parts_without_time_are_named(tmp_path: pathlib.Path) -> None:
@@ -98,7 +121,7 @@ def test_a_case_that_fails_is_a_row_that_says_so() -> None:
         timing.Case({'batch': 1}, refuse),
         timing.Case({'batch': 2}, program, pairs=2, flops=3e9),
     ]
-    bad, good = timing.measure_cases(cases, seconds=0.001)
+    bad, good = timing.measure_cases(cases, seconds=0.001, compile_limit=60)
     assert bad == {'batch': 1, 'error': 'ValueError: out of memory'}
     assert good['ms_low'] <= good['ms'] <= good['ms_high']
     assert good['pairs_per_s'] == pytest.approx(2000 / good['ms'])
@@ -135,7 +158,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> subject.Subject:
 
 IN_FLOAT32 = {
     name: functools.partial(function, **options)
-    for name, function, options in device.PARTS
+    for name, _, function, options in device.PARTS
     if name != 'parity' and options.get('precision', 'default') == 'default'
 }
 
@@ -152,6 +175,11 @@ def test_each_part_has_its_figures(part: str, tiny: subject.Subject) -> None:
             assert row['side'] == 32
         if part in ('forward', 'cached_forward', 'training'):
             assert row['tflops'] > 0 and row['program_gb'] > 0
+        if part == 'files':
+            megapixels = row['pairs'] * row['height'] * row['width'] / 1e6
+            assert row['megapixels_per_s'] == pytest.approx(
+                megapixels / row['ms'] * 1e3
+            )
         if part in ('convolutions', 'operations'):
             assert row['direction'] in ('forward', 'gradient')
     if part in ('convolutions', 'operations'):
