@@ -11,7 +11,11 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from cadnet_jax.models.initializers import FAN_IN, ONES, ZEROS, Initializer
-from cadnet_jax.models.kernels.convolutions import convolution, depthwise_convolution
+from cadnet_jax.models.kernels.convolutions import (
+    convolution,
+    depthwise_convolution,
+    dilated_convolution,
+)
 from cadnet_jax.models.kernels.operations import layer_norm, multiply
 
 
@@ -25,13 +29,16 @@ class Dense(nn.Dense):
 class Conv(nn.Module):
     """A k x k convolution with a stride, zero padding and a bias.
 
-    `[B, H, W, C]` -> `[B, (H + 2 pad - k) // stride + 1, ..., features]`.
+    `[B, H, W, C]` -> `[B, (H + 2 pad - k) // stride + 1, ..., features]`. With
+    `dilation` > 1 the size stays, whatever `stride` and `pad`.
     """
 
     features: int
     kernel_size: int
-    stride: int
+    stride: int = 1
     pad: int = 0
+    dilation: int = 1
+    use_bias: bool = True
     dtype: DTypeLike = jnp.float32
     kernel_init: Initializer = FAN_IN
 
@@ -40,10 +47,14 @@ class Conv(nn.Module):
         k = self.kernel_size
         shape = k, k, x.shape[-1], self.features
         kernel = self.param('kernel', self.kernel_init, shape)
+        x, taps = x.astype(self.dtype), kernel.astype(self.dtype)
+        if self.dilation > 1:
+            x = dilated_convolution(x, taps, self.dilation)
+        else:
+            x = convolution(x, taps, self.stride, self.pad)
+        if not self.use_bias:
+            return x
         bias = self.param('bias', ZEROS, (self.features,))
-        x = convolution(
-            x.astype(self.dtype), kernel.astype(self.dtype), self.stride, self.pad
-        )
         return x + bias.astype(self.dtype).reshape(1, 1, 1, -1)
 
 
@@ -52,16 +63,19 @@ class Projection(nn.Module):
 
     features: int
     dtype: DTypeLike = jnp.float32
+    kernel_init: Initializer = FAN_IN
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param('kernel', FAN_IN, (x.shape[-1], self.features))
+        kernel = self.param('kernel', self.kernel_init, (x.shape[-1], self.features))
         return multiply(x.astype(self.dtype), kernel[None])
 
 
 class DepthwiseConv(nn.Module):
     """A 3x3 convolution of each channel by itself, zero padded: the shape stays."""
 
+    dilation: int = 1
+    use_bias: bool = True
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -69,8 +83,14 @@ class DepthwiseConv(nn.Module):
         channels = x.shape[-1]
         # Each output has nine inputs, and each input nine outputs.
         kernel = self.param('kernel', FAN_IN, (3, 3, 1, channels))
+        x, taps = x.astype(self.dtype), kernel.astype(self.dtype)
+        if self.dilation > 1:
+            x = dilated_convolution(x, taps, self.dilation)
+        else:
+            x = depthwise_convolution(x, taps)
+        if not self.use_bias:
+            return x
         bias = self.param('bias', ZEROS, (channels,))
-        x = depthwise_convolution(x.astype(self.dtype), kernel.astype(self.dtype))
         return x + bias.astype(self.dtype).reshape(1, 1, 1, -1)
 
 
@@ -101,12 +121,13 @@ class BatchNorm(nn.Module):
     momentum: float = 0.9
     epsilon: float = 1e-5
     dtype: DTypeLike = jnp.float32
+    scale_init: Initializer = ONES
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         channels = x.shape[-1]
         shape = (channels,)
-        scale = self.param('scale', ONES, shape)
+        scale = self.param('scale', self.scale_init, shape)
         bias = self.param('bias', ZEROS, shape)
         running_mean = self.variable('batch_stats', 'mean', ZEROS, None, shape)
         running_var = self.variable('batch_stats', 'var', ONES, None, shape)

@@ -5,6 +5,7 @@ XLA's convolutions are slow on the CPU, in both directions.
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -173,4 +174,58 @@ depthwise_convolution_by_shifts.defvjp(_depthwise_forward, _depthwise_backward)
 convolution = by_backend(cpu=convolution_by_patches, default=plain_convolution)
 depthwise_convolution = by_backend(
     cpu=depthwise_convolution_by_shifts, default=plain_depthwise_convolution
+)
+
+
+def plain_dilated_convolution(
+    x: jax.Array, kernel: jax.Array, dilation: int
+) -> jax.Array:
+    """A k x k convolution, k odd, whose taps lie `dilation` apart; the size stays.
+
+    A kernel `[k, k, 1, C]` for C > 1 channels is that of a depthwise one.
+    """
+    pad = dilation * (kernel.shape[0] // 2)
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (1, 1),
+        ((pad, pad), (pad, pad)),
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        feature_group_count=x.shape[-1] // kernel.shape[2],
+    )
+
+
+def dilated_convolution_by_grids(
+    x: jax.Array, kernel: jax.Array, dilation: int
+) -> jax.Array:
+    """The values of `plain_dilated_convolution`, from convolutions without dilation.
+
+    Every `dilation`-th row and column make a grid, on which the taps lie side by side.
+    """
+    if kernel.shape[2] < x.shape[-1]:
+        return _on_grids(lambda x: depthwise_convolution(x, kernel), x, dilation)
+    pad = kernel.shape[0] // 2
+    return _on_grids(lambda x: convolution(x, kernel, 1, pad), x, dilation)
+
+
+def _on_grids(
+    function: Callable[[jax.Array], jax.Array], x: jax.Array, dilation: int
+) -> jax.Array:
+    """`function`, which keeps height and width, of each of `dilation`^2 grids."""
+    batch, height, width, channels = x.shape
+    rows, columns = -(-height // dilation), -(-width // dilation)
+    missing = rows * dilation - height, columns * dilation - width
+    x = jnp.pad(x, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
+    x = x.reshape(batch, rows, dilation, columns, dilation, channels)
+    x = x.transpose(0, 2, 4, 1, 3, 5)
+    x = function(x.reshape(batch * dilation**2, rows, columns, channels))
+    x = x.reshape(batch, dilation, dilation, rows, columns, -1)
+    x = x.transpose(0, 3, 1, 4, 2, 5)
+    x = x.reshape(batch, rows * dilation, columns * dilation, -1)
+    return x[:, :height, :width]
+
+
+dilated_convolution = by_backend(
+    cpu=dilated_convolution_by_grids, default=plain_dilated_convolution
 )

@@ -7,6 +7,7 @@ import pytest
 from jax import lax
 
 from cadnet_jax.models.kernels import convolutions
+from cadnet_jax.models.kernels.backend import plain_forms
 from tests.support.gradients import assert_same_with_gradients
 
 pytestmark = pytest.mark.slow
@@ -61,6 +62,51 @@ def test_a_depthwise_convolution_by_shifts_is_the_convolution(
 
     ours = convolutions.depthwise_convolution_by_shifts
     assert_same_with_gradients(ours, plain, x, kernel)
+
+
+@pytest.mark.parametrize(
+    ('dilation', 'groups', 'size'),
+    [(2, 1, (13, 11)), (6, 1, (1, 5)), (2, 5, (12, 6)), (12, 5, (13, 11))],
+)
+def test_a_dilated_convolution_by_grids_is_the_convolution(
+    dilation: int, groups: int, size: tuple[int, int]
+) -> None:
+    """Also where most taps lie outside, and for each channel by itself."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, *size, 5), np.float32)
+    kernel = rng.standard_normal((3, 3, 5 // groups, 5), np.float32)
+
+    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            (1, 1),
+            [(dilation, dilation)] * 2,
+            rhs_dilation=(dilation, dilation),
+            dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+            feature_group_count=groups,
+        )
+
+    def ours(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return convolutions.dilated_convolution_by_grids(x, kernel, dilation)
+
+    assert_same_with_gradients(ours, plain, x, kernel)
+    arrays = jnp.asarray(x), jnp.asarray(kernel)
+    default = convolutions.plain_dilated_convolution(*arrays, dilation)
+    np.testing.assert_array_equal(default, plain(*arrays))
+
+
+def test_the_plain_form_is_traced_where_it_is_asked_for() -> None:
+    x, kernel = jnp.zeros((1, 9, 9, 4)), jnp.zeros((3, 3, 4, 2))
+
+    def program() -> str:
+        return str(
+            jax.make_jaxpr(lambda x: convolutions.convolution(x, kernel, 2, 1))(x)
+        )
+
+    with plain_forms():
+        assert 'conv_general_dilated' in program()
+    assert 'conv_general_dilated' not in program()
 
 
 def test_the_form_is_chosen_by_backend(monkeypatch: pytest.MonkeyPatch) -> None:
