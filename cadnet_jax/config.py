@@ -130,11 +130,16 @@ class ModelConfig:
         'cad',
         'Decoder: cad (change-aware, intra-class), plain (CADNet without the '
         'change-aware decoder), ooc (out-of-class: one change score) or segformer '
-        '(appearance only, the reference is not looked at).',
+        '(appearance only, the reference is not looked at). Other networks: fcn, '
+        'pspnet, deeplabv3plus, danet, ocrnet and unet (appearance only), and '
+        'fc_siam_diff (U-Net that compares).',
         HEADS,
     )
     variant: str = _field(
-        'b0', 'Mix Transformer, b0 (the paper) to b5 (the largest).', VARIANTS
+        'b0',
+        'Mix Transformer, b0 (the paper) to b5 (the largest), of cad, plain, ooc and '
+        'segformer.',
+        VARIANTS,
     )
     drop_path: float = _field(
         0.1,

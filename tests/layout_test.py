@@ -35,6 +35,8 @@ EXCEPTIONS = {
     ('config', 'models.heads'),
     ('models.heads', 'config'),
     ('models.heads', 'models.cadnet'),
+    ('models.heads', 'models.rivals.segmenter'),
+    ('models.heads', 'models.rivals.unet'),
 }
 # What builders share with the library: how a bad image file is reported, how changes
 # are painted, what labels mean, and how a shift is estimated.

@@ -92,7 +92,7 @@ class TiledNetwork:
         scores = empty_scores(
             images.shape[:3],
             has_classes=has_classes,
-            with_distance=self.head.sees_reference,
+            with_distance=self.head.has_distance,
             num_probabilities=num_probabilities if with_probabilities else 0,
         )
         limits = None

@@ -23,16 +23,20 @@ class Outputs(NamedTuple):
     """What the network says of a batch of pairs.
 
     Attributes:
-        logits: float32 `[B, H/4, W/4, K]`, K classes, or 1 change score.
+        logits: float32 `[B, H/4, W/4, K]`, K classes, or 1 change score; some rivals
+            have another stride.
         distance: DistMap, float32 `[B, H/4, W/4]`; None if the
-            head sees no reference.
+            head has none.
         differences: image minus reference after each stage, `[B, H_i, W_i, C_i]`;
-            empty if the head sees no reference.
+            empty if the head has no DistMap.
+        auxiliary: logits of the auxiliary heads, in the order of the weights in the
+            table of heads; in training.
     """
 
     logits: jax.Array
     distance: jax.Array | None
     differences: tuple[jax.Array, ...]
+    auxiliary: tuple[jax.Array, ...] = ()
 
 
 class CADNet(nn.Module):

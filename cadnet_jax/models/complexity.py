@@ -1,18 +1,23 @@
 """How large a network is, and how many multiply-adds a pair costs.
 
-Counted from the layers' shapes: as the paper writes the network, with the fusion
-convolution at stride 4, or as it is computed here, which is less; see `decoder`.
+CADNet and SegFormer are counted from the layers' shapes: as the paper writes the
+network, with the fusion convolution at stride 4, or as it is computed here, which is
+less; see `decoder`. Other networks are counted from their programs.
 """
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from cadnet_jax.config import ModelConfig
+from cadnet_jax.models.cadnet import CADNet, build_model
 from cadnet_jax.models.decoder import CHANNELS
 from cadnet_jax.models.heads import HEADS
+from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.models.mix_transformer import (
     MLP_RATIO,
     PATCHES,
@@ -20,6 +25,7 @@ from cadnet_jax.models.mix_transformer import (
     STRIDES,
     VARIANTS,
 )
+from cadnet_jax.models.program_counts import ProgramCounts, count_program
 
 
 class MultiplyAdds(NamedTuple):
@@ -61,6 +67,10 @@ def multiply_adds(
         as_computed: the decoder's products at each stage's own resolution.
         cached_reference: the reference is encoded already.
     """
+    if HEADS[config.head].counted == 'program':
+        model = build_model(config, num_classes)
+        counts = _program(model, height, width, cached_reference)
+        return MultiplyAdds(counts.convolutions / 1e9, 0.0, counts.attention / 1e9)
     encoder = _encoder(config.variant, height, width)
     both = HEADS[config.head].sees_reference and not cached_reference
     images = 2 if both else 1
@@ -82,11 +92,33 @@ def gmacs(config: ModelConfig, num_classes: int, height: int, width: int) -> flo
         height: of the image, in pixels.
         width: of the image, in pixels.
     """
+    if HEADS[config.head].counted == 'program':
+        counts = _program(build_model(config, num_classes), height, width, False)
+        return (sum(counts) - counts.attention) / 1e9
     images = 2 if HEADS[config.head].sees_reference else 1
     elementwise = images * _encoder_elementwise(config.variant, height, width)
     elementwise += _decoder_elementwise(config, num_classes, height, width)
     products = multiply_adds(config, num_classes, height, width).convolutions
     return products + elementwise / 1e9
+
+
+@functools.cache
+def _program(
+    model: CADNet, height: int, width: int, cached_reference: bool
+) -> ProgramCounts:
+    """Counts of one pair; tracing takes a few seconds."""
+    variables = parameter_shapes(model)
+    image = jax.ShapeDtypeStruct((1, height, width, 3), np.float32)
+    if not cached_reference:
+        return count_program(model.apply, variables, image, image)
+    encode = functools.partial(model.apply, method='encode')
+
+    def compare(variables: Any, image: Any, features: Any) -> Any:
+        encoded = encode(variables, image)
+        return model.apply(variables, encoded, features, method='compare')
+
+    features = jax.eval_shape(encode, variables, image)
+    return count_program(compare, variables, image, features)
 
 
 def _stage_pixels(height: int, width: int) -> list[tuple[int, int]]:

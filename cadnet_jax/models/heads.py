@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     from cadnet_jax.config import ModelConfig
     from cadnet_jax.models.cadnet import CADNet
+    from cadnet_jax.models.rivals.segmenter import Segmenter
+    from cadnet_jax.models.rivals.unet import UNet
 
 Loss = Literal['cross_entropy', 'contrastive', 'contrastive_score']
 Attention = Literal['intra_class', 'out_of_class']
@@ -30,19 +32,26 @@ class Head(NamedTuple):
         title: its name in tables and figures.
         answer: 'classes', a logit for each; or 'change', one score that tells no
             classes of defects apart.
-        sees_reference: False: it looks at the image alone, and has no DistMap.
+        sees_reference: False: it looks at the image alone.
+        has_distance: whether it has a DistMap.
         losses: see `training.losses.total_loss`.
         attention: the change-aware attention of CADNet's decoder: eqs. 11 and 12, eqs.
             13 and 14, or none.
         build: makes the network.
+        auxiliary_weights: of the cross entropy of each auxiliary head.
+        counted: how its multiply-adds are counted: by a 'formula', because the network
+            is computed in another form than it is published in; or from its 'program'.
     """
 
     title: str
     answer: Literal['classes', 'change']
     sees_reference: bool
+    has_distance: bool
     losses: tuple[Loss, ...]
     attention: Attention | None
     build: Builder
+    auxiliary_weights: tuple[float, ...] = ()
+    counted: Literal['formula', 'program'] = 'formula'
 
     def outputs(self, num_classes: int) -> int:
         """Channels of the network's logits; `num_classes` counts the background."""
@@ -60,11 +69,38 @@ def _cadnet(config: 'ModelConfig', num_classes: int, axis_name: str | None) -> '
     return CADNet(config, num_classes, axis_name)
 
 
+def _segmenter(
+    config: 'ModelConfig', num_classes: int, axis_name: str | None
+) -> 'Segmenter':
+    from cadnet_jax.models.rivals.segmenter import DESIGNS, Segmenter
+
+    return Segmenter(config, num_classes, DESIGNS[config.head], axis_name)
+
+
+def _unet(config: 'ModelConfig', num_classes: int, axis_name: str | None) -> 'UNet':
+    from cadnet_jax.models.rivals.unet import UNet
+
+    return UNet(config, num_classes, axis_name)
+
+
+_RIVAL = Head(
+    title='',
+    answer='classes',
+    sees_reference=False,
+    has_distance=False,
+    losses=('cross_entropy',),
+    attention=None,
+    build=_segmenter,
+    counted='program',
+)
+_AUXILIARY_WEIGHT = 0.4  # as mmsegmentation
+
 HEADS = {
     'cad': Head(
         title='CADNet',
         answer='classes',
         sees_reference=True,
+        has_distance=True,
         losses=('cross_entropy', 'contrastive'),
         attention='intra_class',
         build=_cadnet,
@@ -73,6 +109,7 @@ HEADS = {
         title='CADNet, out of class',
         answer='change',
         sees_reference=True,
+        has_distance=True,
         losses=('contrastive', 'contrastive_score'),
         attention='out_of_class',
         build=_cadnet,
@@ -81,6 +118,7 @@ HEADS = {
         title='CADNet without CAD',
         answer='classes',
         sees_reference=True,
+        has_distance=True,
         losses=('cross_entropy', 'contrastive'),
         attention=None,
         build=_cadnet,
@@ -89,8 +127,23 @@ HEADS = {
         title='SegFormer',
         answer='classes',
         sees_reference=False,
+        has_distance=False,
         losses=('cross_entropy',),
         attention=None,
         build=_cadnet,
+    ),
+    'fcn': _RIVAL._replace(title='FCN', auxiliary_weights=(_AUXILIARY_WEIGHT,)),
+    'pspnet': _RIVAL._replace(title='PSPNet', auxiliary_weights=(_AUXILIARY_WEIGHT,)),
+    'deeplabv3plus': _RIVAL._replace(
+        title='DeepLabV3+', auxiliary_weights=(_AUXILIARY_WEIGHT,)
+    ),
+    # Those of its two branches, and the auxiliary head's.
+    'danet': _RIVAL._replace(
+        title='DANet', auxiliary_weights=(1.0, 1.0, _AUXILIARY_WEIGHT)
+    ),
+    'ocrnet': _RIVAL._replace(title='OCRNet', auxiliary_weights=(_AUXILIARY_WEIGHT,)),
+    'unet': _RIVAL._replace(title='U-Net', build=_unet),
+    'fc_siam_diff': _RIVAL._replace(
+        title='FC-Siam-diff', sees_reference=True, build=_unet
     ),
 }

@@ -5,6 +5,7 @@ and scores `[B, H, W]` at the mask's size. Terms are maps `[B, H, W]`, 0 where i
 `total_loss` turns each into its mean over the valid pixels of all devices.
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -114,7 +115,8 @@ def total_loss(
         config: weights and thresholds.
         head: a name in `HEADS`, whose row says which losses it has: the cross entropy
             of the logits, the contrastive loss of the distances ('contrastive') and of
-            the change score ('contrastive_score').
+            the change score ('contrastive_score'); and the weights of its auxiliary
+            heads, whose cross entropies add up to the term 'auxiliary'.
         class_pixels: pixels of each class in the training split, `[K]`.
         axis_name: the device axis, None on a single device.
     """
@@ -123,10 +125,17 @@ def total_loss(
     logits = resize_bilinear(outputs.logits, size)
     losses = HEADS[head].losses
     terms = {}
+    entropy = functools.partial(
+        cross_entropy, mask=mask, defect_weight=config.defect_weight
+    )
     if 'cross_entropy' in losses:
-        terms['cross_entropy'] = config.ce_weight * cross_entropy(
-            logits, mask, defect_weight=config.defect_weight
-        )
+        terms['cross_entropy'] = config.ce_weight * entropy(logits)
+    if shares := HEADS[head].auxiliary_weights:
+        weighted = [
+            share * entropy(resize_bilinear(of_head, size))
+            for share, of_head in zip(shares, outputs.auxiliary, strict=True)
+        ]
+        terms['auxiliary'] = config.ce_weight * sum(weighted[1:], start=weighted[0])
     maps = {}
     if 'contrastive' in losses and config.contrastive_weight:
         assert outputs.distance is not None

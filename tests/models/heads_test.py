@@ -14,12 +14,13 @@ from cadnet_jax.evaluation.evaluate import evaluate
 from cadnet_jax.inference.predictor import make_predictor
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.heads import HEADS
-from cadnet_jax.models.mix_transformer import VARIANTS, Variant
+from cadnet_jax.models.mix_transformer import VARIANTS
 from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.training.step import train_step
+from tests.support import tiny_networks
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 
-TINY = Variant((8, 16, 20, 32), (1, 1, 1, 1))
+STRIDES = {'fcn': 16, 'pspnet': 8, 'danet': 8, 'unet': 1, 'fc_siam_diff': 1}
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def fifth_head(monkeypatch: pytest.MonkeyPatch) -> str:
         title='Fifth', answer='classes', losses=('cross_entropy',)
     )
     monkeypatch.setitem(HEADS, 'fifth', row)
-    monkeypatch.setitem(VARIANTS, 'b0', TINY)
+    monkeypatch.setitem(VARIANTS, 'b0', tiny_networks.TINY)
     return 'fifth'
 
 
@@ -87,11 +88,15 @@ def test_a_head_that_is_not_in_the_table_is_refused(fifth_head: str) -> None:
 
 
 @pytest.mark.parametrize('head', HEADS)
-def test_the_logits_are_what_the_row_says(head: str) -> None:
+def test_the_logits_are_what_the_row_says(
+    head: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_networks.shrink(monkeypatch)
     model = build_model(ModelConfig(head=head), 5)
     image = jax.ShapeDtypeStruct((1, 32, 32, 3), np.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), image, image)
     outputs = jax.eval_shape(model.apply, variables, image, image)
     channels = {'classes': 5, 'change': 1}[HEADS[head].answer]
-    assert outputs.logits.shape == (1, 8, 8, channels)
-    assert (outputs.distance is not None) == HEADS[head].sees_reference
+    side = 32 // STRIDES.get(head, 4)
+    assert outputs.logits.shape == (1, side, side, channels)
+    assert (outputs.distance is not None) == HEADS[head].has_distance

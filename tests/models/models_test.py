@@ -21,19 +21,20 @@ from cadnet_jax.models.cadnet import CADNet, Outputs, build_model, outside_encod
 from cadnet_jax.models.decoder import Decoder
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.initialize import initialize, parameter_shapes
-from cadnet_jax.models.mix_transformer import VARIANTS, MixTransformer, Variant
+from cadnet_jax.models.mix_transformer import VARIANTS, MixTransformer
+from tests.support import tiny_networks
 from tests.support.plain_decoder import PlainDecoder
+from tests.support.tiny_networks import TINY
 
 pytestmark = pytest.mark.slow
 
-TINY = Variant((8, 16, 20, 32), (1, 1, 1, 1))
 SIZE = (37, 53)  # Primes: no stride divides them.
 
 
 @pytest.fixture(scope='module', autouse=True)
 def tiny_variant() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(VARIANTS, 'tiny', TINY)
+        tiny_networks.shrink(patch)
         yield
 
 
@@ -281,7 +282,8 @@ def test_a_pair_does_not_depend_on_its_batch(head: str) -> None:
     )
     for other in (alone, others):
         for a, b in zip(jax.tree.leaves(other), jax.tree.leaves(together), strict=True):
-            np.testing.assert_allclose(a[0], b[0], rtol=1e-5, atol=1e-5)
+            largest = max(1.0, np.abs(b[0]).max())  # logits of U-Net reach 20
+            np.testing.assert_allclose(a[0], b[0], rtol=1e-5, atol=1e-5 * largest)
 
 
 @pytest.mark.parametrize('head', ['cad', 'plain', 'ooc'])
@@ -324,7 +326,7 @@ def test_an_identical_pair_has_finite_gradients() -> None:
 
 
 @pytest.mark.parametrize('size', [(32, 32), (33, 47), (64, 100), (127, 32)])
-@pytest.mark.parametrize('head', HEADS)
+@pytest.mark.parametrize('head', ['cad', 'plain', 'ooc', 'segformer'])
 def test_any_size_of_32_pixels_or_more(head: str, size: tuple[int, int]) -> None:
     """Maps have a quarter of the sides, rounded up."""
     model = build_model(ModelConfig(head=head, variant='tiny'), 5)

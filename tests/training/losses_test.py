@@ -105,6 +105,22 @@ def test_without_a_distance_there_is_the_cross_entropy_alone() -> None:
     assert set(named) == {'cross_entropy'}
 
 
+def test_auxiliary_heads_add_their_weighted_cross_entropies() -> None:
+    """DANet's two branches count fully, its auxiliary head 0.4 times."""
+    rng = np.random.default_rng(2)
+    main, *others = (
+        jnp.asarray(rng.normal(size=(1, 2, 3, 3)), jnp.float32) for _ in range(4)
+    )
+    outputs = Outputs(main, None, (), tuple(others))
+    loss, terms = total_loss(
+        outputs, MASK, LossConfig(ce_weight=2.0), head='danet', class_pixels=(5, 3, 2)
+    )
+    means = [float(cross_entropy(x, MASK).sum()) / 5 for x in others]  # 5 are valid
+    expected = 2 * (means[0] + means[1] + 0.4 * means[2])
+    np.testing.assert_allclose(terms['auxiliary'], expected, rtol=1e-5)
+    np.testing.assert_allclose(loss, sum(terms.values()), rtol=1e-6)
+
+
 def test_weights_of_the_configuration_scale_their_terms() -> None:
     outputs, mask = random_outputs(3, 3), jnp.ones((1, 12, 12), jnp.uint8)
     one, twice = (
