@@ -3,8 +3,9 @@
 python experiments/import_weights.py --weights=mit_b0.pth --output_dir=mit_b0
 python experiments/train.py --init_from=mit_b0 ...
 
-Known are the names of the published CADNet, of mmsegmentation and NVlabs' SegFormer
-and of Hugging Face's SegformerModel; files are .npz, .safetensors, .pth or .bin.
+Known are the names of the published CADNet, of mmsegmentation and NVlabs' SegFormer,
+of Hugging Face's SegformerModel, and of mmsegmentation's ResNets and HRNets (with
+--head=fcn, say); files are .npz, .safetensors, .pth or .bin.
 """
 
 import pathlib

@@ -3,10 +3,13 @@
 Tables say for each module of ours what it is called in the published CADNet and in
 mmsegmentation, in NVlabs' SegFormer (`mit_b*.pth`) and in Hugging Face's
 SegformerModel. In a name, {s} counts stages and {b} blocks from 0, {n} stages from 1.
+`rival_names` has the names of the other networks.
 """
 
 import re
 from typing import Literal, NamedTuple
+
+from cadnet_jax.weights.rival_names import rival_module
 
 
 class Rows(NamedTuple):
@@ -88,13 +91,18 @@ class Layout(NamedTuple):
 
     Attributes:
         title: for messages.
-        column: the field of the tables.
+        column: the field of the tables; 'rivals': see `rival_names`.
         prefix: what the encoder's names start with.
     """
 
     title: str
-    column: Literal['published', 'nvlabs', 'hugging_face']
+    column: Literal['published', 'nvlabs', 'hugging_face', 'rivals']
     prefix: str
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether decoders have names in this layout."""
+        return self.column in ('published', 'rivals')
 
 
 LAYOUTS = (
@@ -104,6 +112,8 @@ LAYOUTS = (
     Layout("NVlabs' SegFormer", 'nvlabs', 'backbone.'),
     Layout("Hugging Face's SegFormer", 'hugging_face', ''),
     Layout("Hugging Face's SegFormer", 'hugging_face', 'segformer.'),
+    Layout("mmsegmentation's ResNets and HRNets", 'rivals', ''),
+    Layout("mmsegmentation's ResNets and HRNets", 'rivals', 'backbone.'),
 )
 
 
@@ -112,9 +122,15 @@ def origin(path: tuple[str, ...], layout: Layout) -> tuple[Rows, ...]:
 
     Args:
         path: ('params', 'encoder', 'stage_1_block_1', 'mlp', 'expand', 'kernel'), say.
-        layout: whose names; the decoder has those of the published CADNet in all.
+        layout: whose names; the decoder of CADNet has those of the published one in
+            all but 'rivals'.
+
+    Returns:
+        The rows; none if the layout has no such module.
     """
     _, part, *module, leaf = path
+    if layout.column == 'rivals':
+        return (_rival_rows(part, module, leaf, layout.prefix),)
     if leaf not in _LEAVES:  # The fusion kernel has no module of its own.
         module, leaf = [*module, leaf], 'kernel'
     name = '/'.join(module)
@@ -124,9 +140,11 @@ def origin(path: tuple[str, ...], layout: Layout) -> tuple[Rows, ...]:
         number = int(stage[1]) - 1 if stage else 0
         return (Rows(f'decode_head.{pattern}.{_LEAVES[leaf]}'.format(s=number)),)
     match = re.fullmatch(r'stage_(\d)_(?:block_(\d+)/)?(.*)', name)
-    assert match is not None
+    modules = _IN_BLOCK if match and match[2] else _IN_STAGE
+    if match is None or match[3] not in modules:
+        return ()
     stage_number, block, rest = int(match[1]), match[2], match[3]
-    names = getattr((_IN_BLOCK if block else _IN_STAGE)[rest], layout.column)
+    names = getattr(modules[rest], layout.column)
     prefix = layout.prefix + (getattr(_BLOCK, layout.column) if block else '')
 
     def fill(rows: str | Rows) -> Rows:
@@ -142,3 +160,11 @@ def origin(path: tuple[str, ...], layout: Layout) -> tuple[Rows, ...]:
 
     is_pair = isinstance(names, tuple) and not isinstance(names, Rows)
     return tuple(fill(rows) for rows in (names if is_pair else (names,)))
+
+
+def _rival_rows(part: str, module: list[str], leaf: str, prefix: str) -> Rows:
+    if leaf not in _LEAVES:  # DANet's gammas
+        name = rival_module(part, '/'.join([*module, leaf]), encoder_prefix=prefix)
+        return Rows(name)
+    name = rival_module(part, '/'.join(module), encoder_prefix=prefix)
+    return Rows(f'{name}.{_LEAVES[leaf]}')

@@ -16,7 +16,16 @@ from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.weights.foreign_names import LAYOUTS, Layout, Rows, origin
 from cadnet_jax.weights.loading import load_weights
 
-_HEAD_PREFIXES = ('decode_head.', 'head.', 'classifier.')
+_HEAD_PREFIXES = (
+    'decode_head.',
+    'auxiliary_head.',
+    'head.',
+    'classifier.',
+    'fc.',  # of ResNets
+    'incre_modules.',  # of HRNets, as the next two
+    'downsamp_modules.',
+    'final_layer.',
+)
 
 Path = tuple[str, ...]
 Shape = tuple[int, ...]
@@ -28,7 +37,8 @@ class Imported(NamedTuple):
 
     Attributes:
         variables: {'params', 'batch_stats'} of float32 arrays; where only the encoder
-            was read, `params` holds `encoder` alone and `batch_stats` nothing.
+            was read, both hold `encoder` alone, and `batch_stats` nothing if it has no
+            BatchNorm.
         layout: whose names they were.
         skipped: names in the file that were left out on purpose.
     """
@@ -46,9 +56,12 @@ def encoder_of_run(workdir: str | pathlib.Path) -> Imported:
     """
     variables, step = load_weights(workdir)
     return Imported(
-        {'params': {'encoder': variables['params']['encoder']}, 'batch_stats': {}},
+        {
+            name: {part: x for part, x in arrays.items() if part == 'encoder'}
+            for name, arrays in variables.items()
+        },
         layout=f'step {step} of a run',
-        skipped=('decoder',),
+        skipped=tuple(part for part in variables['params'] if part != 'encoder'),
     )
 
 
@@ -58,7 +71,8 @@ def convert(
     """Gives foreign weights our names and axes.
 
     Decoders are read in the published CADNet's names, which for the head 'plain' or
-    'segformer' are those of mmsegmentation's SegFormer; other heads are skipped.
+    'segformer' are those of mmsegmentation's SegFormer, and those of the rivals in
+    mmsegmentation's; other heads are skipped.
 
     Args:
         weights: arrays by their foreign names, as `read_weights` returns them.
@@ -76,7 +90,7 @@ def convert(
     layout = _recognize(weights, encoder, source)
     whole = (
         not encoder_only
-        and layout.column == 'published'
+        and layout.has_decoder
         and any(name.startswith('decode_head.') for name in weights)
     )
     origins = {path: origin(path, layout) for path in (shapes if whole else encoder)}
@@ -129,8 +143,8 @@ def _foreign_shape(shape: Shape, rows: Rows, parts: int) -> Shape:
 
 
 def _squeezed(shape: Shape) -> Shape:
-    """The shape of a 1x1 convolution's kernel as a matrix; others stay."""
-    return shape[:2] if shape[2:] == (1, 1) else shape
+    """The shape of a 1x1 convolution's kernel as a matrix, of a number as a vector."""
+    return shape[:2] if shape[2:] == (1, 1) else shape or (1,)
 
 
 def _faults(
@@ -154,7 +168,7 @@ def _faults(
 
 
 def _take(weights: Weights, rows: Rows) -> np.ndarray:
-    array = weights[rows.name]
+    array = np.atleast_1d(weights[rows.name])
     third = len(array) / 3
     return array[round(rows.start * third) : round(rows.stop * third)]
 
