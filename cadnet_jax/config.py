@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from absl import flags
 
 from cadnet_jax.files.text import read_object
-from cadnet_jax.models.heads import HEADS
+from cadnet_jax.models.heads import HEADS, describe_heads
 from cadnet_jax.path_flags import define_path
 
 _LOSS_WEIGHTS: Mapping[str, str] = {
@@ -128,11 +128,7 @@ class ModelConfig:
 
     head: str = _field(
         'cad',
-        'Decoder: cad (change-aware, intra-class), plain (CADNet without the '
-        'change-aware decoder), ooc (out-of-class: one change score) or segformer '
-        '(appearance only, the reference is not looked at). Other networks: fcn, '
-        'pspnet, deeplabv3plus, danet, ocrnet and unet (appearance only), and '
-        'fc_siam_diff (U-Net that compares).',
+        f'Network and decoder. {describe_heads()}.',
         HEADS,
     )
     variant: str = _field(

@@ -147,3 +147,14 @@ HEADS = {
         title='FC-Siam-diff', sees_reference=True, build=_unet
     ),
 }
+
+
+def describe_heads() -> str:
+    """What each head is, in a line for `--help`."""
+    return '; '.join(f'{name}: {_describe(head)}' for name, head in HEADS.items())
+
+
+def _describe(head: Head) -> str:
+    if head.answer == 'change':
+        return f'{head.title} (one change score, no classes)'
+    return head.title if head.sees_reference else f'{head.title} (appearance alone)'

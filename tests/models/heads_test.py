@@ -35,11 +35,17 @@ def fifth_head(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('head', ['fifth', 'pspnet'])
 def test_a_row_is_all_that_a_new_head_takes(
-    fifth_head: str, tmp_path: pathlib.Path
+    fifth_head: str,
+    head: str,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It trains a step, predicts a pair in tiles and is evaluated."""
-    config = Config(model=ModelConfig(head=fifth_head))
+    tiny_networks.shrink(monkeypatch)
+    row = HEADS[head]
+    config = Config(model=ModelConfig(head=head))
     data_dir = prepare_tiny(tmp_path / 'data', sizes=((64, 64),))
     model = build_model(config.model, len(CLASS_NAMES))
     optimizer = optax.adam(1e-3)
@@ -62,14 +68,15 @@ def test_a_row_is_all_that_a_new_head_takes(
         )
 
     after, metrics = jax.jit(step)(state, batch)
-    assert set(metrics) == {'loss', 'cross_entropy', 'gradient_norm'}
+    auxiliary = {'auxiliary'} if row.auxiliary_weights else set()
+    assert set(metrics) == {'loss', 'cross_entropy', 'gradient_norm', *auxiliary}
     assert np.isfinite(metrics['loss'])
     predictor = make_predictor(
         config, CLASS_NAMES, after.variables, workdir='run', step=1, tile_size=40
     )
     prediction = predictor(images[0], references[0])
     assert prediction.mask.shape == (64, 64)
-    assert prediction.distance is not None
+    assert (prediction.distance is not None) == row.has_distance
     assert predictor.rule.threshold is None
     whole = dataclasses.replace(predictor, tile_size=64)
     metrics = evaluate(
