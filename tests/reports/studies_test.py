@@ -18,7 +18,7 @@ from cadnet_jax.reports.studies import Run
 from cadnet_jax.runs.checkpoint import load_variables, save_variables
 from cadnet_jax.runs.finished_runs import read_results, write_records
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('small_b0')]
 
 BASE = Config(
     data=DataConfig(

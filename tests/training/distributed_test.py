@@ -24,7 +24,10 @@ coordinator, index, stopping, seed, workdir, data_dir = sys.argv[1:]
 jax.distributed.initialize(coordinator, 2, int(index))
 from cadnet_jax.training import loop
 from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
+from cadnet_jax.models.mix_transformer import VARIANTS
+from tests.support.tiny_networks import TINY
 
+VARIANTS['b0'] = TINY
 shard, calls = loop.shard, []
 
 def counting(batch):

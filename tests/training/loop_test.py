@@ -44,7 +44,7 @@ from cadnet_jax.training.step import make_train_step
 from tests.conftest import ROOT
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('small_b0')]
 
 STEPS = 12
 
@@ -256,7 +256,8 @@ def _started(
     """experiments/train.py in a process of its own, with the flags `config` needs."""
     changed = differences(Config(), config)
     flags = [f'--{name}={value}' for name, (_, value) in changed.items()]
-    command = [sys.executable, 'experiments/train.py', f'--workdir={workdir}', *flags]
+    script = ('-m', 'tests.support.tiny_script', 'experiments/train.py')
+    command = [sys.executable, *script, f'--workdir={workdir}', *flags]
     with subprocess.Popen(command, cwd=ROOT) as process:
         try:
             yield process

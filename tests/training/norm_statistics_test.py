@@ -18,6 +18,8 @@ from tests.support.tiny_data import prepare_tiny
 
 COUNT = 3
 
+pytestmark = pytest.mark.usefixtures('small_b0')
+
 
 @pytest.fixture(scope='module')
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:

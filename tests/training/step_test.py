@@ -14,7 +14,7 @@ from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.training import step as ts
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('small_b0')]
 
 CLASS_PIXELS = (100, 2, 1)
 # Run on several devices: SGD, since Adam hides a gradient of a wrong scale; no random
@@ -26,7 +26,10 @@ DEVICES = """
     from cadnet_jax.models.cadnet import build_model
     from cadnet_jax.runs.state import initial_state
     from cadnet_jax.training.step import make_train_step
+    from cadnet_jax.models.mix_transformer import VARIANTS
+    from tests.support.tiny_networks import TINY
 
+    VARIANTS['b0'] = TINY
     config = ModelConfig(drop_path=0, dropout=0)
     model = build_model(config, 3, axis_name=AXIS)
     optimizer = optax.sgd(0.01)
