@@ -259,33 +259,28 @@ def _load(
     What is in `decoded` is taken from there.
     """
     groups = _by_reference(pairs)
-    works = [
-        (pair, number == 0)
-        for group in groups.values()
-        for number, pair in enumerate(group)
+    files = [
+        (path, group[0].bit_depth)
+        for reference, group in groups.items()
+        for path in (reference, *(pair.image for pair in group))
     ]
 
-    def read(
-        work: tuple[PairFiles, bool],
-    ) -> tuple[PairFiles, np.ndarray | None, np.ndarray]:
-        pair, is_first = work
-        depth = pair.bit_depth
-        reference = read_once(pair.reference, depth) if is_first else None
-        return pair, reference, read_once(pair.image, depth)
+    def read(file: tuple[pathlib.Path, int]) -> np.ndarray:
+        image = decoded.pop(file[0], None)
+        return read_image(*file) if image is None else image
 
-    def read_once(path: pathlib.Path, bit_depth: int) -> np.ndarray:
-        image = decoded.pop(path, None)
-        return read_image(path, bit_depth) if image is None else image
-
-    current = np.empty(0)
-    for pair, reference, image in map_ahead(read, works):
-        current = current if reference is None else reference
-        if image.shape != current.shape:
-            raise ValueError(
-                f'{pair.image} is {_size(image)} pixels, but its reference '
-                f'{pair.reference} {_size(current)}; align and crop them to one size.'
-            )
-        yield _Loaded(pair, image, current)
+    images = map_ahead(read, files, threads=4)  # two pairs ahead
+    for group in groups.values():
+        reference = next(images)
+        for pair in group:
+            image = next(images)
+            if image.shape != reference.shape:
+                raise ValueError(
+                    f'{pair.image} is {_size(image)} pixels, but its reference '
+                    f'{pair.reference} {_size(reference)}; align and crop them to one '
+                    'size.'
+                )
+            yield _Loaded(pair, image, reference)
 
 
 def _predict(
