@@ -19,9 +19,19 @@ def files_large(settings: Settings) -> Job:
     return _files_job(settings.config, LARGE, 1, shared=False)
 
 
+def files_large_shared(settings: Settings) -> Job:
+    """Three images of that size in files, against one reference."""
+    return _files_job(settings.config, LARGE, 3, shared=True)
+
+
 def network_large(settings: Settings) -> Job:
     """The bare network on as many pixels as `files_large`, without any overlap."""
     return _network_job(settings, LARGE[0] * LARGE[1], forward)
+
+
+def network_large_shared(settings: Settings) -> Job:
+    """The bare network on an image of `files_large_shared`."""
+    return _network_job(settings, LARGE[0] * LARGE[1], cached_forward)
 
 
 def network_shared(settings: Settings) -> Job:
@@ -51,6 +61,8 @@ FILE_WORKLOADS: dict[str, Callable[[Settings], Job]] = {
     for function in (
         network_large,
         files_large,
+        network_large_shared,
+        files_large_shared,
         network_shared,
         files_shared,
         network_pairs,
@@ -60,6 +72,7 @@ FILE_WORKLOADS: dict[str, Callable[[Settings], Job]] = {
 # Timed in turn; the first is what the second is compared with.
 FILE_GROUPS = (
     ('network_large', 'files_large'),
+    ('network_large_shared', 'files_large_shared'),
     ('network_shared', 'files_shared'),
     ('network_pairs', 'files_pairs'),
 )
@@ -70,7 +83,7 @@ def _network_job(
 ) -> Job:
     """Runs of the network on tiles of one pair that make up `pixels`, for one pair."""
     config = settings.config
-    side = min(default_tile_size(config), round(pixels**0.5))
+    side = min(default_tile_size(config, ''), round(pixels**0.5))
     data = replace(config.data, crop_size=side, batch_size=1)
     job = start(settings._replace(config=replace(config, data=data)))
     number = max(1, round(pixels / side**2))

@@ -155,7 +155,7 @@ def output_directory(
     """
     name = f'{read_info(data_dir).name}-{_describe(split)}-{predictor.step}'
     name = re.sub(r'[^\w.-]+', '-', name, flags=re.ASCII)
-    if predictor.tile_size != default_tile_size(predictor.config):
+    if predictor.tile_size != default_tile_size(predictor.config, predictor.workdir):
         name += f'-tile{predictor.tile_size}'
     if predictor.rule.threshold != default_rule(predictor.config).threshold:
         name += f'-threshold{predictor.rule.threshold:g}'

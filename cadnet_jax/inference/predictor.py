@@ -23,9 +23,15 @@ from cadnet_jax.inference.decision import (
     decide,
     predict_pair,
 )
-from cadnet_jax.inference.tiled_network import LARGEST_TILE, Progress, TiledNetwork
+from cadnet_jax.inference.tiled_network import (
+    LARGEST_TILE,
+    Progress,
+    TiledNetwork,
+    default_margin,
+)
 from cadnet_jax.models.cadnet import Features, build_model
 from cadnet_jax.models.heads import HEADS, Head
+from cadnet_jax.weights import released
 
 OUT_OF_CLASS_NAMES = ('background', 'defect')
 
@@ -276,8 +282,13 @@ class ReferencePredictor:
         return self.predictor._decide(scores)
 
 
-def default_tile_size(config: Config) -> int:
-    """Side of the tiles in pixels: that of the training crops, 768 at most."""
+def default_tile_size(config: Config, workdir: str | os.PathLike[str]) -> int:
+    """Side of the tiles in pixels: that of the training crops, 768 at most.
+
+    For the released weights it was chosen by measurement.
+    """
+    if released.is_released(workdir):
+        return released.TILE_SIZE
     return min(config.data.crop_size, LARGEST_TILE)
 
 
@@ -305,7 +316,7 @@ def make_predictor(
     """
     has_classes = HEADS[config.model.head].answer == 'classes'
     if tile_size is None:
-        tile_size = default_tile_size(config)
+        tile_size = default_tile_size(config, workdir)
     return Predictor(
         config=config,
         model=build_model(config.model, len(class_names)),
@@ -314,7 +325,7 @@ def make_predictor(
         workdir=str(workdir),
         step=step,
         tile_size=tile_size,
-        tile_margin=tile_size // 8,
+        tile_margin=default_margin(tile_size),
         rule=Rule(
             default_rule(config).threshold if threshold is None else threshold, min_area
         ),

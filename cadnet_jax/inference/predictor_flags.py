@@ -27,7 +27,7 @@ def define_predictor_flags() -> None:
         'tile_size',
         None,
         'Side of the tiles that larger images are predicted in, in pixels. Default: '
-        'that of the training crops, 768 at most.',
+        'that of the training crops, 768 at most; for the released weights 192.',
         lower_bound=32,
     )
     flags.DEFINE_float(

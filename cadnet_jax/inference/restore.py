@@ -31,8 +31,9 @@ def load_predictor(
             package.
         step: 'best', 'latest', or the number of a checkpoint that was kept.
         tile_size: images with a longer side, in pixels, are predicted in overlapping
-            tiles; the outer eighth of a tile is not used. Default: the size of the
-            training crops, 768 at most.
+            tiles, of which 8 pixels along the borders are not used, an eighth of those
+            below 192. Default: the size of the training crops, 768 at most; for the
+            released weights 192.
         threshold: score of any defect above which a pixel is one. Default: a pixel has
             its most probable class; for head 'ooc' the middle of tau_ok and tau_ng.
         min_area: pixels of the smallest defect; smaller ones are left out.

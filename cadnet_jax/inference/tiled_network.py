@@ -2,7 +2,7 @@
 
 Tiles go through in batches of one size, so that one program serves all images that are
 tiled, and a result does not depend, on a CPU in no bit, on what goes through with it.
-The next batch is cut and sent while the device computes the one before.
+Two batches are computed at a time: a CPU has parts of the network for one core alone.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from flax import linen as nn
 
+from cadnet_jax.files.ahead import map_ahead
 from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inference.pixel_maps import (
     empty_scores,
@@ -26,6 +27,9 @@ from cadnet_jax.models.heads import Head
 
 # A 4096 x 4096 pair below 3 GB: the memory of attention grows as the square of a tile.
 LARGEST_TILE = 768  # pixels
+# Measured (docs/performance.md): nearer to a border, scores depend more on where the
+# tile ends than they do further inside. In smaller tiles that is so up to an eighth.
+_MARGIN, _LEAST_TILE = 8, 192  # pixels
 # Of several tiles in one call. On a CPU more of them leave its caches.
 BATCH_PIXELS = {'cpu': 192**2}
 _MOST_BATCH_PIXELS = LARGEST_TILE**2
@@ -65,10 +69,14 @@ class TiledNetwork:
         Args:
             reference: uint8 [1, H, W, 3].
         """
-        return tuple(
-            encode_reference(self.model, self.variables, _cut(reference, part, size))
-            for part, size in self._parts(reference)
-        )
+        parts = self._parts(reference)
+
+        def compute(number: int) -> Features:
+            batch = _cut(reference, *parts[number])
+            features = encode_reference(self.model, self.variables, batch)
+            return jax.block_until_ready(features)
+
+        return tuple(_in_turn(compute, len(parts)))
 
     def predict(
         self,
@@ -155,22 +163,19 @@ class TiledNetwork:
         images: np.ndarray,
         references: np.ndarray | Sequence[Features],
     ) -> Iterator[tuple[_Part, _Result]]:
-        """Calls `function` with the tiles of each part; results one part behind.
+        """Calls `function` with the tiles of each part; results in their order."""
+        parts = self._parts(images)
 
-        The call returns before the device is done: the next part is cut meanwhile.
-        """
-        waiting: tuple[_Part, _Result] | None = None
-        for number, (part, size) in enumerate(self._parts(images)):
+        def compute(number: int) -> tuple[_Part, _Result]:
+            part, size = parts[number]
             if isinstance(references, np.ndarray):
                 others: Any = _cut(references, part, size)
             else:
                 others = references[number % len(references)]
             result = function(_cut(images, part, size), others, part[0])
-            if waiting:
-                yield waiting
-            waiting = part, result
-        if waiting:
-            yield waiting
+            return part, jax.block_until_ready(result)
+
+        return _in_turn(compute, len(parts))
 
     def _distance_limits(
         self, images: np.ndarray, references: np.ndarray | Sequence[Features]
@@ -195,6 +200,17 @@ class TiledNetwork:
                 low, high = limits[rows][0]
                 limits[rows] = min(low, cells.min()), max(high, cells.max())
         return limits
+
+
+def default_margin(tile_size: int) -> int:
+    """Pixels along the borders of a tile that are not used."""
+    return _MARGIN if tile_size >= _LEAST_TILE else tile_size // 8
+
+
+def _in_turn(compute: Callable[[int], _Result], number: int) -> Iterator[_Result]:
+    """`compute` of 0, 1, ...: by two threads, once the first call has compiled."""
+    yield from map(compute, range(number)[:1])
+    yield from map_ahead(compute, range(number)[1:])
 
 
 def _cut(images: np.ndarray, part: _Part, size: int) -> np.ndarray:

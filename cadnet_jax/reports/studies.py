@@ -241,7 +241,7 @@ def _read_record(workdir: pathlib.Path) -> RunRecord | None:
 
 def _evaluated(record: RunRecord, config: Config) -> set[tuple[str, str, int]]:
     """Data set, split and step of each evaluation with the default tiles and rule."""
-    size, rule = default_tile_size(config), default_rule(config)
+    size, rule = default_tile_size(config, record.workdir), default_rule(config)
     return {
         (metrics['dataset'], metrics['split'], metrics['step'])
         for _, metrics in record.evaluations

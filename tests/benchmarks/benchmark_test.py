@@ -224,10 +224,11 @@ def test_files_are_compared_with_the_network_group_by_group() -> None:
     groups = workloads.interleaved(['files'], [SETTINGS])
     names = [[work.name for work in group] for group in groups]
     assert names == [
-        [f'network_{shape}', f'files_{shape}'] for shape in ('large', 'shared', 'pairs')
+        [f'network_{shape}', f'files_{shape}']
+        for shape in ('large', 'large_shared', 'shared', 'pairs')
     ]
     first, *others = workloads.interleaved(['forward', 'files'], [SETTINGS])
-    assert [work.name for work in first] == ['forward'] and len(others) == 3
+    assert [work.name for work in first] == ['forward'] and len(others) == 4
 
 
 def test_the_script_compares_two_settings(tmp_path: pathlib.Path) -> None:

@@ -440,12 +440,18 @@ def test_tiles_without_a_core_are_refused(size: int, margin: int) -> None:
 
 @pytest.mark.parametrize(
     ('crop_size', 'tile_size', 'expected'),
-    [(192, None, (192, 24)), (1024, None, (768, 96)), (192, 320, (320, 40))],
+    [
+        (64, None, (64, 8)),
+        (96, None, (96, 12)),
+        (192, None, (192, 8)),
+        (1024, None, (768, 8)),
+        (192, 320, (320, 8)),
+    ],
 )
 def test_tiles_are_as_large_as_the_training_crops_unless_said_otherwise(
     crop_size: int, tile_size: int | None, expected: tuple[int, int]
 ) -> None:
-    """768 pixels at most; an eighth on each side is margin."""
+    """768 pixels at most; on each side 8 are margin, or an eighth of a small tile."""
     predictor = make_predictor(
         Config(data=DataConfig(crop_size=crop_size)),
         CLASS_NAMES,

@@ -247,7 +247,7 @@ def test_the_network_fits_in_the_file_and_predicts(
     predictor = cadnet_jax.load_predictor()
     assert (predictor.workdir, predictor.step) == ('released', 20_000)
     assert predictor.class_names == ('background', 'defect')
-    assert predictor.tile_size == 64
+    assert predictor.tile_size == released.TILE_SIZE
     exact = dataclasses.replace(predictor, variables=network)
     image, reference = (
         read_image(EXAMPLE / name)[:64, :64] for name in ('image.png', 'reference.png')
