@@ -6,7 +6,7 @@ Files are decoded and written by threads, beside the network.
 import functools
 import os
 import pathlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -294,15 +294,25 @@ def _predict(
     References in `shared` are encoded by themselves. That rounds in another way, so it
     depends on all pairs of a run and not on which of them are still to be done.
     """
-    encoded: tuple[np.ndarray, ReferencePredictor] | None = None
-    for loaded in pairs:
-        if loaded.pair.reference not in shared:
-            prediction = predictor(loaded.image, loaded.reference, progress=progress)
-        else:
-            if encoded is None or encoded[0] is not loaded.reference:
-                encoded = loaded.reference, predictor.with_reference(loaded.reference)
-            prediction = encoded[1](loaded.image, progress=progress)
-        yield loaded, prediction
+
+    def prepared() -> Iterator[tuple[_Loaded, Callable[..., Prediction]]]:
+        encoded: tuple[np.ndarray, ReferencePredictor] | None = None
+        for loaded in pairs:
+            image, reference = loaded.image, loaded.reference
+            if loaded.pair.reference not in shared:
+                yield loaded, functools.partial(predictor, image, reference)
+                continue
+            if encoded is None or encoded[0] is not reference:
+                encoded = reference, predictor.with_reference(reference)
+            yield loaded, functools.partial(encoded[1], image)
+
+    def predict(
+        work: tuple[_Loaded, Callable[..., Prediction]],
+    ) -> tuple[_Loaded, Prediction]:
+        loaded, network = work
+        return loaded, network(progress=progress)
+
+    return map_ahead(predict, prepared(), first_alone=True)
 
 
 def _write(

@@ -76,7 +76,7 @@ class TiledNetwork:
             features = encode_reference(self.model, self.variables, batch)
             return jax.block_until_ready(features)
 
-        return tuple(_in_turn(compute, len(parts)))
+        return tuple(map_ahead(compute, range(len(parts)), first_alone=True))
 
     def predict(
         self,
@@ -175,7 +175,7 @@ class TiledNetwork:
             result = function(_cut(images, part, size), others, part[0])
             return part, jax.block_until_ready(result)
 
-        return _in_turn(compute, len(parts))
+        return map_ahead(compute, range(len(parts)), first_alone=True)
 
     def _distance_limits(
         self, images: np.ndarray, references: np.ndarray | Sequence[Features]
@@ -205,12 +205,6 @@ class TiledNetwork:
 def default_margin(tile_size: int) -> int:
     """Pixels along the borders of a tile that are not used."""
     return _MARGIN if tile_size >= _LEAST_TILE else tile_size // 8
-
-
-def _in_turn(compute: Callable[[int], _Result], number: int) -> Iterator[_Result]:
-    """`compute` of 0, 1, ...: by two threads, once the first call has compiled."""
-    yield from map(compute, range(number)[:1])
-    yield from map_ahead(compute, range(number)[1:])
 
 
 def _cut(images: np.ndarray, part: _Part, size: int) -> np.ndarray:

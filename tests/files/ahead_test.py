@@ -58,3 +58,17 @@ def test_an_error_of_the_items_is_raised_too() -> None:
 
     with pytest.raises(OSError, match='no more'):
         list(map_ahead(lambda item: item, items()))
+
+
+def test_the_others_wait_for_the_first_where_it_is_to_be_alone() -> None:
+    """The first is computed by the caller before any other is begun."""
+    begun: list[int] = []
+
+    def note(item: int) -> int:
+        begun.append(item)
+        return item
+
+    results = map_ahead(note, range(4), first_alone=True)
+    assert next(results) == 0
+    assert begun == [0]
+    assert list(results) == [1, 2, 3]
