@@ -21,11 +21,12 @@ from cadnet_jax.path_flags import define_path
 
 _NETWORK = ['forward', 'cached_forward', 'training_step']
 _PREDICTION = ['prediction', 'cached_prediction']
+_SHARED = ['network_shared', 'files_shared']  # of those that files stands for
 _TORCH = ['torch_forward', 'torch_training_step']
 _WORKLOAD = flags.DEFINE_multi_enum(
     'workload',
     _NETWORK,
-    ['all', *_NETWORK, 'pipeline', *_PREDICTION, 'files', *_TORCH],
+    ['all', *_NETWORK, 'pipeline', *_PREDICTION, 'files', *_SHARED, *_TORCH],
     'What is timed; may be given several times. pipeline needs --data_dir; torch_* are '
     "Hugging Face's SegFormer-B0 on single images (needs torch and transformers).",
 )
