@@ -20,6 +20,7 @@ from cadnet_jax.inference.predictor import (
     default_tile_size,
 )
 from cadnet_jax.inference.restore import load_predictor
+from cadnet_jax.models.heads import HEADS
 from cadnet_jax.reports.tables import FRACTIONS
 from cadnet_jax.runs.checkpoint import kept_steps
 from cadnet_jax.runs.finished_runs import RunRecord, read_record
@@ -62,6 +63,12 @@ class Run(NamedTuple):
 def comparison(base: Config, seed: int) -> list[Run]:
     """Table 3: CADNet and SegFormer on lines and points together."""
     return [_run(base, 'mixed', head, seed) for head in ('cad', 'segformer')]
+
+
+def networks(base: Config, seed: int) -> list[Run]:
+    """Table 3, its other rows: the networks of `docs/rivals.md`."""
+    heads = [head for head, row in HEADS.items() if row.counted == 'program']
+    return [_run(base, 'mixed', head, seed) for head in heads]
 
 
 def cross_test(base: Config, seed: int) -> list[Run]:
@@ -119,7 +126,7 @@ def ablation(base: Config, seed: int) -> list[Run]:
 
 STUDIES: Mapping[str, Callable[[Config, int], list[Run]]] = {
     function.__name__: function
-    for function in (comparison, cross_test, few_labels, ablation)
+    for function in (comparison, networks, cross_test, few_labels, ablation)
 }
 
 

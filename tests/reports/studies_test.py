@@ -97,8 +97,8 @@ def test_what_studies_share_is_run_once_and_seed_by_seed() -> None:
     assert len({run.name for run in runs}) == len(runs)
     seeds = [run.config.train.seed for run in runs]
     assert seeds == sorted(seeds)
-    # 2, 6, 3 and 3 more, for each seed.
-    assert len(runs) == 28
+    # 2, 7, 6, 3 and 3 more, for each seed.
+    assert len(runs) == 42
 
 
 @pytest.mark.parametrize(
