@@ -186,6 +186,18 @@ def _to_8_bits(
     return (stored >> (bit_depth - 8)).astype(np.uint8)
 
 
+def has_fourth_band(path: str | os.PathLike[str]) -> bool:
+    """Whether a file has a band that `read_image` leaves out: TIFF files alone can.
+
+    It is transparency or, as near infrared, a measurement; the tags tell no difference.
+    """
+    path = pathlib.Path(path)
+    if path.suffix.lower() not in ('.tif', '.tiff'):
+        return False
+    data = path.read_bytes()
+    return tiff_tags.is_tiff(data) and tiff_tags.num_bands(data) == 4
+
+
 def png_bytes(image: np.ndarray) -> bytes:
     """The bytes of a PNG file of uint8 [H, W] (gray, class ids) or [H, W, 3] (RGB)."""
     pixels = image if image.ndim == 2 else image[:, :, ::-1]

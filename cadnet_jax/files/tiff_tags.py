@@ -68,6 +68,11 @@ def has_16_bits(data: bytes) -> bool:
     return _value(_read_tags(data), _BITS, 1) == 16
 
 
+def num_bands(data: bytes) -> int:
+    """Bands of a TIFF file, transparency among them."""
+    return _value(_read_tags(data), _SAMPLES, 1)
+
+
 def is_inverted(data: bytes) -> bool:
     """Whether white is 0 in a TIFF file."""
     return _value(_read_tags(data), _PHOTOMETRIC, 1) == _WHITE_IS_ZERO

@@ -18,7 +18,11 @@ from cadnet_jax.files.csv_files import read_rows
 from cadnet_jax.files.images import SUFFIXES, list_images, read_image, write_png
 from cadnet_jax.inference.defect_picture import draw_defects
 from cadnet_jax.inference.predictor import Prediction, Predictor, ReferencePredictor
-from cadnet_jax.inference.reference_checks import Doubt, find_doubts
+from cadnet_jax.inference.reference_checks import (
+    Doubt,
+    find_doubts,
+    find_left_out,
+)
 from cadnet_jax.inference.results import RESULTS_FILE, begin_results, end_results
 from cadnet_jax.inference.tiled_network import Progress
 from cadnet_jax.pictures.overlays import panel
@@ -325,6 +329,7 @@ def _write(
     """Writes the files of one pair; returns its name and what is doubtful."""
     (pair, image, reference), prediction = result
     doubts = find_doubts(image, reference)
+    doubts += find_left_out(pair.image, pair.reference)
     mask = prediction.mask
     write_png(output_dir / f'{pair.name}_mask.png', mask)
     picture = draw_defects(

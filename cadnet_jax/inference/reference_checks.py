@@ -4,6 +4,7 @@ A network that compares finds no defect if it is given one image twice, and many
 reference is of another product. The measures are made on reduced images.
 """
 
+import pathlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 
 from cadnet_jax.data.shifts import estimate_shift
+from cadnet_jax.files.images import has_fourth_band
 
 _REDUCED_SIDE = 512  # pixels
 _PLAIN = 2  # gray levels between the darkest and the brightest pixel, at most
@@ -25,7 +27,8 @@ class Doubt(NamedTuple):
     """Something that makes a prediction doubtful.
 
     Attributes:
-        kind: 'same_image', 'plain', 'shifted', 'other_product' or 'brightness'.
+        kind: 'same_image', 'plain', 'shifted', 'other_product', 'brightness' or
+            'fourth_band'.
         text: with the remedy.
     """
 
@@ -41,6 +44,20 @@ def find_doubts(image: np.ndarray, reference: np.ndarray) -> list[Doubt]:
         reference: uint8 [H, W, 3], RGB.
     """
     return list(_doubts(image, reference))
+
+
+def find_left_out(*paths: pathlib.Path) -> list[Doubt]:
+    """The files of which a fourth band is not looked at; [] if there are none."""
+    names = [path.name for path in paths if has_fourth_band(path)]
+    if not names:
+        return []
+    return [
+        Doubt(
+            'fourth_band',
+            f'four bands, of which the fourth is left out: {" and ".join(names)}; '
+            'export the three bands that show defects, if these are others',
+        )
+    ]
 
 
 def _doubts(image: np.ndarray, reference: np.ndarray) -> Iterator[Doubt]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import tifffile
 
 from cadnet_jax.files.images import write_png
 from cadnet_jax.inference.pair_files import list_pairs, predict_files
@@ -84,3 +85,25 @@ def test_doubts_are_in_the_json_and_in_one_line_a_kind(tmp_path: pathlib.Path) -
         for path in [tmp_path / 'out' / f'{name}.json']
     }
     assert kinds == {'a': ['same_image'], 'b': ['same_image'], 'c': []}
+
+
+@pytest.mark.parametrize('bands', [3, 4])
+def test_a_fourth_band_that_is_left_out_is_said(
+    bands: int, tmp_path: pathlib.Path
+) -> None:
+    """The prediction stands on the colors alone, and its JSON says so."""
+    band = np.full((*SIZE, 1), 220, np.uint8)
+    for name, image in (('image', with_defect(REFERENCE)), ('reference', REFERENCE)):
+        pixels = np.dstack([image, band])[..., :bands]
+        tifffile.imwrite(tmp_path / f'{name}.tif', pixels, photometric='rgb')
+    pairs = list_pairs(
+        image=tmp_path / 'image.tif', reference=tmp_path / 'reference.tif'
+    )
+    lines = predict_files(
+        differencing_predictor(), pairs, tmp_path / 'out', progress=False
+    )
+    said = 'four bands, of which the fourth is left out: image.tif and reference.tif'
+    assert [said in line for line in lines] == [True] * (bands == 4)
+    [path] = (tmp_path / 'out').glob('*image.json')
+    [*kinds] = (warning['kind'] for warning in json.loads(path.read_text())['warnings'])
+    assert kinds == ['fourth_band'] * (bands == 4)
