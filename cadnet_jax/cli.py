@@ -65,10 +65,10 @@ def run(main: Callable[[list[str]], None], *, arguments: str = '') -> None:
     and so --help names it: 'WORKDIR...'. By default it takes flags alone.
 
     The exit status is 0 where `main` returns, 130 where it is interrupted from the
-    keyboard, and 1 after a ValueError, an OSError, a lack of memory or a flag that
-    cannot be: then the message is one line on stderr. With --verbosity=1 the traceback
-    comes too. A reader of stdout or stderr that goes away (`| head`, a terminal that
-    is closed) ends nothing.
+    keyboard, and 1 after a ValueError, an OSError, a lack of memory, the end of another
+    process of the run, or a flag that cannot be: then the message is one line on
+    stderr. With --verbosity=1 the traceback comes too. A reader of stdout or stderr
+    that goes away (`| head`, a terminal that is closed) ends nothing.
 
     Compiled programs are kept between runs in the user's cache folder, or where
     JAX_COMPILATION_CACHE_DIR says.
@@ -85,13 +85,18 @@ def run(main: Callable[[list[str]], None], *, arguments: str = '') -> None:
                 raise
             status, line = 1, f'error: {_describe(error)}'
         except (MemoryError, RuntimeError) as error:
-            if logging.level_debug() or not _is_out_of_memory(error):
+            known = _is_out_of_memory(error) or _is_lost_peer(error)
+            if logging.level_debug() or not known:
                 raise
-            status, line = 1, f'error: {_describe_memory(error)}'
+            status, line = 1, f'error: {_describe(error)}'
         # Not before the error is forgotten: what it held, such as a progress bar, is
         # closed then and may print.
         if line:
             print(line, file=sys.stderr)
+        if status and _is_distributed():
+            # At its end a process waits for the others, and they would wait for it.
+            sys.stdout.flush()
+            os._exit(status)
         return status
 
     _keep_compiled_programs()
@@ -148,6 +153,17 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(error)
 
 
+def _is_distributed() -> bool:
+    """Whether this is one of the processes of a run."""
+    jax = sys.modules.get('jax')
+    return jax is not None and jax.distributed.is_initialized()
+
+
+def _is_lost_peer(error: Exception) -> bool:
+    """Whether an exchange between the processes of a run failed."""
+    return _is_distributed() and bool(re.search('Gloo|NCCL', str(error)))
+
+
 def _describe_memory(error: Exception) -> str:
     names = [f'--{name}' for name in _MEMORY_FLAGS if name in flags.FLAGS]
     remedy = f'lower {" or ".join(names)}' if names else 'take smaller images'
@@ -158,6 +174,13 @@ def _describe_memory(error: Exception) -> str:
 
 def _describe(error: Exception) -> str:
     """The message of `error` on one line."""
+    if _is_out_of_memory(error):
+        return _describe_memory(error)
+    if _is_lost_peer(error):
+        return (
+            'another process of this run ended: see what it says, and start all of '
+            'them again; they resume from the last checkpoint.'
+        )
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f'{error.filename}: {error.strerror}'
     return ' '.join(str(error).removeprefix('ERROR:: ').split()) or repr(error)
