@@ -1,0 +1,76 @@
+"""What the semi-supervised losses are made of: Dice, divergence, entropy, weights.
+
+Logits and probabilities are `[B, H, W, K]`, masks integers `[B, H, W]` with 255 where a
+pixel is ignored. Source: the published code of UAPS (djene-mengistu/UAPS), which has
+all five methods.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from cadnet_jax.data.labels import IGNORED
+
+Terms = dict[str, jax.Array]
+# Variables, images [B, H, W, 3] and a key -> logits, an array for each decoder, and
+# the variables with BatchNorm's running statistics updated.
+Forward = Callable[[Any, jax.Array, jax.Array], tuple[list[jax.Array], Any]]
+
+
+class Labeled(NamedTuple):
+    """Normalized images float `[B, H, W, 3]`, and their masks `[B, H, W]`."""
+
+    images: jax.Array
+    masks: jax.Array
+
+
+def supervised(logits: jax.Array, masks: jax.Array) -> jax.Array:
+    """Half the sum of cross entropy and Dice loss, a scalar."""
+    return (cross_entropy(logits, masks) + dice(logits, masks)) / 2
+
+
+def cross_entropy(logits: jax.Array, masks: jax.Array) -> jax.Array:
+    """Mean over the pixels that are not ignored."""
+    valid = masks != IGNORED
+    labels = jnp.where(valid, masks, 0)
+    terms = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    return jnp.sum(jnp.where(valid, terms, 0)) / jnp.maximum(valid.sum(), 1)
+
+
+def dice(logits: jax.Array, masks: jax.Array) -> jax.Array:
+    """1 - 2 sum(p t) / sum(p + t), sums over the batch, mean over all classes."""
+    valid = (masks != IGNORED)[..., None]
+    targets = jax.nn.one_hot(jnp.where(masks == IGNORED, 0, masks), logits.shape[-1])
+    p, t = jnp.where(valid, jax.nn.softmax(logits), 0), jnp.where(valid, targets, 0)
+    axes = (0, 1, 2)
+    return 1 - jnp.mean(2 * jnp.sum(p * t, axes) / (jnp.sum(p + t, axes) + 1e-7))
+
+
+def divergence(logits: jax.Array, mean: jax.Array) -> jax.Array:
+    """KL(mean || softmax(logits)) of each pixel, `[B, H, W]`; `mean` sums to 1."""
+    terms = mean * (jnp.log(jnp.maximum(mean, 1e-12)) - jax.nn.log_softmax(logits))
+    return jnp.sum(terms, axis=-1)
+
+
+def entropy(probabilities: jax.Array) -> jax.Array:
+    """Of each pixel, in nats, `[B, H, W]`."""
+    return -jnp.sum(probabilities * jnp.log(probabilities + 1e-6), axis=-1)
+
+
+def pseudo_labels(probabilities: jax.Array) -> jax.Array:
+    """The most probable class of each pixel, without a gradient."""
+    return jax.lax.stop_gradient(jnp.argmax(probabilities, axis=-1))
+
+
+def consistency_weight(step: Any, *, period: int = 150) -> jax.Array:
+    """w = 0.1 exp(-5 (1 - t / 200)^2), t = step // period, at most 200."""
+    t = jnp.minimum(jnp.asarray(step) // period, 200) / 200
+    return 0.1 * jnp.exp(-5 * (1 - t) ** 2)
+
+
+def teacher_decay(step: Any) -> jax.Array:
+    """Of the averaged teacher: min(1 - 1 / (step + 1), 0.99)."""
+    return jnp.minimum(1 - 1 / (jnp.asarray(step, jnp.float32) + 1), 0.99)

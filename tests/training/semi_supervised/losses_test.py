@@ -1,0 +1,239 @@
+"""Each semi-supervised loss on fixed arrays, against its formula in plain NumPy."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cadnet_jax.training.semi_supervised import terms
+from cadnet_jax.training.semi_supervised.cps import cps
+from cadnet_jax.training.semi_supervised.dct import dct
+from cadnet_jax.training.semi_supervised.terms import Labeled
+from cadnet_jax.training.semi_supervised.uamt import uamt
+from cadnet_jax.training.semi_supervised.uaps import uaps
+from cadnet_jax.training.semi_supervised.ucc import mix_into, mix_labeled, ucc
+
+B, SIZE, K, STEP = 2, 6, 3, 9000
+KEY = jax.random.key(3)
+RNG = np.random.default_rng(0)
+# Whole numbers: noise below one half does not get through `forward`, which rounds.
+IMAGES = RNG.integers(-2, 3, (B, SIZE, SIZE, 3)).astype(np.float32)
+NEW = RNG.integers(-2, 3, (B, SIZE, SIZE, 3)).astype(np.float32)
+STRONG = RNG.integers(-2, 3, (B, SIZE, SIZE, 3)).astype(np.float32)
+MASKS = RNG.integers(0, K, (B, SIZE, SIZE))
+MASKS[0, 0, :3] = 255
+# Place matters, so that a turned image has another answer than a turned answer.
+PLACE = np.linspace(-1, 1, SIZE * SIZE).reshape(1, SIZE, SIZE, 1).astype(np.float32)
+LABELED = Labeled(jnp.asarray(IMAGES), jnp.asarray(MASKS))
+
+
+def weights(seed: int, decoders: int = 1) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    kernels = rng.normal(size=(decoders, 3, K)).astype(np.float32)
+    return {'params': jnp.asarray(kernels), 'batch_stats': jnp.zeros((), int)}
+
+
+def answers(kernels: Any, images: np.ndarray) -> list[np.ndarray]:
+    return [np.round(images) @ np.asarray(kernel) + PLACE for kernel in kernels]
+
+
+def forward(
+    variables: Any, images: jax.Array, key: jax.Array
+) -> tuple[list[jax.Array], Any]:
+    """A linear network; its statistics count how often it was called."""
+    del key
+    logits = [jnp.round(images) @ kernel + PLACE for kernel in variables['params']]
+    return logits, variables | {'batch_stats': variables['batch_stats'] + 1}
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def supervised(logits: np.ndarray, masks: np.ndarray) -> float:
+    """Half of cross entropy and Dice, by loops over pixels."""
+    p = softmax(logits)
+    entropy = []
+    overlap, cardinality = np.zeros(K), np.zeros(K)
+    for place in np.ndindex(*masks.shape):
+        label = masks[place]
+        if label == 255:
+            continue
+        entropy.append(-np.log(p[place][label]))
+        target = np.eye(K)[label]
+        overlap += p[place] * target
+        cardinality += p[place] + target
+    dice = 1 - np.mean(2 * overlap / cardinality)
+    return float((np.mean(entropy) + dice) / 2)
+
+
+def divergence(mean: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    return np.asarray((mean * np.log(mean / softmax(logits))).sum(-1))
+
+
+def weight(period: int) -> float:
+    t = min(STEP // period, 200) / 200
+    return float(0.1 * np.exp(-5 * (1 - t) ** 2))
+
+
+def test_dct_is_the_difference_of_turned_answers_and_answers_to_turned_images() -> None:
+    variables = weights(1)
+    loss, (parts, after) = dct(forward, variables, LABELED, NEW, KEY, STEP)
+    kernels = variables['params']
+    plain = softmax(answers(kernels, NEW)[0])
+    expected = sum(
+        np.mean(
+            (
+                softmax(answers(kernels, np.rot90(NEW, k, (1, 2)))[0])
+                - np.rot90(plain, k, (1, 2))
+            )
+            ** 2
+        )
+        for k in range(4)
+    )
+    known = supervised(answers(kernels, IMAGES)[0], MASKS)
+    assert parts['supervised'] == pytest.approx(known, rel=1e-5)
+    assert parts['consistency'] == pytest.approx(weight(150) * expected, rel=1e-4)
+    assert loss == pytest.approx(known + weight(150) * expected, rel=1e-5)
+    assert after['batch_stats'] == 6
+
+
+def test_uamt_counts_pixels_of_which_the_teacher_is_certain() -> None:
+    variables, teacher = weights(1), weights(2)
+    _, (parts, _) = uamt(forward, variables, LABELED, NEW, KEY, STEP, teacher=teacher)
+    w = weight(80)
+    target = softmax(answers(teacher['params'], NEW)[0])
+    entropy = -(target * np.log(target + 1e-6)).sum(-1)
+    certain = entropy < (0.75 + 2.5 * w) * np.log(2)
+    assert 0 < certain.sum() < certain.size
+    squares = (softmax(answers(variables['params'], NEW)[0]) - target) ** 2
+    expected = w * squares[certain].sum() / (2 * certain.sum())
+    assert parts['consistency'] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_teacher_gets_no_gradient() -> None:
+    def loss(teacher: Any) -> jax.Array:
+        variables = weights(1)
+        given = weights(2) | {'params': teacher}
+        return uamt(forward, variables, LABELED, NEW, KEY, STEP, teacher=given)[0]
+
+    assert not np.asarray(jax.grad(loss)(weights(2)['params'])).any()
+
+
+def test_cps_crosses_the_labels_of_two_networks_on_all_images() -> None:
+    both = weights(1), weights(2)
+    _, (parts, _) = cps(forward, both, LABELED, NEW, KEY, STEP)
+    expected = 0.0
+    for images in (IMAGES, NEW):
+        first, second = (answers(net['params'], images)[0] for net in both)
+        expected += supervised(first, second.argmax(-1))
+        expected += supervised(second, first.argmax(-1))
+    assert parts['consistency'] == pytest.approx(weight(150) * expected, rel=1e-5)
+    known = sum(supervised(answers(n['params'], IMAGES)[0], MASKS) for n in both)
+    assert parts['supervised'] == pytest.approx(known, rel=1e-5)
+
+
+def test_labels_of_the_other_network_carry_no_gradient() -> None:
+    """The second network's gradient is that of its own answers alone."""
+
+    def loss(second: Any, first: Any) -> jax.Array:
+        both = weights(1) | {'params': first}, weights(2) | {'params': second}
+        return cps(forward, both, LABELED, NEW, KEY, STEP)[0]
+
+    first, second = weights(1)['params'], weights(2)['params']
+    scaled = jax.grad(loss)(second, 1.0001 * first)  # of the same labels
+    np.testing.assert_allclose(jax.grad(loss)(second, first), scaled, rtol=1e-6)
+
+
+def test_ucc_crosses_weak_labels_and_strong_answers() -> None:
+    variables = weights(1, decoders=2)
+    _, (parts, after) = ucc(
+        forward,
+        variables,
+        LABELED,
+        NEW,
+        KEY,
+        STEP,
+        strong=STRONG,
+        mixed_labeled=0,
+        mixed_unlabeled=0,
+    )
+    weak_1, weak_2 = answers(variables['params'], NEW)
+    strong_1, strong_2 = answers(variables['params'], STRONG)
+    apart_1 = divergence(softmax(strong_2), weak_1)
+    apart_2 = divergence(softmax(weak_2), strong_1)
+    learned = supervised(strong_1, weak_2.argmax(-1)) * np.exp(-apart_1).mean()
+    learned += supervised(strong_2, weak_1.argmax(-1)) * np.exp(-apart_2).mean()
+    w = weight(150)
+    assert parts['pseudo_labels'] == pytest.approx(w * learned, rel=1e-4)
+    agreement = w * (apart_1.mean() + apart_2.mean())
+    assert parts['agreement'] == pytest.approx(agreement, rel=1e-4)
+    assert after['batch_stats'] == 3
+
+
+def test_uaps_learns_what_all_decoders_say_together() -> None:
+    """Decoders of equal labels, so that the drawn shares do not matter."""
+    variables = weights(1)
+    scales = jnp.array([1, 1.5, 2, 0.7])[:, None, None]
+    variables['params'] = variables['params'] * scales
+    plain = answers(variables['params'], NEW)
+    logits = [x - PLACE for x in plain]
+    labels = logits[0].argmax(-1)
+
+    def placeless(
+        variables: Any, images: jax.Array, key: jax.Array
+    ) -> tuple[list[jax.Array], Any]:
+        outputs, variables = forward(variables, images, key)
+        return [x - PLACE for x in outputs], variables
+
+    _, (parts, _) = uaps(placeless, variables, LABELED, NEW, KEY, STEP)
+    mean = np.mean([softmax(x) for x in logits], axis=0)
+    apart = [divergence(mean, x) for x in logits]
+    learned = [
+        supervised(x, labels) * np.exp(-d).mean()
+        for x, d in zip(logits, apart, strict=True)
+    ]
+    w = weight(80)
+    assert parts['pseudo_labels'] == pytest.approx(w * np.mean(learned), rel=1e-4)
+    assert parts['agreement'] == pytest.approx(w * np.mean(apart), rel=1e-3)
+
+
+def test_mixed_images_keep_their_labels_and_lose_half_of_their_area() -> None:
+    count, size = 400, 20
+    numbers = np.arange(count)[:, None, None] + np.zeros((1, size, size))
+    labeled = Labeled(jnp.asarray(numbers)[..., None], jnp.asarray(numbers))
+    mixed = mix_labeled(labeled, KEY, 0.2)
+    np.testing.assert_array_equal(mixed.images[..., 0], mixed.masks)
+    changed = np.asarray(mixed.masks != numbers)
+    touched = changed.any((1, 2))
+    assert touched.mean() == pytest.approx(0.2, abs=0.06)
+    assert changed[touched].mean() == pytest.approx(0.5, abs=0.02)
+    other = np.asarray(mixed.masks)[changed]
+    own = np.broadcast_to(numbers, changed.shape)[changed]
+    np.testing.assert_array_equal(other, (own + 1) % count)
+
+
+def test_both_views_of_an_unlabeled_image_get_the_same_part() -> None:
+    views = [jnp.zeros((50, 8, 8, 3)), jnp.ones((50, 8, 8, 3))]
+    weak, strong = mix_into(views, jnp.full((3, 8, 8, 3), 7.0), KEY, 0.3)
+    np.testing.assert_array_equal(weak == 7, strong == 7)
+    assert (weak == 7).any((1, 2, 3)).mean() == pytest.approx(0.3, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ('step', 'period', 'expected'),
+    [(0, 150, 0.1 * np.exp(-5)), (30_000, 150, 0.1), (8000, 80, 0.1 * np.exp(-1.25))],
+)
+def test_the_weight_of_consistency_rises(
+    step: int, period: int, expected: float
+) -> None:
+    given = terms.consistency_weight(step, period=period)
+    assert given == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_teacher_follows_at_once_and_then_slowly() -> None:
+    decays = [float(terms.teacher_decay(step)) for step in (0, 1, 9, 1000)]
+    assert decays == pytest.approx([0, 0.5, 0.9, 0.99])
