@@ -74,7 +74,8 @@ class TiledNetwork:
         def compute(number: int) -> Features:
             batch = _cut(reference, *parts[number])
             features = encode_reference(self.model, self.variables, batch)
-            return jax.block_until_ready(features)
+            jax.block_until_ready(features)
+            return features
 
         return tuple(map_ahead(compute, range(len(parts)), first_alone=True))
 

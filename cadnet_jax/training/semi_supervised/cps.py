@@ -40,8 +40,9 @@ def cps(
         for logits in (known, new)
         for k in range(2)
     )
-    terms = {
-        'supervised': sum(supervised(logits, labeled.masks) for logits in known),
+    terms: Terms = {
+        'supervised': supervised(known[0], labeled.masks)
+        + supervised(known[1], labeled.masks),
         'consistency': consistency_weight(step) * crossed,
     }
     loss = terms['supervised'] + terms['consistency']

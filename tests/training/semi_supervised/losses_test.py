@@ -20,8 +20,8 @@ KEY = jax.random.key(3)
 RNG = np.random.default_rng(0)
 # Whole numbers: noise below one half does not get through `forward`, which rounds.
 IMAGES = RNG.integers(-2, 3, (B, SIZE, SIZE, 3)).astype(np.float32)
-NEW = RNG.integers(-2, 3, (B, SIZE, SIZE, 3)).astype(np.float32)
-STRONG = RNG.integers(-2, 3, (B, SIZE, SIZE, 3)).astype(np.float32)
+NEW: Any = RNG.integers(-2, 3, (B, SIZE, SIZE, 3)).astype(np.float32)
+STRONG: Any = RNG.integers(-2, 3, (B, SIZE, SIZE, 3)).astype(np.float32)
 MASKS = RNG.integers(0, K, (B, SIZE, SIZE))
 MASKS[0, 0, :3] = 255
 # Place matters, so that a turned image has another answer than a turned answer.
@@ -50,7 +50,7 @@ def forward(
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    return np.asarray(powers / powers.sum(-1, keepdims=True))
 
 
 def supervised(logits: np.ndarray, masks: np.ndarray) -> float:
