@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('quick_compilation')]
 
 NOTEBOOK = ROOT / 'notebooks' / 'inspect_pairs.ipynb'
 

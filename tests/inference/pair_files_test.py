@@ -28,6 +28,8 @@ from tests.conftest import ROOT
 from tests.support.tiny_data import CLASS_NAMES, tiny_board
 from tests.support.tiny_run import differencing_predictor, write_run
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 
 def write_board(
     folder: pathlib.Path, name: str, size: tuple[int, int] = (40, 64)

@@ -20,6 +20,8 @@ from cadnet_jax.training.step import train_step
 from tests.support import tiny_networks
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 STRIDES = {'fcn': 16, 'pspnet': 8, 'danet': 8, 'unet': 1, 'fc_siam_diff': 1}
 
 

@@ -28,6 +28,8 @@ from tests.support.evaluated_run import (
 from tests.support.tiny_data import prepare_tiny
 from tests.support.tiny_run import write_run
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 HOSTILE = '<script>alert(1)</script>|`x` &amp; "q"'
 
 

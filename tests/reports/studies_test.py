@@ -18,7 +18,10 @@ from cadnet_jax.reports.studies import Run
 from cadnet_jax.runs.checkpoint import load_variables, save_variables
 from cadnet_jax.runs.finished_runs import read_results, write_records
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('small_b0')]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures('small_b0', 'quick_compilation'),
+]
 
 BASE = Config(
     data=DataConfig(

@@ -44,7 +44,10 @@ from cadnet_jax.training.step import make_train_step
 from tests.conftest import ROOT
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('small_b0')]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures('small_b0', 'quick_compilation'),
+]
 
 STEPS = 12
 

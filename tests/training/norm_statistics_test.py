@@ -18,7 +18,7 @@ from tests.support.tiny_data import prepare_tiny
 
 COUNT = 3
 
-pytestmark = pytest.mark.usefixtures('small_b0')
+pytestmark = pytest.mark.usefixtures('small_b0', 'quick_compilation')
 
 
 @pytest.fixture(scope='module')

@@ -14,7 +14,10 @@ from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.training import step as ts
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('small_b0')]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures('small_b0', 'quick_compilation'),
+]
 
 CLASS_PIXELS = (100, 2, 1)
 # Run on several devices: SGD, since Adam hides a gradient of a wrong scale; no random

@@ -25,6 +25,8 @@ from cadnet_jax.training.step import train_step
 from tests.support import tiny_networks
 from tests.support.tiny_data import boards
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 # Parameters for 3, 7 and 16 classes, with the auxiliary head.
 PARAMETERS = {
     'fcn': (49_485_414, 49_488_494, 49_495_424),
