@@ -1,5 +1,6 @@
 """Pictures of found defects that a person can read."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 from cadnet_jax.inference.defects import Defect
 from cadnet_jax.pictures.overlays import class_colors
 
-_LEAST_WIDTH = 640  # pixels: smaller images are enlarged, so that text fits
+_LEAST_WIDTH = 384  # pixels: smaller images are enlarged, so that text fits
 _LINE = 24  # pixels, height of a line of text
 _MARGIN = 4  # pixels between a region and its box
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -46,7 +47,7 @@ def draw_defects(
     Returns:
         uint8 [H', W', 3].
     """
-    factor = max(1, round(_LEAST_WIDTH / image.shape[1]))
+    factor = math.ceil(_LEAST_WIDTH / image.shape[1])
     picture = np.repeat(np.repeat(image, factor, axis=0), factor, axis=1)
     _outline(picture, mask, factor)
     for number, defect in enumerate(defects, 1):

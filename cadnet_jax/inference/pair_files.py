@@ -330,13 +330,13 @@ def _write(
     (pair, image, reference), prediction = result
     doubts = find_doubts(image, reference)
     doubts += find_left_out(pair.image, pair.reference)
-    mask = prediction.mask
+    mask, number = prediction.mask, len(prediction.defects)
     write_png(output_dir / f'{pair.name}_mask.png', mask)
     picture = draw_defects(
         image,
         mask,
         prediction.defects,
-        title=f'{len(prediction.defects)} defects',
+        title='1 defect' if number == 1 else f'{number} defects',
         lines=[doubt for _, doubt in doubts],
         reference=reference,
     )

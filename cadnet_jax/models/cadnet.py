@@ -1,6 +1,6 @@
 """CADNet: a shared encoder, multi-stage subtraction and a change-aware decoder."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -25,8 +25,7 @@ class Outputs(NamedTuple):
     Attributes:
         logits: float32 `[B, H/4, W/4, K]`, K classes, or 1 change score; some rivals
             have another stride.
-        distance: DistMap, float32 `[B, H/4, W/4]`; None if the
-            head has none.
+        distance: DistMap, float32 `[B, H/4, W/4]`; None if the head has none.
         differences: image minus reference after each stage, `[B, H_i, W_i, C_i]`;
             empty if the head has no DistMap.
         auxiliary: logits of the auxiliary heads, in the order of the weights in the
@@ -99,8 +98,7 @@ class CADNet(nn.Module):
         """
         if not self.head.sees_reference:
             return self.compare(self.encode(image, train=train), (), train=train)
-        stacked = self.encode(jnp.concatenate([image, reference]), train=train)
-        inspected, clean = zip(*(jnp.split(x, 2) for x in stacked), strict=True)
+        inspected, clean = encode_pair(self.encode, image, reference, train=train)
         return self.compare(
             inspected, clean, train=train, distance_limits=distance_limits
         )
@@ -134,6 +132,22 @@ class CADNet(nn.Module):
             differences, distance, train=train, distance_limits=distance_limits
         )
         return Outputs(logits, distance[..., 0], differences)
+
+
+def encode_pair(
+    encode: Callable[..., Features],
+    image: jax.Array,
+    reference: jax.Array,
+    *,
+    train: bool,
+) -> tuple[Features, Features]:
+    """Features of both images, `[B, H, W, 3]` each, by one call of the shared encoder.
+
+    A BatchNorm in it takes its training statistics over both.
+    """
+    stacked = encode(jnp.concatenate([image, reference]), train=train)
+    inspected, clean = zip(*(jnp.split(x, 2) for x in stacked), strict=True)
+    return inspected, clean
 
 
 def outside_encoder(params: Mapping[str, Any]) -> dict[str, Any]:

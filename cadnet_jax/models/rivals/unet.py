@@ -17,7 +17,7 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 
 from cadnet_jax.config import ModelConfig
-from cadnet_jax.models.cadnet import Features, Outputs
+from cadnet_jax.models.cadnet import Features, Outputs, encode_pair
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.initializers import FAN_OUT
 from cadnet_jax.models.layers import BatchNorm, Conv, Dense
@@ -152,8 +152,7 @@ class UNet(nn.Module):
         del distance_limits
         if not HEADS[self.config.head].sees_reference:
             return self.compare(self.encode(image, train=train), (), train=train)
-        stacked = self.encode(jnp.concatenate([image, reference]), train=train)
-        inspected, clean = zip(*(jnp.split(x, 2) for x in stacked), strict=True)
+        inspected, clean = encode_pair(self.encode, image, reference, train=train)
         return self.compare(inspected, clean, train=train)
 
     def encode(self, image: jax.Array, *, train: bool = False) -> Features:

@@ -1,1 +1,4 @@
-"""Losses that learn from unlabeled images too: the rivals of the paper's Table 6."""
+"""Losses that learn from unlabeled images too: the rivals of the paper's Table 6.
+
+Pure functions; `train.py` does not train with them yet.
+"""
