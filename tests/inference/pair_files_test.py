@@ -174,8 +174,8 @@ def test_what_is_written_of_a_pair(tmp_path: pathlib.Path) -> None:
         x_min, y_min, x_max, y_max = defect['box']
         assert np.any(mask[y_min:y_max, x_min:x_max] == defect['class_id'])
     overlay = read_image(output / 'a_overlay.png')
-    assert overlay.shape[1] == 10 * 64  # enlarged, so that text can be read
-    assert overlay.shape[0] > 10 * 40 + 200  # with close-ups
+    assert overlay.shape[1] == 6 * 64  # enlarged, so that text can be read
+    assert overlay.shape[0] > 6 * 40 + 150  # with close-ups
 
 
 def test_a_reference_that_pairs_share_is_encoded_once(
