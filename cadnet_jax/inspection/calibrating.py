@@ -15,7 +15,7 @@ from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
 from cadnet_jax.inspection.parts import Part, list_parts
 from cadnet_jax.inspection.recipe import Calibration, File, Recipe
 from cadnet_jax.inspection.recipe_files import add_file
-from cadnet_jax.inspection.registration import shown_pixels
+from cadnet_jax.inspection.reduced_images import shown_pixels
 from cadnet_jax.inspection.rules import INVALID, decisive_score
 from cadnet_jax.inspection.scoring import ScoredPart, score_parts
 from cadnet_jax.inspection.thresholds import (

@@ -1,5 +1,6 @@
 """Whether an image can be judged at all: brightness, saturation, sharpness."""
 
+import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -28,12 +29,17 @@ def measure(image: np.ndarray) -> Measures:
     """Measures uint8 [H, W, 3], RGB."""
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     smooth = cv2.GaussianBlur(gray.astype(np.float32), (5, 5), 0)
+    brightest = functools.reduce(cv2.max, cv2.split(image))
     return Measures(
-        brightness=float(gray.mean()),
-        saturated=float((image.max(axis=-1) == 255).mean()),
-        sharpness=float(cv2.Laplacian(smooth, cv2.CV_32F).var())
-        / max(float(smooth.var()), 1.0),
+        brightness=cv2.mean(gray)[0],
+        saturated=np.count_nonzero(brightest == 255) / brightest.size,
+        sharpness=_variance(cv2.Laplacian(smooth, cv2.CV_32F))
+        / max(_variance(smooth), 1.0),
     )
+
+
+def _variance(values: np.ndarray) -> float:
+    return float(cv2.meanStdDev(values)[1].item()) ** 2
 
 
 def find_faults(image: Measures, reference: Measures, checks: Checks) -> Iterator[str]:

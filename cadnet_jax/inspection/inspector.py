@@ -21,10 +21,10 @@ from cadnet_jax.inspection.recipe_files import (
     read_references,
 )
 from cadnet_jax.inspection.registration import (
+    Registrar,
     Registration,
     align,
     correlate,
-    register,
 )
 from cadnet_jax.inspection.rules import INVALID, Region, contour_distance, judge
 from cadnet_jax.inspection.variation import Variation
@@ -132,10 +132,8 @@ class Inspector:
             image = np.repeat(image[..., None], 3, axis=-1)
         if faults := tuple(self._faults(image)):
             return RegisteredImage(image, faults)
-        alignment = self.recipe.registration
-        first = self.references[0]
-        found = register(image, first, alignment.method, alignment.tolerance)
-        aligned = align(image, first, found)
+        found = self.registrar(image)
+        aligned = align(image, self.references[0], found)
         similarities = [correlate(aligned, other) for other in self.references[1:]]
         similarities.insert(0, found.correlation)
         best = int(np.argmax(similarities))
@@ -182,6 +180,12 @@ class Inspector:
     def encoded(self) -> Sequence[ReferencePredictor]:
         """The references, encoded once."""
         return [self.predictor.with_reference(image) for image in self.references]
+
+    @functools.cached_property
+    def registrar(self) -> Registrar:
+        """What lays images over the first reference."""
+        alignment = self.recipe.registration
+        return Registrar(self.references[0], alignment.method, alignment.tolerance)
 
     def context(self) -> dict[str, Any]:
         """What `rules.judge` is told of all images of this view."""

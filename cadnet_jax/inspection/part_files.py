@@ -28,7 +28,8 @@ from cadnet_jax.inspection.inspector import Inspector, RegisteredImage
 from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
 from cadnet_jax.inspection.parts import Part
 from cadnet_jax.inspection.recipe import Recipe
-from cadnet_jax.inspection.registration import Registration, shown_pixels
+from cadnet_jax.inspection.reduced_images import shown_pixels
+from cadnet_jax.inspection.registration import Registration
 from cadnet_jax.inspection.result_page import write_page
 from cadnet_jax.inspection.results import (
     file_name,

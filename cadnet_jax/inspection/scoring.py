@@ -50,12 +50,8 @@ def score_parts(
         inspectors: of each view.
         parts: their files.
     """
-    for part in map_ahead(functools.partial(_read, inspectors), parts):
-        images = {
-            view: image._replace(scores=inspectors[view].score(image.registered))
-            for view, image in part.images.items()
-        }
-        yield part._replace(images=images)
+    read = map_ahead(functools.partial(_read, inspectors), parts)
+    return map_ahead(functools.partial(_score, inspectors), read, first_alone=True)
 
 
 def modified(path: pathlib.Path) -> int | None:
@@ -75,6 +71,14 @@ def _read(inspectors: Mapping[str, Inspector], part: Part) -> ScoredPart:
             fault = f'view {view!r} is missing'
             images[view] = ScoredImage('', '', None, RegisteredImage(None, (fault,)))
     return ScoredPart(part.name, images)
+
+
+def _score(inspectors: Mapping[str, Inspector], part: ScoredPart) -> ScoredPart:
+    images = {
+        view: image._replace(scores=inspectors[view].score(image.registered))
+        for view, image in part.images.items()
+    }
+    return part._replace(images=images)
 
 
 def _read_image(inspector: Inspector, path: pathlib.Path) -> ScoredImage:
