@@ -1,7 +1,7 @@
 """What every prepared directory holds.
 
 A prepared directory is a TFDS directory of array_record files, e.g.
-`OUTPUT_DIR/deep_pcb/1.0.0/`, that `tfds.builder_from_directory` reads without
+`OUTPUT_DIR/deep_pcb/1.1.0/`, that `tfds.builder_from_directory` reads without
 TensorFlow. Its `metadata.json` holds
 
     class_names   ["background", ...], a pixel's class id is its index here
@@ -13,6 +13,9 @@ TensorFlow. Its `metadata.json` holds
     records       digest of all records
 
 Ids in a mask: 0 background, 1..K defects, 255 ignored (counted nowhere).
+
+Where a data set's own labels are boxes, each record has them as well, `boxes`: those of
+its authors, from which the mask was made.
 """
 
 import hashlib
@@ -50,14 +53,19 @@ def digest_records(data_dir: pathlib.Path) -> str:
     return state.hexdigest()[:_DIGITS]
 
 
-def features() -> tfds.features.FeaturesDict:
-    """The schema of every prepared directory; images are given as PNG bytes."""
+def features(*, boxes: bool = False) -> tfds.features.FeaturesDict:
+    """The schema of every prepared directory; images are given as PNG bytes.
+
+    Args:
+        boxes: whether the pairs have boxes, int32 [N, 5]; see `example`.
+    """
 
     def image(channels: int) -> tfds.features.Image:
         return tfds.features.Image(
             shape=(None, None, channels), dtype=np.uint8, encoding_format='png'
         )
 
+    optional = {'boxes': tfds.features.Tensor(shape=(None, 5), dtype=np.int32)}
     return tfds.features.FeaturesDict(
         {
             'image': image(3),
@@ -66,6 +74,7 @@ def features() -> tfds.features.FeaturesDict:
             'id': tfds.features.Text(),
             'group': tfds.features.Text(),
         }
+        | (optional if boxes else {})
     )
 
 
@@ -76,15 +85,29 @@ def example(
     *,
     id: str,
     group: str,
+    boxes: Sequence[Sequence[int]] | None = None,
 ) -> dict[str, Any]:
-    """What a builder yields for a pair, all uint8: RGB [H, W, 3] twice, ids [H, W]."""
-    return {
+    """What a builder yields for a pair.
+
+    Args:
+        image: RGB, uint8 [H, W, 3].
+        reference: RGB, uint8 [H, W, 3].
+        mask: class ids, uint8 [H, W].
+        id: of the pair.
+        group: of the pair.
+        boxes: x_min, y_min, x_max, y_max, class id of each labeled defect, as the data
+            set's authors give them; None where it has no boxes.
+    """
+    pair = {
         'image': encode_png(image),
         'reference': encode_png(reference),
         'mask': encode_png(mask),
         'id': id,
         'group': group,
     }
+    if boxes is None:
+        return pair
+    return pair | {'boxes': np.array(boxes, np.int32).reshape(-1, 5)}
 
 
 def count_pixels(mask: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:

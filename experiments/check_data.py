@@ -1,7 +1,7 @@
 """Checks pairs before anything is learned from them: your own, or prepared ones.
 
     python experiments/check_data.py --source_dir=my_pairs --output_dir=check
-    python experiments/check_data.py --data_dir=prepared/deep_pcb/1.0.0
+    python experiments/check_data.py --data_dir=prepared/deep_pcb/1.1.0
 
 prints a table of what was found and writes findings.csv and report.html, a page with
 the worst pairs. The status is 1 where there are errors, which stop a preparation.

@@ -1,6 +1,6 @@
 """Calibrates on good parts of prepared pairs, and counts errors on other groups.
 
-    python experiments/measure_line.py --data_dir=prepared/deep_pcb/1.0.0 \\
+    python experiments/measure_line.py --data_dir=prepared/deep_pcb/1.1.0 \\
         --splits=train,val --calibrate=group00041,group13000 --output=line.jsonl
 
 The same command resumes where it stopped. Differencing is measured beside the network.

@@ -1,7 +1,7 @@
 """Measures what tiles of several sizes cost and lose, in speed and on prepared sets.
 
 python experiments/measure_tiles.py --tiling=96:12 --tiling=192:12 --limit=30 \
-    --data=boards=prepared/deep_pcb/1.0.0:val
+    --data=boards=prepared/deep_pcb/1.1.0:val
 
 The last column tells how far the border of a tile reaches: the share of scores that it
 changes by more than 0.01, by the distance in pixels.

@@ -1,7 +1,7 @@
 """Trains CADNet on a prepared data set, or goes on with a run that was stopped.
 
     python experiments/train.py --flagfile=experiments/flagfiles/deep_pcb.cfg \\
-        --data_dir=prepared/deep_pcb/1.0.0 --workdir=WORKDIR
+        --data_dir=prepared/deep_pcb/1.1.0 --workdir=WORKDIR
 
 The same command goes on where the run stopped. SIGTERM, or Ctrl-C, saves and exits 0.
 """

@@ -1,8 +1,8 @@
 """Prepared directory -> batches.
 
 A prepared directory is what `experiments/prepare_data.py` writes: array_record files
-with `image`, `reference`, `mask`, `id` and `group`, and beside them the class names and
-the pixels of each class (`metadata.json`).
+with `image`, `reference`, `mask`, `id` and `group` (and `boxes`, where the data set has
+some), and beside them the class names and the pixels of each class (`metadata.json`).
 
 Every batch is a function of (data, settings, seed, index): the number of reader threads
 and the memory for decoded pairs change the speed alone, and an iterator's state is the
@@ -273,7 +273,9 @@ def evaluation_batches(
     Yields:
         'image' and 'reference' uint8 [B, H, W, 3], 'mask' uint8 [B, H, W], 'id' and
         'group' lists of B strings, 'valid' bool [B]. The last batch of a size is filled
-        up with zeros and empty strings where 'valid' is False.
+        up with zeros and empty strings where 'valid' is False. Where the data set has
+        boxes, 'boxes' is a list of B arrays int32 [N, 5]: x_min, y_min, x_max, y_max
+        and class id of each labeled defect.
 
     Raises (at the call, not at the first batch):
         FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
@@ -324,6 +326,9 @@ def _padded_batch(examples: list[dict[str, Any]], batch_size: int) -> dict[str, 
         batch[name] = np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
     for name in ('id', 'group'):
         batch[name] = [example[name] for example in examples] + [''] * missing
+    if 'boxes' in examples[0]:
+        none = np.zeros((0, 5), np.int32)
+        batch['boxes'] = [example['boxes'] for example in examples] + [none] * missing
     return batch
 
 
@@ -469,7 +474,7 @@ class _PairSource:
         return f'PairSource({self._name})'
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """'image', 'reference' [H, W, 3], 'mask' [H, W], 'id', 'group'.
+        """'image', 'reference' [H, W, 3], 'mask' [H, W], 'id', 'group'; maybe 'boxes'.
 
         The arrays are not to be changed.
 
@@ -514,6 +519,8 @@ class _PairSource:
         for name in _IMAGES:
             example[name] = self._decode_image(record, name)
             example[name].flags.writeable = False  # it may be kept
+        if 'boxes' in record:
+            example['boxes'] = record['boxes']
         self._check_labels(example)
         return example
 

@@ -83,7 +83,7 @@ def parse_data_set(text: str) -> DataSet:
     if not (name and equals and directory and colon and split):
         raise ValueError(
             f'--data={text}: invalid; give NAME=DIR:SPLIT, such as '
-            'boards=prepared/deep_pcb/1.0.0:test.'
+            'boards=prepared/deep_pcb/1.1.0:test.'
         )
     return DataSet(name, os.path.expanduser(directory), split)
 

@@ -10,13 +10,13 @@ board groups of it):
 
 Splits: `val` is every 10th line of trainval.txt (lines 0, 10, 20 and so on, counted
 from 0), `train` the others, `test` is test.txt. A pair's group is its board group.
-Masks follow from the boxes by the rule of `box_masks`.
+Masks follow from the boxes by the rule of `box_masks`; the boxes are kept beside them.
 """
 
 import pathlib
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import cv2
 import numpy as np
@@ -61,7 +61,11 @@ class BoardFiles(NamedTuple):
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Writes DeepPCB as `schema` describes."""
 
-    VERSION = tfds.core.Version('1.0.0')
+    VERSION = tfds.core.Version('1.1.0')
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        '1.0.0': 'Images, references and masks.',
+        '1.1.0': 'The boxes as well, as the authors label them.',
+    }
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         'give the directory PCBData of https://github.com/tangsanli5201/DeepPCB, or '
         'the directory that holds it'
@@ -73,7 +77,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description='Pairs of a tested printed circuit board and its template.',
-            features=schema.features(),
+            features=schema.features(boxes=True),
             homepage='https://github.com/tangsanli5201/DeepPCB',
             citation=_CITATION,
             metadata=schema.Metadata(),
@@ -126,6 +130,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                     mask,
                     id=pair.id,
                     group=pair.group,
+                    boxes=boxes,
                 ),
             )
         self.info.metadata['class_pixels'][split] = pixels.tolist()

@@ -99,6 +99,22 @@ def test_class_pixels_are_those_of_the_masks(prepared: pathlib.Path) -> None:
     assert read_info(prepared).class_pixels['test'] == tuple(counts[:3])
 
 
+def test_boxes_are_those_that_were_stored(tmp_path: pathlib.Path) -> None:
+    """A pair without a defect has none; padding has none either."""
+    num = {'train': 1, 'test': 3}
+    with_boxes = prepare_tiny(tmp_path, num=num, unchanged_every=2, boxes=True)
+    (batch,) = evaluation_batches(with_boxes, 'test', batch_size=4)
+    assert [len(boxes) for boxes in batch['boxes'][:3]].count(0) == 2
+    for mask, boxes in zip(batch['mask'], batch['boxes'], strict=True):
+        assert boxes.tolist() == tiny_data.label_boxes(mask)
+        assert boxes.shape[1] == 5
+
+
+def test_a_set_without_boxes_has_none(prepared: pathlib.Path) -> None:
+    (batch,) = evaluation_batches(prepared, 'test', batch_size=7)
+    assert 'boxes' not in batch
+
+
 # --- Training -----------------------------------------------------------------------
 
 

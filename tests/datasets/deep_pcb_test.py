@@ -81,6 +81,17 @@ def test_pairs_come_back_bit_for_bit(
         np.testing.assert_array_equal(pair['mask'], mask)
 
 
+def test_the_boxes_are_those_of_the_authors(
+    source: pathlib.Path, prepared: pathlib.Path
+) -> None:
+    for id, pair in read(prepared, 'test').items():
+        group, name = id.split('/')
+        path = source / group / f'{group.removeprefix("group")}_not' / f'{name}.txt'
+        lines = path.read_text().replace(',', ' ').splitlines()
+        boxes = [[int(x) for x in line.split()] for line in lines if line]
+        assert pair['boxes'].tolist() == boxes and len(boxes) == 2
+
+
 def test_metadata_name_the_classes_and_count_their_pixels(
     prepared: pathlib.Path,
 ) -> None:
@@ -267,28 +278,28 @@ def test_overwriting_replaces_the_whole_set(tmp_path: pathlib.Path) -> None:
     assert [sum(counts[s]) for s in ('train', 'val', 'test')] == [
         pairs * SIZE[0] * SIZE[1] for pairs in (2, 1, 1)
     ]
-    assert [path.name for path in new.parent.iterdir()] == ['1.0.0']
+    assert [path.name for path in new.parent.iterdir()] == ['1.1.0']
 
 
 def test_an_interrupted_overwriting_keeps_the_old_set(
     source: pathlib.Path, prepared: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    shutil.copytree(prepared, tmp_path / 'deep_pcb/1.0.0')
+    shutil.copytree(prepared, tmp_path / 'deep_pcb/1.1.0')
     with pytest.MonkeyPatch.context() as monkeypatch:
         _interrupt_third_pair(monkeypatch)
         with pytest.raises(KeyboardInterrupt):
             prepare(tmp_path, source, overwrite=True)
-    assert [path.name for path in (tmp_path / 'deep_pcb').iterdir()] == ['1.0.0']
-    assert len(read(tmp_path / 'deep_pcb/1.0.0', 'train')) == 10
+    assert [path.name for path in (tmp_path / 'deep_pcb').iterdir()] == ['1.1.0']
+    assert len(read(tmp_path / 'deep_pcb/1.1.0', 'train')) == 10
 
 
 def test_a_killed_overwriting_keeps_the_old_set(
     source: pathlib.Path, prepared: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     """What `kill -9` leaves: the old set, under the name it was put aside by."""
-    shutil.copytree(prepared, tmp_path / 'deep_pcb/1.0.0.previous')
+    shutil.copytree(prepared, tmp_path / 'deep_pcb/1.1.0.previous')
     assert len(read(prepare(tmp_path, source), 'train')) == 10
-    assert [path.name for path in (tmp_path / 'deep_pcb').iterdir()] == ['1.0.0']
+    assert [path.name for path in (tmp_path / 'deep_pcb').iterdir()] == ['1.1.0']
 
 
 def test_color_images_keep_their_channel_order(tmp_path: pathlib.Path) -> None:

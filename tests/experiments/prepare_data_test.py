@@ -34,7 +34,7 @@ def test_a_set_is_prepared_once_and_summarized(tmp_path: pathlib.Path) -> None:
     )
     first = run(*flags)
     assert first.returncode == 0, first.stderr
-    data_dir = tmp_path / 'data/deep_pcb/1.0.0'
+    data_dir = tmp_path / 'data/deep_pcb/1.1.0'
     assert f'Prepared: {data_dir}' in first.stdout
     table = {line[:24].strip(): line[24:].split() for line in first.stdout.splitlines()}
     assert table[''] == ['train', 'val', 'test']
@@ -69,7 +69,7 @@ def test_a_bad_file_ends_in_one_line_and_nothing_is_written(
     last = done.stderr.splitlines()[-1]
     assert last.startswith('error: bad files (1):') and str(bad) in last
     assert 'Get these files again' in last and 'Traceback' not in done.stderr
-    assert not list((tmp_path / 'data').rglob('*1.0.0*'))
+    assert not list((tmp_path / 'data').rglob('*1.1.0*'))
 
 
 @pytest.mark.parametrize(
@@ -108,4 +108,4 @@ def test_control_c_leaves_nothing_half_written(tmp_path: pathlib.Path) -> None:
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 130, rest.decode()
-    assert not list((tmp_path / 'data').rglob('*1.0.0*'))
+    assert not list((tmp_path / 'data').rglob('*1.1.0*'))

@@ -65,28 +65,17 @@ class TinyPairs(tfds.core.GeneratorBasedBuilder):
         sizes: Sequence[tuple[int, int]],
         num: Mapping[str, int],
         unchanged_every: int,
+        boxes: bool = False,
         **kwargs: Any,
     ) -> None:
         self._sizes, self._num, self._unchanged_every = sizes, num, unchanged_every
+        self._boxes = boxes
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        def png(channels: int) -> tfds.features.Image:
-            return tfds.features.Image(
-                shape=(None, None, channels), encoding_format='png'
-            )
-
         return tfds.core.DatasetInfo(
             builder=self,
-            features=tfds.features.FeaturesDict(
-                {
-                    'image': png(3),
-                    'reference': png(3),
-                    'mask': png(1),
-                    'id': tfds.features.Text(),
-                    'group': tfds.features.Text(),
-                }
-            ),
+            features=schema.features(boxes=self._boxes),
             metadata=schema.Metadata(class_names=list(CLASS_NAMES), class_pixels={}),
         )
 
@@ -103,17 +92,28 @@ class TinyPairs(tfds.core.GeneratorBasedBuilder):
                 image, mask = reference, np.where(mask == 255, mask, 0)
             pixels += np.bincount(mask.ravel(), minlength=256)[: len(pixels)]
             key = f'{split}_{index:03}'
-            yield (
-                key,
-                {
-                    'image': encode_png(image),
-                    'reference': encode_png(reference),
-                    'mask': encode_png(mask),
-                    'id': key,
-                    'group': f'group_{index % 2}',
-                },
-            )
+            pair = {
+                'image': encode_png(image),
+                'reference': encode_png(reference),
+                'mask': encode_png(mask),
+                'id': key,
+                'group': f'group_{index % 2}',
+            }
+            if self._boxes:
+                pair['boxes'] = np.array(label_boxes(mask), np.int32).reshape(-1, 5)
+            yield key, pair
         self.info.metadata['class_pixels'][split] = pixels.tolist()
+
+
+def label_boxes(mask: np.ndarray) -> list[list[int]]:
+    """The box around each class in `mask`, 3 pixels wider on each side."""
+    boxes = []
+    for label in (1, 2):
+        y, x = np.nonzero(mask == label)
+        if len(x):
+            box = x.min() - 3, y.min() - 3, x.max() + 4, y.max() + 4, label
+            boxes.append([int(value) for value in box])
+    return boxes
 
 
 def prepare_tiny(
@@ -122,6 +122,7 @@ def prepare_tiny(
     sizes: Sequence[tuple[int, int]] = ((64, 64),),
     num: Mapping[str, int] = SPLITS,
     unchanged_every: int = 0,
+    boxes: bool = False,
 ) -> pathlib.Path:
     """Writes a prepared data set and returns its directory (about 0.3 s).
 
@@ -132,6 +133,7 @@ def prepare_tiny(
         num: number of pairs in each split, at least 1.
         unchanged_every: the pairs 0, n, 2 n, ... of a split have no defect; 0: all
             pairs have some.
+        boxes: store the boxes of `label_boxes`.
 
     The pairs are those of `tiny_board`, the same in every call; ids are 'train_000',
     'train_001' and so on (they are not read in this order); groups are 'group_0' and
@@ -141,6 +143,7 @@ def prepare_tiny(
         sizes=sizes,
         num=num,
         unchanged_every=unchanged_every,
+        boxes=boxes,
         data_dir=str(directory),
         file_format='array_record',
     )
