@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from absl import flags
 
 from cadnet_jax.files.text import read_object
-from cadnet_jax.models.heads import HEADS, describe_heads
+from cadnet_jax.models.heads import HEADS, NORM_LIMITS, describe_heads
 from cadnet_jax.path_flags import define_path
 
 _LOSS_WEIGHTS: Mapping[str, str] = {
@@ -153,12 +153,25 @@ class ModelConfig:
         'Probability of dropping a channel ahead of the classifier (SegFormer: 0.1).',
         range=RATE,
     )
+    norm_limits: str = _field(
+        'sample',
+        "Limits of Norm (eq. 14), of the head 'ooc': sample: of each crop, and in "
+        'prediction of the whole image; batch: of all crops of a batch, as published; '
+        "running: likewise, and in prediction the mean of the last batches' limits.",
+        NORM_LIMITS,
+    )
     dtype: str = _field(
         'float32',
         'Number format that the network computes in; parameters and losses are '
         'float32 always.',
         ('float32', 'bfloat16'),
     )
+
+    @property
+    def scales_distance(self) -> bool:
+        """Whether the answer depends on DistMap's range over the whole image."""
+        attention = HEADS[self.head].attention
+        return attention == 'out_of_class' and self.norm_limits != 'running'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -214,6 +214,7 @@ class Predictor:
             self.model,
             jax.device_put(self.variables),
             self.head,
+            self.config.model.scales_distance,
             len(self.class_names),
             loss.defect_weight / loss.defect_odds,
             self.tile_size,

@@ -49,6 +49,7 @@ class TiledNetwork:
         model: compiled once for each shape of a batch of tiles.
         variables: its 'params' and 'batch_stats', on the device.
         head: what it answers.
+        scales_distance: whether scores depend on DistMap's range over a whole image.
         num_classes: with the background.
         defect_weight: what the odds of a defect are divided by.
         tile_size: images with a longer side, in pixels, are cut into tiles.
@@ -58,6 +59,7 @@ class TiledNetwork:
     model: nn.Module
     variables: Mapping[str, Any]
     head: Head
+    scales_distance: bool
     num_classes: int
     defect_weight: float
     tile_size: int
@@ -105,7 +107,7 @@ class TiledNetwork:
             num_probabilities=num_probabilities if with_probabilities else 0,
         )
         limits = None
-        if self.head.scales_distance and max(images.shape[1:3]) > self.tile_size:
+        if self.scales_distance and max(images.shape[1:3]) > self.tile_size:
             limits = self._distance_limits(images, references)
 
         def run(batch: np.ndarray, others: Any, rows: slice) -> PixelScores:

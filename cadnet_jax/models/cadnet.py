@@ -64,6 +64,7 @@ class CADNet(nn.Module):
             head.attention,
             head.outputs(self.num_classes),
             config.dropout,
+            config.norm_limits,
             self.axis_name,
             dtype,
         )

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 from jax.typing import DTypeLike
 
+from cadnet_jax.models.initializers import ONES, ZEROS
 from cadnet_jax.models.kernels.operations import gate, mean, resized_square
 from cadnet_jax.models.layers import BatchNorm, Dense
 
@@ -36,26 +38,58 @@ def distance_map(differences: Sequence[jax.Array]) -> jax.Array:
     return jnp.sqrt(sum(squares[1:], start=squares[0]))
 
 
-def min_max_normalize(
-    distance: jax.Array, limits: jax.Array | None = None
-) -> jax.Array:
-    """Norm of eq. 14: `[B, H, W, 1]` to 0..1 over each sample's own map.
+class MinMaxNorm(nn.Module):
+    """Norm of eq. 14: distances `[B, H, W, 1]` to 0..1 between their limits.
 
-    The published code takes the limits over the batch, so that a prediction depends on
-    its neighbors; this does not.
-
-    Args:
-        distance: `[B, H, W, 1]`.
-        limits: `[B, 2]`, smallest and largest distance, where `distance` is a part
-            (tile) of a larger map.
+    Attributes:
+        limits: 'sample', those of each map; 'batch', in training those of all maps of
+            the batch, as in the published code, whose predictions depend on their
+            neighbors; these do not; 'running', the same in training, and in prediction
+            the mean of the last batches' limits, whatever the map.
+        axis_name: device axis over which a batch reaches.
+        momentum: of the running limits.
     """
-    if limits is None:
-        low = jnp.min(distance, axis=(1, 2, 3), keepdims=True)
-        high = jnp.max(distance, axis=(1, 2, 3), keepdims=True)
-    else:
-        low = limits[:, 0].reshape(-1, 1, 1, 1)
-        high = limits[:, 1].reshape(-1, 1, 1, 1)
-    return (distance - low) / jnp.maximum(high - low, 1e-12)
+
+    limits: str = 'sample'
+    axis_name: str | None = None
+    momentum: float = BatchNorm.momentum
+
+    @nn.compact
+    def __call__(
+        self, distance: jax.Array, given: jax.Array | None = None, *, train: bool
+    ) -> jax.Array:
+        """Normalizes `distance`; `given`, `[B, 2]`, are limits from elsewhere.
+
+        They are those of the larger map that each distance is a part (tile) of.
+        """
+        low, high = self._limits(distance, train=train)
+        if given is not None and self.limits != 'running':
+            low, high = (x.reshape(-1, 1, 1, 1) for x in jnp.split(given, 2, axis=1))
+        normalized = (distance - low) / jnp.maximum(high - low, 1e-12)
+        return jnp.clip(normalized, 0, 1) if self.limits == 'running' else normalized
+
+    def _limits(self, x: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
+        """Smallest and largest distance, `[B or 1, 1, 1, 1]`."""
+        running: tuple[nn.Variable[jax.Array], ...] = ()
+        if self.limits == 'running':
+            running = tuple(
+                self.variable('batch_stats', name, initial, None, (1,))
+                for name, initial in (('low', ZEROS), ('high', ONES))
+            )
+            if not train:
+                low, high = (limit.value for limit in running)
+                return low.reshape(1, 1, 1, 1), high.reshape(1, 1, 1, 1)
+        axes = (1, 2, 3) if self.limits == 'sample' or not train else None
+        low = jnp.min(x, axis=axes, keepdims=True)
+        high = jnp.max(x, axis=axes, keepdims=True)
+        if self.is_initializing() or axes is not None:
+            return low, high
+        if self.axis_name is not None:
+            low = lax.pmin(low, self.axis_name)
+            high = lax.pmax(high, self.axis_name)
+        for limit, new in zip(running, (low, high), strict=False):
+            limit.value += (1 - self.momentum) * (new.reshape(1) - limit.value)
+        return low, high
 
 
 class ChannelAttention(nn.Module):

@@ -26,7 +26,7 @@ from jax.typing import DTypeLike
 from cadnet_jax.models.change import (
     ChannelAttention,
     CoordinateAttention,
-    min_max_normalize,
+    MinMaxNorm,
 )
 from cadnet_jax.models.heads import Attention
 from cadnet_jax.models.initializers import FAN_IN, Initializer
@@ -48,12 +48,13 @@ class Decoder(nn.Module):
     """Four feature maps and DistMap to logits at stride 4.
 
     `attention` is 'intra_class' (eqs. 11 and 12), 'out_of_class' (eqs. 13 and 14) or
-    None (SegFormer's head).
+    None (SegFormer's head); `norm_limits` see `MinMaxNorm`.
     """
 
     attention: Attention | None
     outputs: int
     dropout: float = 0.1
+    norm_limits: str = 'sample'
     axis_name: str | None = None
     dtype: DTypeLike = jnp.float32
 
@@ -72,8 +73,8 @@ class Decoder(nn.Module):
             features: `[B, H_i, W_i, C_i]`, strides 4 to 32.
             distance: DistMap, `[B, H_1, W_1, 1]`; None only without attention.
             train: batch statistics and dropout.
-            distance_limits: `[B, 2]`; see `min_max_normalize`. For
-                'out_of_class' alone.
+            distance_limits: `[B, 2]`; see `MinMaxNorm`. For 'out_of_class'
+                alone.
 
         Returns:
             float32 `[B, H_1, W_1, outputs]`.
@@ -92,9 +93,9 @@ class Decoder(nn.Module):
             if self.attention == 'intra_class':
                 x = self._intra_class(projected, d.astype(self.dtype), kernel, train)
             else:
-                limits = distance_limits
-                norm = min_max_normalize(
-                    d, None if limits is None else nn.sigmoid(limits)
+                given = distance_limits
+                norm = MinMaxNorm(self.norm_limits, self.axis_name, name='norm')(
+                    d, None if given is None else nn.sigmoid(given), train=train
                 )
                 x = self._out_of_class(projected, norm.astype(self.dtype), kernel)
         x = self._norm('fusion_norm')(x, train=train)

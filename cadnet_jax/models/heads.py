@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Loss = Literal['cross_entropy', 'contrastive', 'contrastive_score']
 Attention = Literal['intra_class', 'out_of_class']
+NORM_LIMITS = 'sample', 'batch', 'running'  # see `change.MinMaxNorm`
 
 
 class Builder(Protocol):
@@ -56,11 +57,6 @@ class Head(NamedTuple):
     def outputs(self, num_classes: int) -> int:
         """Channels of the network's logits; `num_classes` counts the background."""
         return 1 if self.answer == 'change' else num_classes
-
-    @property
-    def scales_distance(self) -> bool:
-        """Whether the answer depends on DistMap's range over the whole image."""
-        return self.attention == 'out_of_class'
 
 
 def _cadnet(config: 'ModelConfig', num_classes: int, axis_name: str | None) -> 'CADNet':

@@ -254,7 +254,7 @@ def test_a_tile_has_the_same_scores_wherever_it_stands(
 ) -> None:
     """Bit for bit: the lower part of an image alone, and as a part of a larger one."""
     network = dataclasses.replace(network, tile_size=40, tile_margin=4)
-    if network.head.scales_distance:
+    if network.config.model.scales_distance:
         pytest.skip('scales DistMap by its range over the image')
     images, references, _ = boards(1, (40 + 32 * rows, 90))
     whole = network.predict_batch(images, references)
