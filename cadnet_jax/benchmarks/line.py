@@ -20,19 +20,20 @@ from cadnet_jax.data import nuisance
 from cadnet_jax.data.batches import evaluation_batches
 from cadnet_jax.data.labels import is_defect
 from cadnet_jax.evaluation.measuring import OPENINGS, difference_score
-from cadnet_jax.inference.decision import PixelScores
-from cadnet_jax.inference.predictor import Predictor
-from cadnet_jax.inspection.inspector import RegisteredImage, make_inspector
-from cadnet_jax.inspection.recipe import Alignment, File, Recipe
-from cadnet_jax.inspection.registration import register
-from cadnet_jax.inspection.rules import Limits, Rules, decisive_score
-from cadnet_jax.inspection.thresholds import (
+from cadnet_jax.evaluation.thresholds import (
     Threshold,
     choose_threshold,
     count_errors,
     percent,
     upper_bound,
 )
+from cadnet_jax.evaluation.windows import shows_whole_region
+from cadnet_jax.inference.decision import PixelScores
+from cadnet_jax.inference.predictor import Predictor
+from cadnet_jax.inspection.inspector import RegisteredImage, make_inspector
+from cadnet_jax.inspection.recipe import Alignment, File, Recipe
+from cadnet_jax.inspection.registration import register
+from cadnet_jax.inspection.rules import Limits, Rules, decisive_score
 
 MIN_AREAS = (1, 10, 30)  # pixels
 _AROUND = 10  # pixels around a defect that a good window does not show
@@ -219,7 +220,7 @@ def _windows(
         (y, x)
         for y in range(0, height - side + 1, side)
         for x in range(0, width - side + 1, side)
-        if _shows_whole_region(mask[y : y + side, x : x + side])
+        if shows_whole_region(mask[y : y + side, x : x + side])
     ]
     bad = [bad[index] for index in random.permutation(len(bad))]
     for is_bad, corners in ((False, good), (True, bad)):
@@ -234,12 +235,6 @@ def _windows(
                 image[window],
                 reference[window],
             )
-
-
-def _shows_whole_region(mask: np.ndarray) -> bool:
-    _, labels = cv2.connectedComponents(is_defect(mask).astype(np.uint8))
-    edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    return bool(np.setdiff1d(labels, edges).any())
 
 
 def _score(

@@ -9,16 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from cadnet_jax.inspection import recipe as recipes
-from cadnet_jax.inspection.inspector import Inspector, load_inspectors
-from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
-from cadnet_jax.inspection.parts import Part, list_parts
-from cadnet_jax.inspection.recipe import Calibration, File, Recipe
-from cadnet_jax.inspection.recipe_files import add_file
-from cadnet_jax.inspection.reduced_images import shown_pixels
-from cadnet_jax.inspection.rules import INVALID, decisive_score
-from cadnet_jax.inspection.scoring import ScoredPart, score_parts
-from cadnet_jax.inspection.thresholds import (
+from cadnet_jax.evaluation.thresholds import (
     ESCAPES,
     Errors,
     Review,
@@ -31,6 +22,15 @@ from cadnet_jax.inspection.thresholds import (
     review,
     upper_bound,
 )
+from cadnet_jax.inspection import recipe as recipes
+from cadnet_jax.inspection.inspector import Inspector, load_inspectors
+from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
+from cadnet_jax.inspection.parts import Part, list_parts
+from cadnet_jax.inspection.recipe import Calibration, File, Recipe
+from cadnet_jax.inspection.recipe_files import add_file
+from cadnet_jax.inspection.reduced_images import shown_pixels
+from cadnet_jax.inspection.rules import INVALID, decisive_score
+from cadnet_jax.inspection.scoring import ScoredPart, score_parts
 from cadnet_jax.inspection.variation import Variation, VariationSums
 
 _Path = str | os.PathLike[str]

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from cadnet_jax.evaluation.thresholds import percent
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.inspector import load_inspectors
 from cadnet_jax.inspection.part_files import (
@@ -15,7 +16,6 @@ from cadnet_jax.inspection.part_files import (
 from cadnet_jax.inspection.parts import Part, arriving, list_parts
 from cadnet_jax.inspection.recipe import Recipe
 from cadnet_jax.inspection.rules import INVALID, NG, OK
-from cadnet_jax.inspection.thresholds import percent
 from cadnet_jax.inspection.verifying import is_verified
 
 _Path = str | os.PathLike[str]

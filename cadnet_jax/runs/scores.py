@@ -1,6 +1,6 @@
 """What metrics.json holds: the scores of an evaluation, and how it was made."""
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class ClassScores(TypedDict):
@@ -32,6 +32,91 @@ class Summary(Scores):
     false_regions_per_image: float | None
 
 
+class BoxScores(TypedDict):
+    """Scores of boxes; see `evaluation.box_scores`.
+
+    ap33, f33, precision33, recall33: by DeepPCB's script, at an IoU above 0.33.
+    ap50, ap50_95, ap85: by COCO's rule, means over the classes.
+    labels, found: boxes.
+    """
+
+    ap33: float | None
+    f33: float | None
+    precision33: float | None
+    recall33: float | None
+    ap50: float | None
+    ap50_95: float | None
+    ap85: float | None
+    labels: int
+    found: int
+
+
+class ReviewScores(TypedDict):
+    """Good windows that need no review; see `evaluation.thresholds.review`.
+
+    escapes: share of bad windows that may pass.
+    passed: share of good windows that pass, at a limit chosen on all windows.
+    held_out_passed, held_out_escaped: at limits chosen on other windows.
+    """
+
+    escapes: float
+    passed: float
+    held_out_passed: float
+    held_out_escaped: float
+
+
+class WindowScores(TypedDict):
+    """Windows as parts; see `evaluation.windows`.
+
+    side: of a window, in pixels.
+    good, bad: windows.
+    found_at: share of false windows -> share of defects found.
+    review: for each share of escapes.
+    """
+
+    side: int
+    good: int
+    bad: int
+    found_at: dict[str, float | None]
+    review: list[ReviewScores]
+
+
+class PairScores(TypedDict):
+    """Scores of one pair, or of a group of pairs.
+
+    group: its group.
+    boxes: its boxes.
+    defect_iou, defects, hits, false_regions: its pixels and regions, see
+        `evaluation.metrics`.
+    """
+
+    group: str
+    boxes: BoxScores
+    defect_iou: float | None
+    defects: int
+    hits: int
+    false_regions: int
+
+
+class BoxMetrics(TypedDict):
+    """What `evaluate.py --boxes` adds to metrics.json.
+
+    rule: how boxes are made, see `evaluation.boxes.BoxRule`.
+    one_class: whether all defects count as one class.
+    scores, windows: of all pairs.
+    groups, pairs: the same of each, by name.
+    groups_in_train: how many of the groups are in the split 'train' as well.
+    """
+
+    rule: dict[str, Any]
+    one_class: bool
+    scores: BoxScores
+    windows: WindowScores
+    groups: dict[str, PairScores]
+    pairs: dict[str, PairScores]
+    groups_in_train: int
+
+
 class Metrics(Summary):
     """What metrics.json holds.
 
@@ -41,6 +126,7 @@ class Metrics(Summary):
         files of earlier versions may lack them.
     parameters: trained ones of the network.
     gmacs: 1e9 multiply-adds of a pair or a tile.
+    boxes: where boxes were asked for.
     """
 
     dataset: str
@@ -51,3 +137,4 @@ class Metrics(Summary):
     min_area: NotRequired[int]
     parameters: int
     gmacs: float | None
+    boxes: NotRequired[BoxMetrics]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cadnet_jax.evaluation.thresholds import percent
 from cadnet_jax.files.images import write_png
 from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inspection import calibrating
@@ -23,7 +24,6 @@ from cadnet_jax.inspection.rules import (
     decisive_score,
     judge,
 )
-from cadnet_jax.inspection.thresholds import percent
 from cadnet_jax.inspection.variation import Variation, VariationSums
 from tests.inspection.inspector_test import RULES, board, inspector, shot, with_spot
 from tests.inspection.rules_test import NAMES, OPEN, SHORT, scores_of

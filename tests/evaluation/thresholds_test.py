@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cadnet_jax.inspection.thresholds import (
+from cadnet_jax.evaluation.thresholds import (
     choose_threshold,
     count_errors,
     cross_validate,

@@ -1,0 +1,108 @@
+"""Windows of images as parts: defects found against false alarms, and review removed.
+
+An image is cut into windows that do not overlap. A good one shows no label, a bad one
+shows a defect as a whole; those that show a part of one alone count as neither. The
+score of a window is its highest pixel, so that above a threshold it is one with an
+alarm.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cadnet_jax.data.labels import is_defect
+from cadnet_jax.evaluation.detection import scores_needed
+from cadnet_jax.evaluation.thresholds import ESCAPES, cross_validate_review, review
+from cadnet_jax.runs.scores import ReviewScores, WindowScores
+
+SIDE = 320  # pixels
+FALSE_SHARES = (0.01, 0.05, 0.1)  # of good windows, for which found defects are counted
+
+
+@dataclasses.dataclass
+class Windows:
+    """Scores of the windows and defects of several images.
+
+    Attributes:
+        good: score of each good window.
+        bad: score of each bad window.
+        defects: of each labeled defect the score that half of its pixels reach.
+    """
+
+    good: list[float] = dataclasses.field(default_factory=list)
+    bad: list[float] = dataclasses.field(default_factory=list)
+    defects: list[float] = dataclasses.field(default_factory=list)
+
+    def add(self, mask: NDArray[np.uint8], score: NDArray[np.float32]) -> None:
+        """Adds an image: labels and score of any defect, [H, W]."""
+        self.defects += scores_needed(is_defect(mask), score).tolist()
+        height, width = mask.shape
+        for y in range(0, height - SIDE + 1, SIDE):
+            for x in range(0, width - SIDE + 1, SIDE):
+                window = slice(y, y + SIDE), slice(x, x + SIDE)
+                if not mask[window].any():
+                    self.good.append(float(score[window].max()))
+                elif shows_whole_region(mask[window]):
+                    self.bad.append(float(score[window].max()))
+
+    def summarize(self) -> WindowScores:
+        """What metrics.json holds of them."""
+        return {
+            'side': SIDE,
+            'good': len(self.good),
+            'bad': len(self.bad),
+            'found_at': {
+                str(share): found_at(self.good, self.defects, share)
+                for share in FALSE_SHARES
+            },
+            'review': _reviews(self.good, self.bad),
+        }
+
+
+def shows_whole_region(mask: NDArray[np.uint8]) -> bool:
+    """Whether a connected defect lies inside `mask` [H, W], off its borders."""
+    _, labels = cv2.connectedComponents(is_defect(mask).astype(np.uint8))
+    edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    return bool(np.setdiff1d(labels, edges).any())
+
+
+def found_at(
+    good: Sequence[float], defects: Sequence[float], share: float
+) -> float | None:
+    """Share of the defects found with alarms in `share` of the good windows at most.
+
+    Args:
+        good: score of each good window.
+        defects: score of each defect, above which it is found.
+        share: 0 to 1.
+
+    Returns:
+        None without a good window or a defect.
+    """
+    if not (good and defects):
+        return None
+    allowed = int(share * len(good))
+    ranked = np.sort(good)[::-1]
+    threshold = ranked[allowed] if allowed < len(good) else -np.inf
+    return float(np.mean(np.asarray(defects) > threshold))
+
+
+def _reviews(good: Sequence[float], bad: Sequence[float]) -> list[ReviewScores]:
+    """For each share of escapes; none where a kind of window is missing."""
+    if not good or len(bad) < 2:
+        return []
+    rows: list[ReviewScores] = []
+    for escapes in ESCAPES:
+        held_out = cross_validate_review(good, bad, escapes)
+        rows.append(
+            {
+                'escapes': escapes,
+                'passed': review(good, bad, escapes).passed,
+                'held_out_passed': held_out.passed,
+                'held_out_escaped': held_out.escaped,
+            }
+        )
+    return rows
