@@ -37,33 +37,33 @@ _ALLOW_LEARNED = flags.DEFINE_bool(
     False,
     'Evaluate pairs that the run learned from as well; how many they are is printed.',
 )
+_BOXES = define_path(
+    'boxes',
+    '',
+    'Rule that fit_boxes.py wrote: boxes and windows are evaluated as well.',
+)
 predictor_flags.define_predictor_flags()
 
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax.evaluation import evaluate  # slow to import
+    from cadnet_jax.evaluation import box_fit, evaluate  # slow to import
     from cadnet_jax.runs import learned
 
     predictor = predictor_flags.load_predictor()
     data_dir = _DATA_DIR.value or predictor.config.data.data_dir
-    learned.check_new(
-        predictor.workdir,
-        data_dir,
-        _SPLIT.value,
-        allow_learned=_ALLOW_LEARNED.value,
-    )
-    output_dir = _OUTPUT_DIR.value or evaluate.output_directory(
-        predictor, data_dir, _SPLIT.value
-    )
+    data = data_dir, _SPLIT.value
+    learned.check_new(predictor.workdir, *data, allow_learned=_ALLOW_LEARNED.value)
+    rule = box_fit.load_rule(_BOXES.value, *data) if _BOXES.value else None
+    output_dir = _OUTPUT_DIR.value or evaluate.output_directory(predictor, *data)
     print(evaluate.class_note(predictor, data_dir), end='')
     metrics = evaluate.evaluate(
         predictor,
-        data_dir,
-        _SPLIT.value,
+        *data,
         batch_size=_BATCH_SIZE.value,
         output_dir=output_dir,
         num_pictures=_NUM_PICTURES.value,
+        box_rule=rule,
     )
     print(f'{evaluate.format_table(metrics)}\nWritten: {output_dir}')
 

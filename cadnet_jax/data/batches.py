@@ -255,6 +255,17 @@ def image_digests(
         return dict(pool.map(source.read_digest, range(len(source))))
 
 
+def read_groups(data_dir: str | pathlib.Path, split: str) -> frozenset[str]:
+    """The groups of the pairs of a split; no image is decoded.
+
+    Raises:
+        FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
+        ValueError: no such split, an empty split, or damaged data.
+    """
+    source = _PairSource(data_dir, split)
+    return frozenset(source.read_group(index) for index in range(len(source)))
+
+
 def evaluation_batches(
     data_dir: str | pathlib.Path,
     split: str,
@@ -505,6 +516,15 @@ class _PairSource:
         record = self._read(index)
         digest = hashlib.blake2b(record['image'], digest_size=8).hexdigest()
         return digest, record['id'].decode()
+
+    def read_group(self, index: int) -> str:
+        """The group of a pair.
+
+        Raises:
+            ValueError: a file is cut short or damaged.
+        """
+        group: str = self._read(index)['group'].decode()
+        return group
 
     def _keep(self, index: int, example: dict[str, Any]) -> None:
         size = sum(example[name].nbytes for name in _IMAGES)

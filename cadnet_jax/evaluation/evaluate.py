@@ -3,27 +3,26 @@
 import math
 import pathlib
 import re
-from collections.abc import Iterator
 
 import jax
-import numpy as np
 from tqdm import tqdm
 
-from cadnet_jax.data.batches import DatasetInfo, evaluation_batches, read_info
-from cadnet_jax.data.labels import IGNORED, is_defect
+from cadnet_jax.data.batches import DatasetInfo, read_info
 from cadnet_jax.devices import sum_over_processes
+from cadnet_jax.evaluation.box_evaluation import BoxEvaluation, format_boxes
+from cadnet_jax.evaluation.boxes import BoxRule
 from cadnet_jax.evaluation.curves import (
     count_scores,
     curve_names,
     no_histograms,
 )
 from cadnet_jax.evaluation.evaluation_files import (
-    EvaluatedPair,
     list_files,
     write_curves,
     write_pictures,
 )
 from cadnet_jax.evaluation.metrics import count, no_counts, summarize
+from cadnet_jax.evaluation.predictions import check_classes, predicted_pairs
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.inference.predictor import (
     OUT_OF_CLASS_NAMES,
@@ -48,6 +47,7 @@ def evaluate(
     num_pictures: int = 0,
     progress: bool = True,
     painted: bool = False,
+    box_rule: BoxRule | None = None,
 ) -> Metrics:
     """Counts each pair of a split once, at the size of its mask.
 
@@ -67,6 +67,7 @@ def evaluate(
         num_pictures: number of pairs whose pictures are written.
         progress: show a progress bar.
         painted: paint changes into each pair first, always the same.
+        box_rule: how boxes are made, where they are evaluated as well.
 
     Returns:
         What metrics.json holds; fractions, and None where undefined. `gmacs` is that of
@@ -74,15 +75,16 @@ def evaluate(
 
     Raises:
         FileNotFoundError: there is no prepared data set.
-        ValueError: no such split, an empty split, other classes than the network's, or
-            a label outside the class map.
+        ValueError: no such split, an empty split, other classes than the network's, a
+            label outside the class map, or boxes are asked for and there are none.
     """
     info = read_info(data_dir)
-    _check_classes(predictor, info, data_dir)
+    check_classes(predictor, info, data_dir)
     counts = no_counts(len(predictor.class_names))
     has_classes = predictor.head.answer == 'classes'
     curves = curve_names(predictor.class_names, has_classes=has_classes)
     histograms = no_histograms(len(curves))
+    boxes = BoxEvaluation(predictor, data_dir, split, box_rule) if box_rule else None
     size: tuple[int, ...] | None = None
     ids = []
     with tqdm(
@@ -91,7 +93,7 @@ def evaluate(
         unit='pairs',
         disable=not progress or jax.process_index() > 0,
     ) as bar:
-        for pair in _predictions(
+        for pair in predicted_pairs(
             predictor,
             data_dir,
             split,
@@ -101,11 +103,15 @@ def evaluate(
         ):
             size = size or pair.mask.shape
             ids.append(pair.id)
-            label = _label(pair, predictor)
-            counts += count(label, pair.prediction, len(predictor.class_names))
-            if pair.probabilities is not None:
+            of_pair = count(pair.label, pair.prediction, len(predictor.class_names))
+            counts += of_pair
+            if boxes:
+                boxes.add(pair, of_pair)
+            if pair.scores.probabilities is not None:
                 histograms += count_scores(
-                    label, pair.probabilities, largest=_end_of_curves(predictor)
+                    pair.label,
+                    pair.scores.probabilities,
+                    largest=_end_of_curves(predictor),
                 )
             bar.update()
     metrics: Metrics = {
@@ -119,6 +125,8 @@ def evaluate(
         'parameters': count_parameters(predictor.variables),
         'gmacs': _gmacs(predictor, size) if size else None,
     }
+    if boxes:
+        metrics['boxes'] = boxes.summarize()
     if output_dir is None:
         return metrics
     histograms = sum_over_processes(histograms)
@@ -132,7 +140,7 @@ def evaluate(
         has_distance = predictor.head.sees_reference
         files = list_files(ids[:num_pictures], has_distance=has_distance)
         begin_results(directory, run, files, overwrite=True)
-        pairs = _predictions(predictor, data_dir, split, batch_size, painted=painted)
+        pairs = predicted_pairs(predictor, data_dir, split, batch_size, painted=painted)
         for _, pair in zip(range(num_pictures), pairs, strict=False):
             write_pictures(directory, pair, largest=_largest_score(predictor))
         write_curves(directory, histograms, curves, largest=_end_of_curves(predictor))
@@ -169,7 +177,7 @@ def output_directory(
 def class_note(predictor: Predictor, data_dir: str | pathlib.Path) -> str:
     """A line on data of other classes; '' where they are the network's own."""
     names = read_info(data_dir).class_names
-    if names == predictor.class_names or not _tells_no_classes(predictor):
+    if names == predictor.class_names or not predictor.has_one_class:
         return ''
     return (
         f'The network tells no classes apart: {", ".join(names[1:])} of {data_dir} are '
@@ -204,27 +212,9 @@ def format_table(metrics: Metrics) -> str:
         f'{"defects hit":{width}}{_percent(metrics["defect_hit_rate"])}',
         f'{"false regions/image":{width}}{_number(false_regions)}',
     ]
+    if 'boxes' in metrics:
+        lines += format_boxes(metrics['boxes'])
     return '\n'.join(lines)
-
-
-def _check_classes(
-    predictor: Predictor, info: DatasetInfo, data_dir: str | pathlib.Path
-) -> None:
-    if _tells_no_classes(predictor):
-        return
-    if predictor.class_names != info.class_names:
-        raise ValueError(
-            f'{data_dir} has the {len(info.class_names)} classes '
-            f'{", ".join(info.class_names)}, but the checkpoint in {predictor.workdir} '
-            f'the {len(predictor.class_names)} classes '
-            f'{", ".join(predictor.class_names)}; evaluate on data with the classes '
-            'that it was trained on.'
-        )
-
-
-def _tells_no_classes(predictor: Predictor) -> bool:
-    """Whether the network has one class of defects for all."""
-    return predictor.class_names == OUT_OF_CLASS_NAMES
 
 
 def _num_pairs(info: DatasetInfo, split: str) -> int | None:
@@ -233,43 +223,6 @@ def _num_pairs(info: DatasetInfo, split: str) -> int | None:
         return None
     others = info.num_examples[split] - jax.process_index()
     return math.ceil(others / int(jax.process_count()))
-
-
-def _predictions(
-    predictor: Predictor,
-    data_dir: str | pathlib.Path,
-    split: str,
-    batch_size: int,
-    *,
-    with_probabilities: bool = False,
-    painted: bool = False,
-) -> Iterator[EvaluatedPair]:
-    """Each pair of this process with its prediction."""
-    batches = evaluation_batches(
-        data_dir,
-        split,
-        batch_size=batch_size,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-        painted=painted,
-    )
-    for batch in batches:
-        maps = predictor.predict_batch(
-            batch['image'], batch['reference'], with_probabilities=with_probabilities
-        )
-        for index in np.flatnonzero(batch['valid']):
-            yield EvaluatedPair(
-                id=batch['id'][index],
-                image=batch['image'][index],
-                reference=batch['reference'][index],
-                mask=batch['mask'][index],
-                prediction=maps.mask[index],
-                score=maps.score[index],
-                distance=None if maps.distance is None else maps.distance[index],
-                probabilities=(
-                    None if maps.probabilities is None else maps.probabilities[index]
-                ),
-            )
 
 
 def _largest_score(predictor: Predictor) -> float:
@@ -282,15 +235,6 @@ def _end_of_curves(predictor: Predictor) -> float:
     """For head 'ooc' further up, as many change scores of defects are higher."""
     threshold = default_rule(predictor.config).threshold
     return 1.0 if threshold is None else 4 * threshold
-
-
-def _label(pair: EvaluatedPair, predictor: Predictor) -> np.ndarray:
-    """The mask in the network's classes."""
-    if not _tells_no_classes(predictor):
-        return pair.mask
-    label = is_defect(pair.mask).astype(np.uint8)
-    label[pair.mask == IGNORED] = IGNORED
-    return label
 
 
 def _gmacs(predictor: Predictor, size: tuple[int, ...]) -> float:

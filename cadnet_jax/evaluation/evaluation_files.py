@@ -11,11 +11,11 @@ import hashlib
 import pathlib
 import urllib.parse
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from cadnet_jax.evaluation.curves import ScoreHistograms, curves
+from cadnet_jax.evaluation.predictions import EvaluatedPair
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.images import write_png
 from cadnet_jax.pictures.overlays import (
@@ -37,30 +37,6 @@ from cadnet_jax.runs.workdir import (
 
 _CURVES_PICTURE = 'curves.png'
 _LONGEST_NAME = 200  # characters; file systems take 255, less for a temporary name
-
-
-class EvaluatedPair(NamedTuple):
-    """A pair, its label and what is predicted of it, all of one height and width.
-
-    Attributes:
-        id: of the pair in its data set.
-        image: uint8 [H, W, 3].
-        reference: uint8 [H, W, 3].
-        mask: uint8 [H, W], labels.
-        prediction: uint8 [H, W], predicted classes.
-        score: float32 [H, W], see `decision.PixelScores`.
-        distance: DistMap, float32 [H, W], or None.
-        probabilities: float32 [H, W, K], see `decision.PixelScores`, or None.
-    """
-
-    id: str
-    image: np.ndarray
-    reference: np.ndarray
-    mask: np.ndarray
-    prediction: np.ndarray
-    score: np.ndarray
-    distance: np.ndarray | None
-    probabilities: np.ndarray | None
 
 
 def list_files(pictured: Sequence[str], *, has_distance: bool) -> list[str]:
@@ -100,10 +76,10 @@ def write_pictures(
             ('image', 'reference', 'label'), (pair.image, pair.reference, label)
         ),
         OVERLAYS: overlay(pair.image, pair.mask, pair.prediction),
-        PROBABILITY: heat_map(pair.score, largest=largest),
+        PROBABILITY: heat_map(pair.scores.score, largest=largest),
     }
-    if pair.distance is not None:
-        pictures[DISTANCE] = color_distance(pair.distance)
+    if pair.scores.distance is not None:
+        pictures[DISTANCE] = color_distance(pair.scores.distance)
     for folder, picture in pictures.items():
         write_png(output_dir / folder / name, picture)
 

@@ -207,6 +207,11 @@ class Predictor:
         """What kind of network it is."""
         return HEADS[self.config.model.head]
 
+    @property
+    def has_one_class(self) -> bool:
+        """Whether it tells no classes of defects apart."""
+        return self.class_names == OUT_OF_CLASS_NAMES
+
     @functools.cached_property
     def _network(self) -> TiledNetwork:
         loss = self.config.loss

@@ -14,18 +14,18 @@ from jax.experimental import multihost_utils
 
 from cadnet_jax.config import ModelConfig
 from cadnet_jax.data.batches import evaluation_batches
-from cadnet_jax.evaluation import evaluate as evaluate_lib
 from cadnet_jax.evaluation import evaluate as evaluation
+from cadnet_jax.evaluation import predictions
 from cadnet_jax.evaluation.evaluate import (
     class_note,
     evaluate,
     format_table,
     output_directory,
 )
-from cadnet_jax.evaluation.evaluation_files import EvaluatedPair, write_pictures
+from cadnet_jax.evaluation.evaluation_files import write_pictures
 from cadnet_jax.evaluation.metrics import count, no_counts, summarize
 from cadnet_jax.files.images import read_image
-from cadnet_jax.inference.decision import Rule
+from cadnet_jax.inference.decision import PixelScores, Rule
 from cadnet_jax.inference.predictor import PixelMaps, Predictor
 from cadnet_jax.models.complexity import gmacs
 from cadnet_jax.pictures.overlays import highlight
@@ -202,7 +202,10 @@ def test_pictures_of_pairs_with_long_names(tmp_path: pathlib.Path) -> None:
     score = np.zeros((32, 32), np.float32)
     ids = ['板' * 60, '板' * 59 + '面', 'a/b']
     for id in ids:
-        pair = EvaluatedPair(id, image, image, mask, mask, score, None, None)
+        scores = PixelScores(score, mask, score, mask, None)
+        pair = predictions.EvaluatedPair(
+            id, '', image, image, mask, mask, None, mask, scores
+        )
         write_pictures(tmp_path, pair, largest=1)
     names = sorted(path.name for path in (tmp_path / 'overlays').iterdir())
     assert len(names) == 3 and names[2] == 'a%2Fb.png'
@@ -311,7 +314,7 @@ def test_curves_of_processes_add_up(
 
     batches = evaluation_batches
     monkeypatch.setattr(
-        evaluate_lib,
+        predictions,
         'evaluation_batches',
         lambda *source, batch_size, **_: batches(*source, batch_size=batch_size),
     )

@@ -92,7 +92,7 @@ class TinyPairs(tfds.core.GeneratorBasedBuilder):
                 image, mask = reference, np.where(mask == 255, mask, 0)
             pixels += np.bincount(mask.ravel(), minlength=256)[: len(pixels)]
             key = f'{split}_{index:03}'
-            pair = {
+            pair: dict[str, Any] = {
                 'image': encode_png(image),
                 'reference': encode_png(reference),
                 'mask': encode_png(mask),
@@ -106,13 +106,15 @@ class TinyPairs(tfds.core.GeneratorBasedBuilder):
 
 
 def label_boxes(mask: np.ndarray) -> list[list[int]]:
-    """The box around each class in `mask`, 3 pixels wider on each side."""
+    """The box around each class in `mask`, 3 pixels wider on each side, inside it."""
+    height, width = mask.shape
     boxes = []
     for label in (1, 2):
         y, x = np.nonzero(mask == label)
         if len(x):
-            box = x.min() - 3, y.min() - 3, x.max() + 4, y.max() + 4, label
-            boxes.append([int(value) for value in box])
+            low = max(x.min() - 3, 0), max(y.min() - 3, 0)
+            high = min(x.max() + 4, width), min(y.max() + 4, height)
+            boxes.append([int(value) for value in (*low, *high, label)])
     return boxes
 
 

@@ -1,0 +1,173 @@
+"""Boxes of a split: scores of all pairs, of each group and of each pair."""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import jax
+
+from cadnet_jax.data.batches import read_groups, read_info
+from cadnet_jax.evaluation.box_scores import PairBoxes, box_scores
+from cadnet_jax.evaluation.boxes import Boxes, BoxRule, find_boxes
+from cadnet_jax.evaluation.metrics import Counts, no_counts, scores
+from cadnet_jax.evaluation.predictions import EvaluatedPair
+from cadnet_jax.evaluation.thresholds import percent
+from cadnet_jax.evaluation.windows import Windows
+from cadnet_jax.inference.predictor import Predictor
+from cadnet_jax.runs.scores import BoxMetrics, BoxScores, PairScores
+
+_TRAINING = 'train'
+
+
+@dataclasses.dataclass(frozen=True)
+class _CountedPair:
+    id: str
+    group: str
+    boxes: PairBoxes
+    counts: Counts
+
+
+class BoxEvaluation:
+    """Collects the pairs of a split."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        data_dir: str | pathlib.Path,
+        split: str,
+        rule: BoxRule,
+    ) -> None:
+        """Before the first pair.
+
+        Raises:
+            ValueError: several processes take part.
+        """
+        if jax.process_count() > 1:
+            raise ValueError(
+                '--boxes: is for one process; run it without --distributed.'
+            )
+        self._predictor, self._rule = predictor, rule
+        self._data_dir, self._split = data_dir, split
+        self._pairs: list[_CountedPair] = []
+        self._windows = Windows()
+
+    def add(self, pair: EvaluatedPair, counts: Counts) -> None:
+        """Adds a pair; `counts` are those of its pixels.
+
+        Raises:
+            ValueError: the data have no boxes.
+        """
+        found = find_boxes(pair.scores, self._predictor.class_names, self._rule)
+        boxes = PairBoxes(labels_of(pair, self._data_dir), found)
+        self._pairs.append(_CountedPair(pair.id, pair.group, boxes, counts))
+        self._windows.add(pair.label, pair.scores.score)
+
+    def summarize(self) -> BoxMetrics:
+        """The scores of all pairs that were added."""
+        by_group: dict[str, list[_CountedPair]] = {}
+        for pair in sorted(self._pairs, key=lambda pair: pair.id):
+            by_group.setdefault(pair.group, []).append(pair)
+        return {
+            'rule': dataclasses.asdict(self._rule),
+            'one_class': self._predictor.has_one_class,
+            'scores': box_scores(
+                [pair.boxes for pair in self._pairs], self._rule.min_score
+            ),
+            'windows': self._windows.summarize(),
+            'groups': {name: self._scores(of) for name, of in sorted(by_group.items())},
+            'pairs': {
+                pair.id: self._scores([pair]) for of in by_group.values() for pair in of
+            },
+            'groups_in_train': self._groups_in_train(by_group),
+        }
+
+    def _scores(self, pairs: Sequence[_CountedPair]) -> PairScores:
+        names = self._predictor.class_names
+        counts = sum((pair.counts for pair in pairs), no_counts(len(names)))
+        return {
+            'group': pairs[0].group,
+            'boxes': box_scores([pair.boxes for pair in pairs], self._rule.min_score),
+            'defect_iou': scores(counts.confusion, names)['defect_iou'],
+            'defects': counts.defects,
+            'hits': counts.hits,
+            'false_regions': counts.false_regions,
+        }
+
+    def _groups_in_train(self, groups: Iterable[str]) -> int:
+        """How many of the groups training has as well; 0 without such a part."""
+        if _TRAINING not in read_info(self._data_dir).num_examples:
+            return 0
+        return len(read_groups(self._data_dir, _TRAINING) & frozenset(groups))
+
+
+def labels_of(pair: EvaluatedPair, data_dir: str | pathlib.Path) -> Boxes:
+    """The labeled boxes of a pair.
+
+    Raises:
+        ValueError: the data have none.
+    """
+    if pair.boxes is None:
+        raise ValueError(
+            f'{data_dir}: has no labeled boxes. Prepare it again with '
+            'experiments/prepare_data.py; of the public sets deep_pcb has boxes, from '
+            'version 1.1.0 on.'
+        )
+    return pair.boxes
+
+
+def format_scores(values: BoxScores) -> str:
+    """Such as 'AP33 98.6, F33 98.2, ...', in percent."""
+    shown = {
+        'AP33': values['ap33'],
+        'F33': values['f33'],
+        'precision': values['precision33'],
+        'recall': values['recall33'],
+        'AP50': values['ap50'],
+        'AP50:95': values['ap50_95'],
+        'AP85': values['ap85'],
+    }
+    return ', '.join(f'{name} {_percent(value)}' for name, value in shown.items())
+
+
+def format_boxes(metrics: BoxMetrics) -> list[str]:
+    """Lines for the terminal, in percent."""
+    windows = metrics['windows']
+    classes = 'all defects as one class' if metrics['one_class'] else 'by class'
+    lines = [
+        f'boxes ({classes}): {BoxRule(**metrics["rule"]).describe()}',
+        f'  {format_scores(metrics["scores"])}',
+        f'windows of {windows["side"]} x {windows["side"]} px: {windows["good"]} good, '
+        f'{windows["bad"]} bad',
+    ]
+    for share, value in windows['found_at'].items():
+        lines.append(
+            f'  {_percent(value)} % of the defects found at {percent(float(share))} '
+            'false windows'
+        )
+    for row in windows['review']:
+        lines.append(
+            f'  {_percent(row["passed"])} % of the review removed at '
+            f'{percent(row["escapes"])} escapes (limit of other windows: '
+            f'{_percent(row["held_out_passed"])} % at '
+            f'{percent(row["held_out_escaped"])})'
+        )
+    return [*lines, _groups_line(metrics)]
+
+
+def _groups_line(metrics: BoxMetrics) -> str:
+    known, total = metrics['groups_in_train'], len(metrics['groups'])
+    if not known:
+        return f'None of the {total} groups is in the training part.'
+    which = (
+        f'Each of the {total} groups'
+        if known == total
+        else f'{known} of {total} groups'
+    )
+    return (
+        f'{which} is in the training part too: to a network that learned from it, '
+        'these products are not new.'
+    )
+
+
+def _percent(value: float | None) -> str:
+    return '-' if value is None else f'{100 * value:.1f}'

@@ -1,0 +1,175 @@
+"""Threshold and margin of boxes, fitted on labeled pairs that are not evaluated.
+
+At each of some thresholds the margin is the median distance between the sides of
+regions and of the labels that they belong to. The threshold is the one with the highest
+average precision at an IoU of 0.33, and the smallest score that of the highest F-score.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from cadnet_jax.data.batches import image_digests, read_info
+from cadnet_jax.evaluation.box_evaluation import labels_of
+from cadnet_jax.evaluation.box_scores import (
+    PairBoxes,
+    box_scores,
+    script_average_precision,
+    script_matches,
+)
+from cadnet_jax.evaluation.boxes import BoxRule, read_rule, region_boxes, widen
+from cadnet_jax.evaluation.predictions import check_classes, predicted_pairs
+from cadnet_jax.inference.predictor import Predictor, default_rule
+from cadnet_jax.runs.scores import BoxScores
+
+THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
+"""Of a probability; a change score goes up to twice its default threshold."""
+
+
+def fit_boxes(
+    predictor: Predictor,
+    data_dir: str | pathlib.Path,
+    split: str,
+    *,
+    batch_size: int,
+    progress: bool = True,
+) -> tuple[BoxRule, BoxScores]:
+    """The rule that does best on a split, and its scores there, which flatter.
+
+    Args:
+        predictor: the network.
+        data_dir: prepared data set with labeled boxes.
+        split: of it; a training part.
+        batch_size: pairs that go through the network together.
+        progress: show a progress bar.
+
+    Raises:
+        FileNotFoundError: there is no prepared data set.
+        ValueError: there is no such split, its data have no boxes or other classes, or
+            nothing is found.
+    """
+    check_classes(predictor, read_info(data_dir), data_dir)
+    scale = 2 * (default_rule(predictor.config).threshold or 0.5)
+    thresholds = [scale * share for share in THRESHOLDS]
+    regions: list[list[PairBoxes]] = [[] for _ in thresholds]
+    sizes = []
+    pairs = predicted_pairs(predictor, data_dir, split, batch_size)
+    for pair in tqdm(pairs, desc=f'fit {split}', unit='pairs', disable=not progress):
+        labels = labels_of(pair, data_dir)
+        sizes.append(pair.mask.shape)
+        for threshold, of in zip(thresholds, regions, strict=True):
+            found = region_boxes(pair.scores, predictor.class_names, threshold)
+            of.append(PairBoxes(labels, found))
+    rules = [
+        rule
+        for threshold, of in zip(thresholds, regions, strict=True)
+        if (rule := fit_margin(of, threshold, split))
+    ]
+    if not rules:
+        raise ValueError(
+            f'{split!r} of {data_dir}: no region lies in a labeled box, so that there '
+            'is no margin; name another split or other weights.'
+        )
+    widened = [_widen(regions[thresholds.index(r.threshold)], r, sizes) for r in rules]
+    precisions = [script_average_precision(of) or 0.0 for of in widened]
+    best = int(np.argmax(precisions))
+    rule = fit_min_score(widened[best], rules[best])
+    return rule, box_scores(widened[best], rule.min_score)
+
+
+def fit_margin(
+    pairs: Sequence[PairBoxes], threshold: float, split: str
+) -> BoxRule | None:
+    """The rule with the median margins at a threshold; None where no region is labeled.
+
+    A region belongs to the label that its middle lies in. Where it lies in several, or
+    several regions lie in one label, they say nothing of a margin.
+
+    Args:
+        pairs: found are boxes of regions without a margin.
+        threshold: of them.
+        split: that the pairs are of.
+    """
+    margins = [_margins(pair) for pair in pairs]
+    before = np.concatenate([m[:, :2] for m in margins])
+    after = np.concatenate([m[:, 2:] for m in margins])
+    if not len(before):
+        return None
+    return BoxRule(
+        threshold=threshold,
+        margin_before=float(np.median(before)),
+        margin_after=float(np.median(after)),
+        min_score=0.0,
+        fitted_on=split,
+    )
+
+
+def fit_min_score(pairs: Sequence[PairBoxes], rule: BoxRule) -> BoxRule:
+    """The rule with the smallest score of the highest F-score.
+
+    Boxes below it change nothing of the others' matches, as each label takes the first
+    box, the one with the highest score.
+    """
+    scores = np.concatenate([pair.found.scores for pair in pairs])
+    right = np.concatenate([script_matches(pair) for pair in pairs])
+    order = np.argsort(-scores, kind='stable')
+    scores, hits = scores[order], np.cumsum(right[order])
+    total = sum(len(pair.labels) for pair in pairs)
+    fscores = 2 * hits / (np.arange(1, len(hits) + 1) + total)
+    last = np.append(scores[1:] < scores[:-1], True)  # of those of one score
+    chosen = np.flatnonzero(last)[np.argmax(fscores[last])]
+    return dataclasses.replace(rule, min_score=float(scores[chosen]))
+
+
+def load_rule(
+    path: str | os.PathLike[str], data_dir: str | pathlib.Path, split: str
+) -> BoxRule:
+    """A rule that was fitted on other pairs than those that are to be evaluated.
+
+    Args:
+        path: of the rule.
+        data_dir: prepared data set, where its split is looked for as well.
+        split: that is to be evaluated.
+
+    Raises:
+        FileNotFoundError: there is no such rule or data set.
+        ValueError: the rule is damaged, a split is missing, or the two have a pair in
+            common.
+    """
+    rule = read_rule(path)
+    fitted = image_digests(data_dir, rule.fitted_on)
+    common = fitted.keys() & image_digests(data_dir, split).keys()
+    if common:
+        raise ValueError(
+            f'{path}: fitted on {len(common)} of the pairs of {split!r}, such as '
+            f'{fitted[min(common)]}; fit it on a training part by '
+            'experiments/fit_boxes.py.'
+        )
+    return rule
+
+
+def _margins(pair: PairBoxes) -> NDArray[np.float64]:
+    """How far each side of a label is from its region: left, top, right, bottom."""
+    labels, regions = pair.labels.coordinates, pair.found.coordinates
+    middles = (regions[:, None, :2] + regions[:, None, 2:]) / 2
+    inside = ((middles >= labels[:, :2]) & (middles <= labels[:, 2:])).all(axis=-1)
+    alone = (
+        inside & (inside.sum(axis=0) == 1) & (inside.sum(axis=1, keepdims=True) == 1)
+    )
+    of_region, of_label = np.nonzero(alone)
+    outward = np.array([-1, -1, 1, 1])
+    return np.asarray((labels[of_label] - regions[of_region]) * outward)
+
+
+def _widen(
+    pairs: Sequence[PairBoxes], rule: BoxRule, sizes: Sequence[tuple[int, ...]]
+) -> list[PairBoxes]:
+    return [
+        pair._replace(found=widen(pair.found, rule, size))
+        for pair, size in zip(pairs, sizes, strict=True)
+    ]

@@ -1,0 +1,155 @@
+"""Two evaluations of the same pairs: differences of scores with bootstrap intervals.
+
+Pairs of a group (a product) are alike, so groups are drawn, not pairs: both evaluations
+have the same groups in each draw.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.stats
+
+from cadnet_jax.files.text import read_object
+from cadnet_jax.runs.scores import PairScores
+
+SCORES = ('ap33', 'f33', 'defect_iou', 'hit_rate', 'false_regions')
+DRAWS = 10_000
+
+
+class Difference(NamedTuple):
+    """Mean difference over pairs, of the second evaluation less the first.
+
+    Attributes:
+        value: on the pairs as they are.
+        low, high: ends of the interval.
+        pairs, groups: that have the score in both.
+    """
+
+    value: float
+    low: float
+    high: float
+    pairs: int
+    groups: int
+
+
+def compare(
+    first: Mapping[str, float | None],
+    second: Mapping[str, float | None],
+    groups: Mapping[str, str],
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Difference | None:
+    """Paired bootstrap over groups: percentiles of the mean difference.
+
+    A draw takes as many groups as there are, with repetition, and the mean over all of
+    their pairs. Of few groups the interval is coarse, and rather too narrow.
+
+    Args:
+        first: score of each pair; None where it is undefined.
+        second: of the same pairs.
+        groups: group of each pair.
+        confidence: of the interval.
+        seed: of the draws.
+
+    Returns:
+        None with fewer than two groups.
+
+    Raises:
+        ValueError: the pairs differ.
+    """
+    if first.keys() != second.keys():
+        raise ValueError('the two evaluations have other pairs.')
+    sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    for id, value in first.items():
+        other = second[id]
+        if value is not None and other is not None:
+            sums[groups[id]] = sums.get(groups[id], 0.0) + other - value
+            counts[groups[id]] = counts.get(groups[id], 0) + 1
+    if len(sums) < 2:
+        return None
+    data = np.array(list(sums.values())), np.array([counts[name] for name in sums])
+    result = scipy.stats.bootstrap(
+        data,
+        _mean_difference,
+        paired=True,
+        vectorized=True,
+        n_resamples=DRAWS,
+        confidence_level=confidence,
+        method='percentile',
+        rng=np.random.default_rng(seed),
+    )
+    low, high = result.confidence_interval
+    value = float(_mean_difference(*data, axis=0))
+    return Difference(value, float(low), float(high), sum(counts.values()), len(sums))
+
+
+def compare_files(
+    first: str | os.PathLike[str], second: str | os.PathLike[str]
+) -> dict[str, Difference | None]:
+    """The differences of all scores of two metrics.json.
+
+    Raises:
+        FileNotFoundError: one is not there.
+        ValueError: one has no scores of pairs, or they are of other pairs.
+    """
+    ours, theirs = _read_pairs(first), _read_pairs(second)
+    if ours.keys() != theirs.keys():
+        raise ValueError(
+            f'{second}: not of the same pairs as {first}; evaluate the same split.'
+        )
+    groups = {id: pair['group'] for id, pair in ours.items()}
+    return {
+        name: compare(
+            {id: pair_score(pair, name) for id, pair in ours.items()},
+            {id: pair_score(pair, name) for id, pair in theirs.items()},
+            groups,
+        )
+        for name in SCORES
+    }
+
+
+def pair_score(pair: PairScores, name: str) -> float | None:
+    """One of `SCORES` of a pair; None where it is undefined."""
+    if name == 'hit_rate':
+        return pair['hits'] / pair['defects'] if pair['defects'] else None
+    values: dict[str, Any] = {**pair['boxes'], **pair}
+    value: float | None = values[name]
+    return value
+
+
+def format_differences(differences: Mapping[str, Difference | None]) -> str:
+    """A line for each score; all but false regions (an image) in percent."""
+    lines = []
+    for name, found in differences.items():
+        if found is None:
+            lines.append(f'{name}: fewer than two groups, so that there is no interval')
+            continue
+        scale = 1 if name == 'false_regions' else 100
+        value, low, high = (scale * number for number in found[:3])
+        lines.append(
+            f'{name}: {value:+.2f} (95 %: {low:+.2f} to {high:+.2f}; '
+            f'{found.pairs} pairs of {found.groups} groups)'
+        )
+    return '\n'.join(lines)
+
+
+def _mean_difference(sums: Any, counts: Any, axis: int = -1) -> Any:
+    return np.sum(sums, axis=axis) / np.sum(counts, axis=axis)
+
+
+def _read_pairs(path: str | os.PathLike[str]) -> dict[str, PairScores]:
+    remedy = 'Evaluate it by evaluate.py --boxes.'
+    values = read_object(path, remedy=remedy)
+    try:
+        pairs: dict[str, PairScores] = values['boxes']['pairs']
+        for pair in pairs.values():
+            [pair['group'], *(pair_score(pair, name) for name in SCORES)]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f'{path}: has no scores of pairs ({error!r}). {remedy}'
+        ) from None
+    return pairs

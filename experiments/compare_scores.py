@@ -1,0 +1,27 @@
+"""Compares two evaluations of the same pairs, made by evaluate.py --boxes.
+
+    python experiments/compare_scores.py --first=A/metrics.json --second=B/metrics.json
+
+Each line is the mean difference over pairs, of the second less the first, with a 95 %
+interval of a paired bootstrap over groups.
+"""
+
+import environment  # noqa: F401
+
+from cadnet_jax import cli
+from cadnet_jax.path_flags import define_path
+
+_FIRST = define_path('first', None, 'metrics.json of one evaluation.', required=True)
+_SECOND = define_path('second', None, 'That of the other one.', required=True)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    from cadnet_jax.evaluation import comparing
+
+    differences = comparing.compare_files(_FIRST.value, _SECOND.value)
+    print(comparing.format_differences(differences))
+
+
+if __name__ == '__main__':
+    cli.run(main)

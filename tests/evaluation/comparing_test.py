@@ -1,0 +1,110 @@
+"""Bootstrap intervals whose answers are known."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from cadnet_jax.evaluation.comparing import (
+    SCORES,
+    compare,
+    compare_files,
+    format_differences,
+)
+
+
+def evaluation(values: np.ndarray) -> dict[str, float | None]:
+    return {f'p{index}': float(value) for index, value in enumerate(values)}
+
+
+def test_what_both_evaluations_share_cancels() -> None:
+    """Pairs differ much, the two evaluations by 0.02 at each: no width at all."""
+    values = np.random.default_rng(0).random(40)
+    first, second = evaluation(values), evaluation(values + 0.02)
+    groups = {id: f'g{int(id[1:]) % 7}' for id in first}
+    found = compare(first, second, groups)
+    assert found is not None
+    assert found[:3] == pytest.approx((0.02, 0.02, 0.02))
+    assert (found.pairs, found.groups) == (40, 7)
+
+
+def test_two_groups_have_three_means() -> None:
+    """0 and 1 in a quarter of the draws each, 1/2 in half of them."""
+    first = evaluation(np.zeros(4))
+    second = evaluation(np.array([0, 0, 1, 1]))
+    groups = {'p0': 'a', 'p1': 'a', 'p2': 'b', 'p3': 'b'}
+    wide = compare(first, second, groups)
+    narrow = compare(first, second, groups, confidence=0.4)
+    assert wide is not None and narrow is not None
+    assert wide[:3] == pytest.approx((0.5, 0, 1))
+    assert narrow[:3] == pytest.approx((0.5, 0.5, 0.5))
+
+
+def test_the_interval_is_that_of_normal_theory_where_groups_are_many() -> None:
+    rng = np.random.default_rng(1)
+    differences = rng.normal(0.1, 0.5, 400)
+    first = evaluation(np.zeros(400))
+    second = evaluation(differences)
+    found = compare(first, second, {id: id for id in first})
+    half = 1.96 * differences.std(ddof=1) / 20
+    assert found is not None
+    assert found.value == pytest.approx(differences.mean())
+    assert found.low == pytest.approx(differences.mean() - half, abs=0.004)
+    assert found.high == pytest.approx(differences.mean() + half, abs=0.004)
+
+
+def test_pairs_of_a_group_are_drawn_together() -> None:
+    """Four groups of 100 equal pairs are four observations: the width is theirs."""
+    of_groups = np.array([0.0, 0.1, 0.2, 0.3])
+    first = evaluation(np.zeros(400))
+    second = evaluation(np.repeat(of_groups, 100))
+    found = compare(first, second, {id: f'g{int(id[1:]) // 100}' for id in first})
+    assert found is not None
+    assert 0.15 < found.high - found.low < 0.25
+
+
+def test_undefined_scores_are_left_out() -> None:
+    first = {'a': 0.5, 'b': None, 'c': 0.1, 'd': 0.2}
+    second = {'a': 0.6, 'b': 1.0, 'c': 0.3, 'd': None}
+    found = compare(first, second, {'a': 'x', 'b': 'x', 'c': 'y', 'd': 'y'})
+    assert found is not None and found.pairs == 2
+    assert found.value == pytest.approx(0.15)
+    assert compare(first, second, dict.fromkeys(first, 'x')) is None
+    with pytest.raises(ValueError, match='other pairs'):
+        compare(first, {'a': 0.5}, {})
+
+
+def write(path: pathlib.Path, ids: str, ap33: float) -> pathlib.Path:
+    pairs = {
+        id: {
+            'group': id,
+            'boxes': {'ap33': ap33, 'f33': 0.5},
+            'defect_iou': None,
+            'defects': 4,
+            'hits': 3,
+            'false_regions': 1,
+        }
+        for id in ids
+    }
+    path.write_text(json.dumps({'boxes': {'pairs': pairs}}))
+    return path
+
+
+def test_two_files_are_compared_score_by_score(tmp_path: pathlib.Path) -> None:
+    first, second = write(tmp_path / '1', 'abc', 0.5), write(tmp_path / '2', 'abc', 0.7)
+    differences = compare_files(first, second)
+    assert tuple(differences) == SCORES
+    lines = format_differences(differences).splitlines()
+    assert lines[0] == 'ap33: +20.00 (95 %: +20.00 to +20.00; 3 pairs of 3 groups)'
+    assert lines[2] == 'defect_iou: fewer than two groups, so that there is no interval'
+    assert lines[3].startswith('hit_rate: +0.00 ')
+
+
+def test_files_that_cannot_be_compared_are_named(tmp_path: pathlib.Path) -> None:
+    first, other = write(tmp_path / '1', 'abc', 0.5), write(tmp_path / '2', 'abd', 0.5)
+    with pytest.raises(ValueError, match='not of the same pairs as'):
+        compare_files(first, other)
+    other.write_text('{"miou": 0.5}')
+    with pytest.raises(ValueError, match=f'{other}: has no scores of pairs.*--boxes'):
+        compare_files(first, other)
