@@ -322,6 +322,12 @@ class LossConfig:
         'lambda_2, the weight of the contrastive loss (paper: 1).',
         range=NOT_NEGATIVE,
     )
+    score_ratio: float = _field(
+        1.0,
+        'How often the contrastive loss of the change score counts for one of DistMap, '
+        "of the head 'ooc' (published code: 512).",
+        range=POSITIVE,
+    )
     tau_ok: float = _field(
         0.3,
         'Feature distance below which background costs nothing (paper: 0.3).',

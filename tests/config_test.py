@@ -173,6 +173,7 @@ OUT_OF_RANGE: list[tuple[str, float, float | None, str]] = [
     ('defect_weight', 0.0, None, 'positive'),
     ('defect_odds', 0.0, None, 'positive'),
     ('contrastive_weight', -1.0, None, 'at least 0'),
+    ('score_ratio', 0.0, None, 'positive'),
     ('tau_ok', -0.1, None, 'at least 0'),
     ('tau_ng', -1.0, None, 'positive'),
     ('learning_rate', -1.0, None, 'positive'),

@@ -148,12 +148,17 @@ def total_loss(
             equal = jnp.ones(len(class_pixels))
             weights = config.defect_weight * (equal if weights is None else weights)
         for name, values in maps.items():
-            terms[name] = config.contrastive_weight * contrastive(
-                values[..., 0],
-                mask,
-                weights,
-                tau_ok=config.tau_ok,
-                tau_ng=config.tau_ng,
+            ratio = config.score_ratio if name == 'contrastive_score' else 1.0
+            terms[name] = (
+                ratio
+                * config.contrastive_weight
+                * contrastive(
+                    values[..., 0],
+                    mask,
+                    weights,
+                    tau_ok=config.tau_ok,
+                    tau_ng=config.tau_ng,
+                )
             )
     valid = jnp.sum(mask != IGNORED, dtype=jnp.float32)
     if axis_name is not None:

@@ -133,6 +133,18 @@ def test_weights_of_the_configuration_scale_their_terms() -> None:
     np.testing.assert_allclose(twice['contrastive'], 3 * one['contrastive'], rtol=1e-6)
 
 
+def test_the_change_score_counts_as_often_as_it_is_told() -> None:
+    outputs, mask = random_outputs(3, 1), jnp.ones((1, 12, 12), jnp.uint8)
+    one, more = (
+        total_loss(outputs, mask, config, head='ooc', class_pixels=(9, 1, 1))[1]
+        for config in (LossConfig(), LossConfig(score_ratio=512))
+    )
+    np.testing.assert_allclose(more['contrastive'], one['contrastive'], rtol=1e-6)
+    np.testing.assert_allclose(
+        more['contrastive_score'], 512 * one['contrastive_score'], rtol=1e-6
+    )
+
+
 @pytest.mark.parametrize('balance', ['train', 'none'])
 @pytest.mark.parametrize(('head', 'times'), [('ooc', 5), ('cad', 1)])
 def test_out_of_class_defects_count_more_in_the_contrastive_loss(
