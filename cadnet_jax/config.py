@@ -344,6 +344,14 @@ class LossConfig:
         '(train), of the global batch (batch), or none (the plain contrastive loss).',
         ('train', 'batch', 'none'),
     )
+    semi_supervised: str = _field(
+        'none',
+        'How the pairs that label_fraction leaves out are learned from, without their '
+        'labels: dct, uamt (docs/rivals.md) or pairs, our own: an averaged teacher, '
+        'weak and strong views, references as pairs without a defect. The loss is then '
+        'cross entropy and Dice, whatever the head; none: they are not read.',
+        ('none', 'dct', 'uamt', 'pairs'),
+    )
 
     def __post_init__(self) -> None:
         _check_fields(self)
@@ -505,6 +513,24 @@ def check_together(config: Config) -> None:
             f'{", ".join(f"--{weight} is 0" for weight in weights)}: head {head!r} has '
             'no other loss.'
         )
+
+    if loss.semi_supervised != 'none':
+        _check_semi_supervised(config)
+
+
+def _check_semi_supervised(config: Config) -> None:
+    flag = f'--semi_supervised={config.loss.semi_supervised}'
+    if config.data.label_fraction == 1:
+        raise ValueError(
+            f'{flag} learns from pairs whose labels are not read: set '
+            '--label_fraction below 1.'
+        )
+    if HEADS[config.model.head].answer != 'classes':
+        raise ValueError(f'{flag} needs a head that tells classes, such as unet.')
+    if config.data.hard_candidates > 1:
+        raise ValueError(f'{flag} does not go with --hard_candidates: leave it at 1.')
+    if config.loss.semi_supervised != 'dct' and not config.optim.ema_decay:
+        raise ValueError(f'{flag} has an averaged teacher: set --ema_decay=0.99.')
 
 
 def check_schedule(optim: OptimConfig, steps: int) -> None:

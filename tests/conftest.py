@@ -21,8 +21,9 @@ os.environ.setdefault('JAX_NUMPY_RANK_PROMOTION', 'raise')
 
 import jax  # noqa: E402 (reads the environment)
 
+from cadnet_jax.models.heads import HEADS  # noqa: E402
 from cadnet_jax.models.mix_transformer import VARIANTS  # noqa: E402
-from tests.support.tiny_networks import TINY  # noqa: E402
+from tests.support.tiny_networks import TINY, TINY_UNET  # noqa: E402
 
 # In the background a shell has its jobs ignore Ctrl-C, and the scripts that tests
 # interrupt would inherit that.
@@ -49,6 +50,14 @@ def small_b0() -> Iterator[None]:
     """The variant b0 has few channels, where a test is of all but the network."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(VARIANTS, 'b0', TINY)
+        yield
+
+
+@pytest.fixture(scope='module')
+def small_unet() -> Iterator[None]:
+    """The head unet has few channels."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(HEADS, 'unet', TINY_UNET)
         yield
 
 

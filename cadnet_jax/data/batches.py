@@ -39,6 +39,7 @@ cv2.setNumThreads(0)
 
 _EVALUATION_THREADS = 4
 _ENDLESS = 2**40  # batches
+_UNLABELED = 2  # the stream's key, beside those of pairs with and without a defect
 _WAITING_SIZES = 8  # sizes of which an incomplete batch may wait for its others
 _IMAGES = transforms.Pair._fields
 _DESCRIPTION = ('dataset_info.json', 'features.json', 'metadata.json')
@@ -97,6 +98,7 @@ def training_batches(
     stream: int = 0,
     process_index: int = 0,
     process_count: int = 1,
+    unlabeled: bool = False,
 ) -> grain.DatasetIterator[dict[str, np.ndarray]]:
     """An endless stream of augmented, shuffled batches.
 
@@ -117,6 +119,9 @@ def training_batches(
             draws of their own.
         process_index: this process among the `process_count` that train together.
         process_count: how many processes share a global batch.
+        unlabeled: add as many crops of the pairs that `label_fraction` leaves out, as
+            'unlabeled_image', 'unlabeled_reference' and 'unlabeled_mask', which knows
+            nothing but painted changes and padding.
 
     Returns:
         An iterator over 'image' and 'reference' uint8 [B, S, S, 3], 'mask' uint8
@@ -144,13 +149,20 @@ def training_batches(
         pair = transforms.Pair(*(example[name] for name in _IMAGES))
         return transforms.augment(pair, config, rng)._asdict()
 
-    def crops(pairs: Source, count: int, *key: int) -> grain.MapDataset:
+    def without_label(
+        example: dict[str, Any], rng: np.random.Generator
+    ) -> dict[str, Any]:
+        return augment(example | {'mask': np.zeros_like(example['mask'])}, rng)
+
+    def crops(
+        pairs: Source, count: int, *key: int, transform: Any = augment
+    ) -> grain.MapDataset:
         return (
             grain.MapDataset.source(pairs)
             .seed(_stream_seed(seed, *key))
             .shuffle()
             .repeat()
-            .random_map(augment)[process_index : count * _ENDLESS : process_count]
+            .random_map(transform)[process_index : count * _ENDLESS : process_count]
             .batch(count // process_count)
         )
 
@@ -162,6 +174,12 @@ def training_batches(
             crops(*kind, stream, number) for number, kind in enumerate(kinds) if kind[1]
         ]
         dataset = grain.experimental.ZipMapDataset(parts).map(_join)
+    if unlabeled:
+        rest = _training_source(config, seed, unlabeled=True)
+        others = crops(
+            rest, config.batch_size, stream, _UNLABELED, transform=without_label
+        )
+        dataset = grain.experimental.ZipMapDataset([dataset, others]).map(_add_rest)
     # Whole batches are prefetched, so the buffer is the memory that this takes.
     options = grain.ReadOptions(
         num_threads=config.reader_threads,
@@ -210,6 +228,11 @@ def _have_defects(data_dir: str, split: str, fraction: float, seed: int) -> np.n
 
 def _join(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in _IMAGES}
+
+
+def _add_rest(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    labeled, rest = parts
+    return labeled | {f'unlabeled_{name}': rest[name] for name in _IMAGES}
 
 
 class LabeledSubset(NamedTuple):
@@ -436,13 +459,16 @@ def _check_split(
         )
 
 
-def _training_source(config: DataConfig, seed: int) -> '_PairSource':
+def _training_source(
+    config: DataConfig, seed: int, *, unlabeled: bool = False
+) -> '_PairSource':
     return _PairSource(
         config.data_dir,
         config.train_split,
         fraction=config.label_fraction,
         seed=seed,
         cache_gb=config.cache_gb,
+        rest=unlabeled,
     )
 
 
@@ -461,6 +487,7 @@ class _PairSource:
         fraction: float = 1.0,
         seed: int = 0,
         cache_gb: float = 0.0,
+        rest: bool = False,
     ) -> None:
         builder = _open(data_dir)
         _check_split(builder, data_dir, split)
@@ -473,7 +500,8 @@ class _PairSource:
         self._chosen: Sequence[int] = range(len(self._records))
         if fraction < 1:
             order = np.random.default_rng(seed).permutation(len(self._records))
-            self._chosen = order[: max(1, round(fraction * len(order)))].tolist()
+            count = max(1, round(fraction * len(order)))
+            self._chosen = (order[count:] if rest else order[:count]).tolist()
         self._kept: dict[int, dict[str, Any]] = {}
         self._room = round(cache_gb * 1e9)  # bytes
         self._lock = threading.Lock()

@@ -98,6 +98,7 @@ def train(
         seed=config.train.seed,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
+        unlabeled=config.loss.semi_supervised != 'none',
     )
     subset = None
     if config.data.label_fraction < 1:

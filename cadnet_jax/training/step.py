@@ -22,6 +22,7 @@ from cadnet_jax.models.heads import HEADS
 from cadnet_jax.runs.state import TrainState
 from cadnet_jax.training.hard_candidates import keep_hardest
 from cadnet_jax.training.losses import total_loss
+from cadnet_jax.training.semi_supervised.objective import semi_supervised_loss
 
 Batch = Mapping[str, Any]
 Metrics = dict[str, jax.Array]
@@ -46,7 +47,8 @@ def train_step(
 
     Args:
         state: parameters and all that belongs to them.
-        batch: `image`, `reference` uint8 `[B, H, W, 3]`, `mask` uint8 `[B, H, W]`.
+        batch: `image`, `reference` uint8 `[B, H, W, 3]`, `mask` uint8 `[B, H, W]`; of a
+            semi-supervised method also `unlabeled_image` and so on.
         model: built with the same `axis_name`.
         optimizer: what turns gradients into updates.
         loss_config: weights and thresholds.
@@ -76,7 +78,20 @@ def train_step(
             has_classes=HEADS[model.config.head].answer == 'classes',
         )
 
-    def loss_function(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
+    def semi_supervised(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
+        teacher = {'params': state.ema_params, 'batch_stats': state.batch_stats}
+        loss, (terms, variables) = semi_supervised_loss(
+            loss_config.semi_supervised,
+            model,
+            {'params': params, 'batch_stats': state.batch_stats},
+            batch,
+            key,
+            state.step,
+            teacher=teacher,
+        )
+        return loss, ({'loss': loss, **terms}, variables['batch_stats'])
+
+    def supervised(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
         outputs, updates = model.apply(
             {'params': params, 'batch_stats': state.batch_stats},
             normalize(batch['image']),
@@ -95,6 +110,9 @@ def train_step(
         )
         return loss, ({'loss': loss, **terms}, updates['batch_stats'])
 
+    loss_function = (
+        supervised if loss_config.semi_supervised == 'none' else semi_supervised
+    )
     gradient_function = jax.value_and_grad(loss_function, has_aux=True)
     (_, (metrics, batch_stats)), gradients = gradient_function(state.params)
     if axis_name is not None:

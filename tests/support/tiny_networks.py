@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
 from cadnet_jax.models.rivals import hrnet, resnet
 from cadnet_jax.models.rivals.danet import DADecoder
@@ -15,6 +16,7 @@ from cadnet_jax.models.rivals.ocrnet import OCRDecoder
 from cadnet_jax.models.rivals.pspnet import PSPDecoder
 from cadnet_jax.models.rivals.resnet import ResNet
 from cadnet_jax.models.rivals.segmenter import DESIGNS, Design
+from cadnet_jax.models.rivals.unet import UNet
 
 TINY = Variant((8, 16, 20, 32), (1, 1, 1, 1))  # the Mix Transformer 'tiny'
 
@@ -56,6 +58,9 @@ TINY_DESIGNS = {
         drops_channels=False,
     ),
 }
+
+
+TINY_UNET = HEADS['unet']._replace(build=_partial(UNet, channels=(4, 4, 6, 6, 8)))
 
 
 def shrink(patch: pytest.MonkeyPatch) -> None:

@@ -63,17 +63,19 @@ class UNetEncoder(nn.Module):
         drops: whether it drops values in training.
         axis_name: device axis over which BatchNorm takes its statistics.
         dtype: format of the computation.
+        channels: of each level.
     """
 
     drops: bool = True
     axis_name: str | None = None
     dtype: DTypeLike = jnp.float32
+    channels: tuple[int, ...] = CHANNELS
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> Features:
         features: list[jax.Array] = []
         for level, (channels, rate) in enumerate(
-            zip(CHANNELS, _DROPOUT, strict=True), start=1
+            zip(self.channels, _DROPOUT, strict=True), start=1
         ):
             if features:
                 x = nn.max_pool(x, (2, 2), strides=(2, 2))
@@ -124,15 +126,19 @@ class UNet(nn.Module):
         config: head and rates; a `dropout` of 0 turns U-Net's own rates off.
         num_classes: with the background.
         axis_name: device axis over which BatchNorm takes its statistics.
+        channels: of each level.
     """
 
     config: ModelConfig
     num_classes: int
     axis_name: str | None = None
+    channels: tuple[int, ...] = CHANNELS
 
     def setup(self) -> None:
         dtype = jnp.dtype(self.config.dtype)
-        self.encoder = UNetEncoder(self.config.dropout > 0, self.axis_name, dtype)
+        self.encoder = UNetEncoder(
+            self.config.dropout > 0, self.axis_name, dtype, self.channels
+        )
         self.decoder = UNetDecoder(self.num_classes, self.axis_name, dtype)
 
     @property
