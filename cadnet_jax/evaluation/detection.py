@@ -118,7 +118,7 @@ def count_detections(
     counts = no_detections(thresholds)
     levels = counts.thresholds
     defect, background = is_defect(mask), mask == 0
-    needed = scores_needed(defect, score)
+    needed = _scores_needed(defect, score)
     true_positives = _above(score[defect], levels)
     false_regions = _false_regions(mask, score, levels)
     good = not defect.any()
@@ -137,17 +137,10 @@ def count_detections(
     )
 
 
-def scores_needed(
+def _scores_needed(
     defect: NDArray[np.bool_], score: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """For each connected defect the score that half of its pixels reach, [N].
-
-    A defect is hit at a threshold below it.
-
-    Args:
-        defect: bool [H, W], pixels of defects.
-        score: float32 [H, W].
-    """
+    """For each connected defect the score that half of its pixels reach."""
     count, labels = cv2.connectedComponents(defect.astype(np.uint8), connectivity=8)
     ids, values = labels[defect], score[defect]
     order = np.lexsort((-values, ids))

@@ -2,8 +2,8 @@
 
 An image is cut into windows that do not overlap. A good one shows no label, a bad one
 shows a defect as a whole; those that show a part of one alone count as neither. The
-score of a window is its highest pixel, so that above a threshold it is one with an
-alarm.
+score of a window is that of its highest pixel, and so is the score of a defect: where
+it is above a threshold, there is an alarm.
 """
 
 import dataclasses
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from cadnet_jax.data.labels import is_defect
-from cadnet_jax.evaluation.detection import scores_needed
 from cadnet_jax.evaluation.thresholds import ESCAPES, cross_validate_review, review
 from cadnet_jax.runs.scores import ReviewScores, WindowScores
 
@@ -29,7 +29,7 @@ class Windows:
     Attributes:
         good: score of each good window.
         bad: score of each bad window.
-        defects: of each labeled defect the score that half of its pixels reach.
+        defects: score of each labeled defect (a connected region of any class).
     """
 
     good: list[float] = dataclasses.field(default_factory=list)
@@ -38,7 +38,7 @@ class Windows:
 
     def add(self, mask: NDArray[np.uint8], score: NDArray[np.float32]) -> None:
         """Adds an image: labels and score of any defect, [H, W]."""
-        self.defects += scores_needed(is_defect(mask), score).tolist()
+        self.defects += _highest(is_defect(mask), score)
         height, width = mask.shape
         for y in range(0, height - SIDE + 1, SIDE):
             for x in range(0, width - SIDE + 1, SIDE):
@@ -88,6 +88,12 @@ def found_at(
     ranked = np.sort(good)[::-1]
     threshold = ranked[allowed] if allowed < len(good) else -np.inf
     return float(np.mean(np.asarray(defects) > threshold))
+
+
+def _highest(defect: NDArray[np.bool_], score: NDArray[np.float32]) -> list[float]:
+    """The highest score in each connected region of `defect` [H, W]."""
+    count, labels = cv2.connectedComponents(defect.astype(np.uint8), connectivity=8)
+    return [float(x) for x in scipy.ndimage.maximum(score, labels, range(1, count))]
 
 
 def _reviews(good: Sequence[float], bad: Sequence[float]) -> list[ReviewScores]:

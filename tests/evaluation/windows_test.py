@@ -11,9 +11,9 @@ def test_a_window_is_good_bad_or_neither() -> None:
     mask = np.zeros((700, 660), np.uint8)  # the rest of the image is in no window
     score = np.zeros(mask.shape, np.float32)
     mask[100:110, 100:110] = 2
-    score[100:105, 100:110], score[300, 300] = 0.7, 0.9
+    score[100:102, 100:110], score[300, 300] = 0.7, 0.9
     mask[400:410, 310:330] = 1
-    score[400:410, 310:330] = 0.6
+    score[400, 310] = 0.6
     score[200, 500] = 0.2
     windows = Windows()
     windows.add(mask, score)
