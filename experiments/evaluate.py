@@ -1,4 +1,4 @@
-"""Evaluates a checkpoint on a prepared split: metrics.json, a table, curves, pictures.
+"""Evaluates a checkpoint on a prepared split: metrics.json, curves, pictures, a page.
 
 python experiments/evaluate.py --workdir=WORKDIR --split=test
 """

@@ -21,6 +21,7 @@ from cadnet_jax.evaluation.evaluation_files import (
     write_curves,
     write_pictures,
 )
+from cadnet_jax.evaluation.evaluation_page import PAGE_FILE, PairList, write_page
 from cadnet_jax.evaluation.metrics import count, no_counts, summarize
 from cadnet_jax.evaluation.predictions import check_classes, predicted_pairs
 from cadnet_jax.files.atomic import write_json
@@ -86,7 +87,7 @@ def evaluate(
     histograms = no_histograms(len(curves))
     boxes = BoxEvaluation(predictor, data_dir, split, box_rule) if box_rule else None
     size: tuple[int, ...] | None = None
-    ids = []
+    pair_list = PairList(predictor.class_names, pictured=output_dir is not None)
     with tqdm(
         desc=f'evaluate {split}',
         total=_num_pairs(info, split),
@@ -102,9 +103,9 @@ def evaluate(
             painted=painted,
         ):
             size = size or pair.mask.shape
-            ids.append(pair.id)
             of_pair = count(pair.label, pair.prediction, len(predictor.class_names))
             counts += of_pair
+            pair_list.add(pair, of_pair)
             if boxes:
                 boxes.add(pair, of_pair)
             if pair.scores.probabilities is not None:
@@ -138,12 +139,14 @@ def evaluate(
             'split': split,
         }
         has_distance = predictor.head.sees_reference
-        files = list_files(ids[:num_pictures], has_distance=has_distance)
+        pictured = [line.id for line in pair_list.lines[:num_pictures]]
+        files = [PAGE_FILE, *list_files(pictured, has_distance=has_distance)]
         begin_results(directory, run, files, overwrite=True)
         pairs = predicted_pairs(predictor, data_dir, split, batch_size, painted=painted)
         for _, pair in zip(range(num_pictures), pairs, strict=False):
             write_pictures(directory, pair, largest=_largest_score(predictor))
         write_curves(directory, histograms, curves, largest=_end_of_curves(predictor))
+        write_page(directory, metrics, pair_list, pictured)
         write_json(directory / METRICS_FILE, metrics)
         end_results(directory, run, files)
     return metrics

@@ -1,5 +1,6 @@
 """What an evaluation writes beside its scores: curves, and pictures of pairs.
 
+evaluation.html             all that follows for a reader, see `evaluation_page`
 curves.json, curves.png     each class at every threshold
 pairs/<id>.png              image, reference and label
 overlays/<id>.png           hits white, misses green, false alarms red
@@ -35,7 +36,7 @@ from cadnet_jax.runs.workdir import (
     PROBABILITY,
 )
 
-_CURVES_PICTURE = 'curves.png'
+CURVES_PICTURE = 'curves.png'
 _LONGEST_NAME = 200  # characters; file systems take 255, less for a temporary name
 
 
@@ -48,7 +49,7 @@ def list_files(pictured: Sequence[str], *, has_distance: bool) -> list[str]:
     """
     folders = [PAIRS, OVERLAYS, PROBABILITY, *[DISTANCE] * has_distance]
     pictures = [f'{folder}/{_file_name(id)}' for id in pictured for folder in folders]
-    return [METRICS_FILE, CURVES_FILE, _CURVES_PICTURE, *pictures]
+    return [METRICS_FILE, CURVES_FILE, CURVES_PICTURE, *pictures]
 
 
 def write_curves(
@@ -62,7 +63,7 @@ def write_curves(
     classes = curves(histograms, names, largest=largest)
     plots = [plot_curves({'this run': classes}, name) for name in names]
     write_json(output_dir / CURVES_FILE, {'classes': classes})
-    write_png(output_dir / _CURVES_PICTURE, np.concatenate(plots))
+    write_png(output_dir / CURVES_PICTURE, np.concatenate(plots))
 
 
 def write_pictures(
@@ -82,6 +83,17 @@ def write_pictures(
         pictures[DISTANCE] = color_distance(pair.scores.distance)
     for folder, picture in pictures.items():
         write_png(output_dir / folder / name, picture)
+
+
+def picture_links(output_dir: pathlib.Path, id: str) -> dict[str, str]:
+    """Folder of each picture of a pair -> its address from a page in `output_dir`."""
+    name = _file_name(id)
+    folders = PAIRS, OVERLAYS, PROBABILITY, DISTANCE
+    return {
+        folder: f'{folder}/{urllib.parse.quote(name)}'
+        for folder in folders
+        if (output_dir / folder / name).exists()
+    }
 
 
 def _file_name(id: str) -> str:

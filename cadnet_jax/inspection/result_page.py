@@ -1,21 +1,18 @@
 """results.html: all parts of a run on one page that needs no other file."""
 
-import base64
 import pathlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import cv2
 
 from cadnet_jax.files.atomic import write_text
 from cadnet_jax.files.images import read_image
 from cadnet_jax.files.pages import render_page
 from cadnet_jax.files.text import read_object
 from cadnet_jax.inspection.results import SEVERITY, defects_of, file_name
+from cadnet_jax.pictures.embedded import embed_jpeg
 
 _WIDTH = 480  # pixels of a picture
-_QUALITY = 80
 _MOST_PICTURES = 400  # the page of 2,000 parts stays below some 20 MB
 
 
@@ -57,15 +54,7 @@ def _entry(
         'reasons': part['reasons'],
         'images': [view['image'] for view in part['views'].values() if view['image']],
         'links': [f'overlays/{file.name}' for file in files],
-        'pictures': [_picture(file) for file in files] if embedded else [],
+        'pictures': [
+            embed_jpeg(read_image(file), width=_WIDTH) for file in files if embedded
+        ],
     }
-
-
-def _picture(path: pathlib.Path) -> str:
-    """A JPEG in base64."""
-    image = read_image(path)
-    height = round(image.shape[0] * _WIDTH / image.shape[1])
-    image = cv2.resize(image, (_WIDTH, height), interpolation=cv2.INTER_AREA)
-    options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
-    data = cv2.imencode('.jpg', image[..., ::-1], options)[1].tobytes()
-    return base64.b64encode(data).decode()

@@ -257,7 +257,7 @@ def test_pictures_of_an_earlier_evaluation_give_way(
         if path.is_file()
     }
     assert written == {*values['files'], 'results.json', 'pairs/mine.png'}
-    assert values['complete'] is True and len(values['files']) == 3 + 4
+    assert values['complete'] is True and len(values['files']) == 4 + 4
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
