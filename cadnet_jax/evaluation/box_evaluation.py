@@ -8,7 +8,7 @@ import jax
 
 from cadnet_jax.data.batches import read_groups, read_info
 from cadnet_jax.evaluation.box_scores import PairBoxes, box_scores
-from cadnet_jax.evaluation.boxes import Boxes, BoxRule, find_boxes
+from cadnet_jax.evaluation.boxes import BoxRule, find_boxes, require_boxes
 from cadnet_jax.evaluation.metrics import Counts, no_counts, scores
 from cadnet_jax.evaluation.predictions import EvaluatedPair
 from cadnet_jax.evaluation.thresholds import percent
@@ -58,7 +58,7 @@ class BoxEvaluation:
             ValueError: the data have no boxes.
         """
         found = find_boxes(pair.scores, self._predictor.class_names, self._rule)
-        boxes = PairBoxes(labels_of(pair, self._data_dir), found)
+        boxes = PairBoxes(require_boxes(pair.boxes, self._data_dir), found)
         self._pairs.append(_CountedPair(pair.id, pair.group, boxes, counts))
         self._windows.add(pair.label, pair.scores.score)
 
@@ -98,21 +98,6 @@ class BoxEvaluation:
         if _TRAINING not in read_info(self._data_dir).num_examples:
             return 0
         return len(read_groups(self._data_dir, _TRAINING) & frozenset(groups))
-
-
-def labels_of(pair: EvaluatedPair, data_dir: str | pathlib.Path) -> Boxes:
-    """The labeled boxes of a pair.
-
-    Raises:
-        ValueError: the data have none.
-    """
-    if pair.boxes is None:
-        raise ValueError(
-            f'{data_dir}: has no labeled boxes. Prepare it again with '
-            'experiments/prepare_data.py; of the public sets deep_pcb has boxes, from '
-            'version 1.1.0 on.'
-        )
-    return pair.boxes
 
 
 def format_scores(values: BoxScores) -> str:

@@ -8,21 +8,26 @@ average precision at an IoU of 0.33, and the smallest score that of the highest 
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cadnet_jax.data.batches import image_digests, read_info
-from cadnet_jax.evaluation.box_evaluation import labels_of
 from cadnet_jax.evaluation.box_scores import (
     PairBoxes,
     box_scores,
     script_average_precision,
     script_matches,
 )
-from cadnet_jax.evaluation.boxes import BoxRule, read_rule, region_boxes, widen
+from cadnet_jax.evaluation.boxes import (
+    BoxRule,
+    read_rule,
+    region_boxes,
+    require_boxes,
+    widen,
+)
 from cadnet_jax.evaluation.predictions import check_classes, predicted_pairs
 from cadnet_jax.inference.predictor import Predictor, default_rule
 from cadnet_jax.runs.scores import BoxScores
@@ -56,30 +61,58 @@ def fit_boxes(
     check_classes(predictor, read_info(data_dir), data_dir)
     scale = 2 * (default_rule(predictor.config).threshold or 0.5)
     thresholds = [scale * share for share in THRESHOLDS]
-    regions: list[list[PairBoxes]] = [[] for _ in thresholds]
+    regions: dict[float, list[PairBoxes]] = {x: [] for x in thresholds}
     sizes = []
     pairs = predicted_pairs(predictor, data_dir, split, batch_size)
     for pair in tqdm(pairs, desc=f'fit {split}', unit='pairs', disable=not progress):
-        labels = labels_of(pair, data_dir)
+        labels = require_boxes(pair.boxes, data_dir)
         sizes.append(pair.mask.shape)
-        for threshold, of in zip(thresholds, regions, strict=True):
+        for threshold, of in regions.items():
             found = region_boxes(pair.scores, predictor.class_names, threshold)
             of.append(PairBoxes(labels, found))
-    rules = [
-        rule
-        for threshold, of in zip(thresholds, regions, strict=True)
-        if (rule := fit_margin(of, threshold, split))
-    ]
-    if not rules:
+    chosen = choose_rule(regions, sizes, split)
+    if not chosen:
         raise ValueError(
             f'{split!r} of {data_dir}: no region lies in a labeled box, so that there '
             'is no margin; name another split or other weights.'
         )
-    widened = [_widen(regions[thresholds.index(r.threshold)], r, sizes) for r in rules]
-    precisions = [script_average_precision(of) or 0.0 for of in widened]
-    best = int(np.argmax(precisions))
-    rule = fit_min_score(widened[best], rules[best])
-    return rule, box_scores(widened[best], rule.min_score)
+    rule, widened = chosen
+    return rule, box_scores(widened, rule.min_score)
+
+
+def choose_rule(
+    regions: Mapping[float, Sequence[PairBoxes]],
+    sizes: Sequence[tuple[int, ...]],
+    split: str,
+) -> tuple[BoxRule, list[PairBoxes]] | None:
+    """The best rule of several thresholds, and the boxes that it makes.
+
+    Args:
+        regions: threshold -> of each pair the boxes of regions, without a margin.
+        sizes: (H, W) of each pair.
+        split: that the pairs are of.
+
+    Returns:
+        None where no region is labeled.
+    """
+    best: tuple[float, BoxRule, list[PairBoxes]] | None = None
+    for threshold, of in regions.items():
+        if rule := fit_margin(of, threshold, split):
+            widened = widen_all(of, rule, sizes)
+            average = script_average_precision(widened) or 0.0
+            if not best or average > best[0]:
+                best = average, rule, widened
+    return (fit_min_score(best[2], best[1]), best[2]) if best else None
+
+
+def widen_all(
+    pairs: Sequence[PairBoxes], rule: BoxRule, sizes: Sequence[tuple[int, ...]]
+) -> list[PairBoxes]:
+    """The boxes of regions with the rule's margin; see `boxes.widen`."""
+    return [
+        pair._replace(found=widen(pair.found, rule, size))
+        for pair, size in zip(pairs, sizes, strict=True)
+    ]
 
 
 def fit_margin(
@@ -164,12 +197,3 @@ def _margins(pair: PairBoxes) -> NDArray[np.float64]:
     of_region, of_label = np.nonzero(alone)
     outward = np.array([-1, -1, 1, 1])
     return np.asarray((labels[of_label] - regions[of_region]) * outward)
-
-
-def _widen(
-    pairs: Sequence[PairBoxes], rule: BoxRule, sizes: Sequence[tuple[int, ...]]
-) -> list[PairBoxes]:
-    return [
-        pair._replace(found=widen(pair.found, rule, size))
-        for pair, size in zip(pairs, sizes, strict=True)
-    ]

@@ -109,6 +109,21 @@ def labeled_boxes(values: NDArray[np.integer[Any]], one_class: bool) -> Boxes:
     return Boxes(values[:, :4].astype(np.float64), class_ids, np.ones(len(values)))
 
 
+def require_boxes(boxes: Boxes | None, data_dir: str | os.PathLike[str]) -> Boxes:
+    """The labeled boxes of a pair.
+
+    Raises:
+        ValueError: the data have none.
+    """
+    if boxes is None:
+        raise ValueError(
+            f'{data_dir}: has no labeled boxes. Prepare it again with '
+            'experiments/prepare_data.py; of the public sets deep_pcb has boxes, from '
+            'version 1.1.0 on.'
+        )
+    return boxes
+
+
 def find_boxes(scores: PixelScores, class_names: Sequence[str], rule: BoxRule) -> Boxes:
     """The boxes of one pair, inside the image.
 

@@ -38,7 +38,7 @@ def training_pairs(name: str) -> int:
     if name == 'mvtec_ad':
         images = range(MVTEC_IMAGES)
         return len(preparation.shuffle_70_30(images, seed=0, what='images')['train'])
-    count = inspect.signature(Builder).parameters['count'].default
+    count: int = inspect.signature(Builder).parameters['count'].default
     return 2 * count * len(patterns.TRAIN)  # as many defect-free ones
 
 

@@ -18,6 +18,7 @@ from cadnet_jax.evaluation.box_fit import (
 )
 from cadnet_jax.evaluation.box_scores import PairBoxes, script_fscore
 from cadnet_jax.evaluation.boxes import BoxRule, find_boxes, read_rule, write_rule
+from cadnet_jax.evaluation.difference_boxes import measure_differencing
 from cadnet_jax.evaluation.evaluate import evaluate, format_table
 from cadnet_jax.inference.decision import PixelScores
 from tests.conftest import ROOT
@@ -187,6 +188,15 @@ def test_a_file_that_is_no_rule_is_named(text: str, tmp_path: pathlib.Path) -> N
         read_rule(path)
 
 
+def test_differencing_is_fitted_and_evaluated_alike(data_dir: pathlib.Path) -> None:
+    """On drawn boards, where nothing but the defects differs, it is perfect."""
+    found = measure_differencing(data_dir, 'val', 'test', progress=False)
+    assert (found.rule.margin_before, found.rule.margin_after) == (3, 3)
+    assert found.scores['ap33'] == found.scores['f33'] == found.scores['ap50_95'] == 1
+    with pytest.raises(ValueError, match='--fit_split=test: has 7 of the pairs of'):
+        measure_differencing(data_dir, 'test', 'test', progress=False)
+
+
 @pytest.mark.slow
 def test_the_scripts_fit_evaluate_and_compare(tmp_path: pathlib.Path) -> None:
     data_dir = prepare_tiny(
@@ -214,6 +224,8 @@ def test_the_scripts_fit_evaluate_and_compare(tmp_path: pathlib.Path) -> None:
     metrics = workdir / 'evaluation/tiny_pairs-test-0/metrics.json'
     compared = run('compare_scores', f'--first={metrics}', f'--second={metrics}')
     assert 'defect_iou: +0.00 (95 %: +0.00 to +0.00; 2 pairs of 2 groups)' in compared
+    differenced = run('difference_boxes', f'--data_dir={data_dir}')
+    assert 'AP33 100.0, F33 100.0' in differenced
     # Random weights mark all or nothing, which has no margin.
     fitted = run(
         'fit_boxes', f'--data_dir={data_dir}', '--split=val', f'--output={rule}'
