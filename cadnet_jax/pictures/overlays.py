@@ -96,6 +96,16 @@ def overlay(image: np.ndarray, mask: np.ndarray, prediction: np.ndarray) -> np.n
     return picture
 
 
+def count_errors(picture: np.ndarray) -> int:
+    """Pixels of an overlay, uint8 [H, W, 3], that are missed or marked falsely.
+
+    No other pixel of an overlay has these colors, as the image in it is dimmed.
+    """
+    return sum(
+        int((picture == color).all(axis=-1).sum()) for color in (MISS, FALSE_ALARM)
+    )
+
+
 def highlight(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Defects in their class's color over the dimmed image; ignored pixels in gray.
 

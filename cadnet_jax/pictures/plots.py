@@ -50,7 +50,9 @@ def plot_curves(
 
 
 def picture_grid(
-    titles: Sequence[str], rows: Sequence[Sequence[np.ndarray | None]]
+    titles: Sequence[str],
+    rows: Sequence[Sequence[np.ndarray | None]],
+    captions: Sequence[Sequence[str]] = (),
 ) -> np.ndarray:
     """Rows of pictures under the titles of their columns.
 
@@ -58,6 +60,7 @@ def picture_grid(
         titles: one for each column.
         rows: uint8 [H, W, 3] or None (an empty place), one for each column; shown at
             one height.
+        captions: text in the lower left corner of each picture, in yellow; none.
 
     Returns:
         uint8 [H, W, 3].
@@ -79,6 +82,10 @@ def picture_grid(
             place.set_axis_off()
             if picture is not None:
                 place.imshow(picture)
+    for places, texts in zip(axes, captions, strict=False):
+        for place, text in zip(places, texts, strict=True):
+            at = {'x': 0.03, 'y': 0.03, 'transform': place.transAxes}
+            place.text(s=text, fontsize=7, color='yellow', parse_math=False, **at)
     for place, title in zip(axes[0], titles, strict=True):
         place.set_title(title, fontsize=8, parse_math=False)
     return _pixels(figure)

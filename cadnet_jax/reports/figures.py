@@ -1,4 +1,4 @@
-"""The paper's figures 7, 8, 9 and 12, made of the runs in the report's tables.
+"""The paper's figures 7 to 12, made of the runs in the report's tables.
 
 Pictures and curves are those that the evaluations wrote; runs without them are left
 out, and so is a figure that no run is left of.
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cadnet_jax.files.images import read_image
-from cadnet_jax.pictures.overlays import HIT, MISS
+from cadnet_jax.pictures.overlays import HIT, MISS, count_errors
 from cadnet_jax.pictures.plots import picture_grid, plot_curves
 from cadnet_jax.reports.grouping import group_by
 from cadnet_jax.reports.tables import Row, Table, pairing
@@ -20,7 +20,7 @@ from cadnet_jax.runs.workdir import DISTANCE, OVERLAYS, PAIRS, PROBABILITY
 
 _MOST_PAIRS = 4
 _PICTURES = {
-    OVERLAYS: 'prediction (hits white, misses green, false alarms red)',
+    OVERLAYS: 'prediction (hits white, misses green, false alarms red; Err: both)',
     PROBABILITY: 'probability of any defect (out of class: change score)',
     DISTANCE: 'DistMap',
 }
@@ -54,6 +54,10 @@ def make_figures(tables: Sequence[Table]) -> list[Figure]:
         *_grids('figure_7', 'Figure 7: ablation', _one_of_each(ablation)),
         *_curves([*comparison, *ablation]),
         *_grids('figure_9', 'Figure 9: comparison', _one_of_each(comparison)),
+        *_grids(
+            'figure_10', 'Figure 10: MVTec AD', _one_of_each(rows.get('table_5', ()))
+        ),
+        *_grids('figure_11', 'Figure 11: PKU', _one_of_each(rows.get('table_4', ()))),
         *_grids('figure_12', 'Figure 12: in and out of class', cross_test),
     ]
 
@@ -130,10 +134,20 @@ def _grids(key: str, title: str, labeled: Sequence[_Labeled]) -> list[Figure]:
                 Figure(
                     f'{key}_{len(figures) + 1}',
                     f'{title}, {first.tested_on} {first.split}: {what}',
-                    picture_grid(titles, rows),
+                    picture_grid(titles, rows, _captions(folder, rows)),
                 )
             )
     return figures
+
+
+def _captions(folder: str, rows: Sequence[Sequence[np.ndarray]]) -> list[list[str]]:
+    """The wrong pixels of each prediction, as in the paper's figures."""
+    if folder != OVERLAYS:
+        return []
+    return [
+        ['', *(f'Err {count_errors(picture):,}' for picture in predictions)]
+        for _, *predictions in rows
+    ]
 
 
 def _defects_first(directory: pathlib.Path, names: set[str]) -> list[str]:

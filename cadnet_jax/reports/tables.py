@@ -18,6 +18,7 @@ from cadnet_jax.runs.finished_runs import Result, last_evaluations
 from cadnet_jax.runs.scores import Metrics
 
 LINE, ABPT, MIXED = 'synlcd/line', 'synlcd/abpt', 'synlcd/mixed'
+PKU, MVTEC = 'pku_market_pcb/by_crop', 'mvtec_ad/by_object'
 _LETTER_OF = {LINE: 'L', ABPT: 'A'}
 _PAIRINGS = ('LL', 'AA', 'LA', 'AL')
 FRACTIONS = (0.05, 0.1, 0.15)  # of the labels, in table 6
@@ -87,7 +88,16 @@ def make_tables(results: Sequence[Result]) -> list[Table]:
             their pixels, or a mean would count a seed twice.
     """
     last = last_evaluations(results)
-    tables = [comparison(last), cross_test(last), few_labels(last), ablation(last)]
+    tables = [
+        comparison(last),
+        public_comparison(
+            last, 'table_4', 'Table 4: comparison on PKU-Market-PCB', PKU
+        ),
+        public_comparison(last, 'table_5', 'Table 5: comparison on MVTec AD', MVTEC),
+        cross_test(last),
+        few_labels(last),
+        ablation(last),
+    ]
     tables = [table for table in tables if table.rows]
     _check_data([result for t in tables for row in t.rows for result in row.results])
     for table in tables:
@@ -98,14 +108,40 @@ def make_tables(results: Sequence[Result]) -> list[Table]:
 
 def comparison(results: Sequence[Result]) -> Table:
     """Table 3: CADNet and the other networks on lines and points together."""
-    heads = [head for head, row in HEADS.items() if row.answer == 'classes']
-    heads.remove('plain')  # It stands in the ablation.
     return Table(
         'table_3',
         'Table 3: comparison on SynLCD',
         _SCORES_NOTE,
         _SCORES,
-        _score_rows(_by_head(*heads), _on_mixed(results)),
+        _score_rows(_compared(), _on_one(results, MIXED)),
+    )
+
+
+def public_comparison(
+    results: Sequence[Result], key: str, title: str, dataset: str
+) -> Table:
+    """Tables 4 and 5: the same networks on a public set, with the IoU of each class.
+
+    Args:
+        results: of all runs.
+        key: of the table.
+        title: of the table.
+        dataset: its name.
+    """
+    chosen = _on_one(results, dataset)
+    classes = chosen[0].data.class_names[1:] if chosen else ()
+    return Table(
+        key,
+        title,
+        f'Trained and tested on {dataset}; the means are over its classes.',
+        (
+            *(Column(f'IoU {name}', percent=True) for name in classes),
+            *(Column(name, percent=True) for name in ('mIoU', 'mAcc', 'mFscore')),
+        ),
+        tuple(
+            Row(label, _class_cells(group, classes), tuple(group))
+            for label, group in _labeled(_compared(), chosen)
+        ),
     )
 
 
@@ -123,7 +159,7 @@ def ablation(results: Sequence[Result]) -> Table:
         'CE: cross entropy; CL, BCL: contrastive loss, plain and balanced; CAD: '
         f'change-aware decoder. {_SCORES_NOTE}',
         _SCORES,
-        _score_rows(methods, _on_mixed(results)),
+        _score_rows(methods, _on_one(results, MIXED)),
     )
 
 
@@ -308,11 +344,18 @@ def _by_head(*heads: str) -> list[Method]:
     ]
 
 
-def _on_mixed(results: Sequence[Result]) -> list[Result]:
+def _compared() -> list[Method]:
+    """The networks of table 3; 'plain' stands in the ablation."""
+    heads = [head for head, row in HEADS.items() if row.answer == 'classes']
+    return _by_head(*(head for head in heads if head != 'plain'))
+
+
+def _on_one(results: Sequence[Result], dataset: str) -> list[Result]:
+    """Trained on all labels of a data set, and tested on it."""
     return [
         result
         for result in results
-        if (result.data.name, result.tested_on) == (MIXED, MIXED)
+        if (result.data.name, result.tested_on) == (dataset, dataset)
         and result.config.data.label_fraction == 1
     ]
 
@@ -374,18 +417,24 @@ def _score_rows(
 
 
 def _score_cells(group: Sequence[Result]) -> dict[str, Mean | str | None]:
-    metrics = [result.metrics for result in group]
     first = group[0]  # Equal settings have equal costs.
     network = first.config.model, len(first.data.class_names), _PAPER_SIZE, _PAPER_SIZE
-    return {
-        'IoU line': mean(_iou(m, 'line') for m in metrics),
-        'IoU abpt': mean(_iou(m, 'abpt') for m in metrics),
-        'mIoU': mean(m['miou'] for m in metrics),
-        'mAcc': mean(m['macc'] for m in metrics),
-        'mFscore': mean(m['mfscore'] for m in metrics),
+    return _class_cells(group, ('line', 'abpt')) | {
         'MParams': mean([first.metrics['parameters'] / 1e6]),
         'GMACs': mean([gmacs(*network)]),
         'GMACs with attention': mean([sum(multiply_adds(*network))]),
+    }
+
+
+def _class_cells(
+    group: Sequence[Result], classes: Sequence[str]
+) -> dict[str, Mean | str | None]:
+    metrics = [result.metrics for result in group]
+    return {
+        **{f'IoU {name}': mean(_iou(m, name) for m in metrics) for name in classes},
+        'mIoU': mean(m['miou'] for m in metrics),
+        'mAcc': mean(m['macc'] for m in metrics),
+        'mFscore': mean(m['mfscore'] for m in metrics),
     }
 
 

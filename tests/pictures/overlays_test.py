@@ -32,6 +32,16 @@ def test_the_outcomes_colors_are_what_they_are_called() -> None:
     assert np.argmax(overlays.FALSE_ALARM) == 0
 
 
+def test_errors_are_misses_and_false_alarms(image: np.ndarray) -> None:
+    """Counted again from the picture; a hit of another class is none."""
+    mask, prediction = np.zeros((2, 7, 11), np.uint8)
+    mask[0, :5] = [1, 1, 2, 0, 255]
+    prediction[0, :5] = [1, 2, 0, 3, 1]
+    prediction[5, 2:6] = 1
+    picture = overlays.overlay(image, mask, prediction)
+    assert overlays.count_errors(picture) == 6
+
+
 def test_marking_needs_no_label(image: np.ndarray) -> None:
     prediction = np.zeros((7, 11), np.uint8)
     prediction[2, 3] = 2

@@ -82,3 +82,11 @@ def test_a_grid_shows_each_picture_in_its_place() -> None:
     assert middle(red)[0] == pytest.approx(middle(green)[0], abs=2)
     assert middle(red)[1] < middle(green)[1]
     assert middle(blue)[0] > middle(green)[0]
+
+
+def test_captions_are_yellow_in_their_picture_alone() -> None:
+    black = np.zeros((60, 60, 3), np.uint8)
+    grid = picture_grid(['a', 'b'], [[black, black]], [['', 'Err 1,234']])
+    yellow = (grid[..., :2] > 200).all(axis=-1) & (grid[..., 2] < 80)
+    middle = grid.shape[1] // 2
+    assert yellow[:, middle:].sum() > 20 and not yellow[:, :middle].any()

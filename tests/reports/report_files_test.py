@@ -24,6 +24,7 @@ from tests.support.evaluated_run import (
     add_pictures,
     write_evaluated_run,
     write_evaluation,
+    write_public_run,
 )
 from tests.support.tiny_data import prepare_tiny
 from tests.support.tiny_run import write_run
@@ -191,6 +192,18 @@ def test_figure_12_shows_what_was_trained_and_tested_on(tmp_path: pathlib.Path) 
     assert all(title.startswith(start) for title in titles)
     red = (figures[0].picture == (255, 0, 0)).all(axis=-1).any(axis=0)
     assert np.sum(np.diff(red.astype(int)) == 1) == 2  # LL of seed 1, and AL
+
+
+def test_figures_10_and_11_are_of_the_public_sets(tmp_path: pathlib.Path) -> None:
+    runs = []
+    for name, dataset in (('p', 'pku_market_pcb/by_crop'), ('m', 'mvtec_ad/by_object')):
+        ious = {'short': 0.5}
+        runs.append(write_public_run(tmp_path / name, dataset, ious, steps=9))
+        folder = f'{dataset.replace("/", "-")}-test-9'
+        add_pictures(tmp_path / name / 'evaluation' / folder, ['p0'], (255, 0, 0))
+    keys = [figure.key for figure in make_figures(make_tables(read_results(runs)))]
+    kinds = [key for key in keys if not key.startswith('figure_8')]
+    assert kinds == [f'figure_{n}_{k}' for n in (10, 11) for k in (1, 2, 3)]
 
 
 def test_a_figure_shows_pairs_with_defects_first(tmp_path: pathlib.Path) -> None:

@@ -9,7 +9,11 @@ from cadnet_jax.reports.grouping import Mean
 from cadnet_jax.reports.tables import Table, make_tables
 from cadnet_jax.runs.finished_runs import read_results
 from tests.conftest import ROOT
-from tests.support.evaluated_run import write_evaluated_run, write_evaluation
+from tests.support.evaluated_run import (
+    write_evaluated_run,
+    write_evaluation,
+    write_public_run,
+)
 
 
 def tables_of(*workdirs: str) -> dict[str, Table]:
@@ -52,6 +56,36 @@ def test_table_3_compares_heads_over_seeds(tmp_path: pathlib.Path) -> None:
     expected = (3.897, 8.209, 10.984)
     for cost, value in zip(costs, expected, strict=True):
         assert cost == (pytest.approx(value, abs=0.0006), None, 1)
+
+
+@pytest.mark.parametrize(
+    ('key', 'dataset'),
+    [('table_4', 'pku_market_pcb/by_crop'), ('table_5', 'mvtec_ad/by_object')],
+)
+def test_tables_4_and_5_have_the_classes_of_their_set(
+    key: str, dataset: str, tmp_path: pathlib.Path
+) -> None:
+    """And no run of another one; the paper's names are those of the data."""
+    ious = {'short': 0.5, 'spur': 0.3}
+    runs = [
+        write_public_run(tmp_path / '0', dataset, ious, seed=0),
+        write_public_run(tmp_path / '1', dataset, ious | {'spur': 0.7}, seed=1),
+        write_public_run(tmp_path / 's', dataset, ious, head='segformer'),
+        write_evaluated_run(tmp_path / 'm', 'mixed', 'mixed'),
+    ]
+    tables = tables_of(*runs)
+    assert list(tables) == ['table_3', key, 'table_7', 'all_runs']
+    table = tables[key]
+    names = ['IoU short', 'IoU spur', 'mIoU', 'mAcc', 'mFscore']
+    assert [column.name for column in table.columns] == names
+    assert [row.label for row in table.rows] == ['CADNet', 'SegFormer']
+    expected = dict(zip(names, (0.5, 0.5, 0.5, 0.8, 0.7), strict=True))
+    assert cells(table, 'CADNet') == expected
+    assert table.rows[0].cells['IoU spur'] == (
+        pytest.approx(0.5),
+        pytest.approx(0.4 / 2**0.5),
+        2,
+    )
 
 
 def test_rows_of_one_method_name_the_settings_that_differ(

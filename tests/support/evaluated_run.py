@@ -73,6 +73,44 @@ def write_evaluation(
     return folder
 
 
+def write_public_run(
+    workdir: pathlib.Path, dataset: str, ious: dict[str, float], **settings: Any
+) -> str:
+    """Writes a run that was trained and tested on a public set.
+
+    Args:
+        workdir: of the run.
+        dataset: name of the set.
+        ious: class of defects -> its IoU.
+        settings: of the run.
+    """
+    names = ('background', *ious)
+    config = configs.replace(Config(), data_dir=f'/data/{dataset}/1.0.0', **settings)
+    write_json(workdir / 'config.json', dataclasses.asdict(config))
+    pixels = tuple(range(100, 100 + len(names)))
+    write_dataset_info(workdir, TrainingData(dataset, names, pixels))
+    step, mean = config.train.steps, sum(ious.values()) / len(ious)
+    metrics = {
+        'dataset': dataset,
+        'split': 'test',
+        'step': step,
+        'classes': {
+            name: {'iou': iou, 'pixels': 100}
+            for name, iou in {'background': 0.9, **ious}.items()
+        },
+        'miou': mean,
+        'macc': 0.8,
+        'mfscore': 0.7,
+        'defect_iou': mean,
+        'defect_accuracy': 0.75,
+        'parameters': 3_896_867,
+        'gmacs': 0.1,
+    }
+    folder = workdir / 'evaluation' / f'{dataset.replace("/", "-")}-test-{step}'
+    write_json(folder / 'metrics.json', metrics)
+    return str(workdir)
+
+
 def add_pictures(
     folder: pathlib.Path, names: Sequence[str], color: tuple[int, int, int]
 ) -> None:
