@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 
+from cadnet_jax.evaluation.box_evaluation import format_boxes
 from cadnet_jax.evaluation.evaluation_files import CURVES_PICTURE, picture_links
 from cadnet_jax.evaluation.metrics import Counts, scores
 from cadnet_jax.evaluation.predictions import EvaluatedPair
@@ -111,6 +112,7 @@ def write_page(
         'cadnet_jax.evaluation',
         PAGE_FILE,
         metrics=metrics,
+        boxes=format_boxes(metrics['boxes']) if 'boxes' in metrics else [],
         of_all=jax.process_count() == 1,
         curves=embed_jpeg(curves, width=curves.shape[1]),
         pairs=sorted(pairs.lines, key=lambda line: line.badness, reverse=True),

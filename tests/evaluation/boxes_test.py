@@ -126,6 +126,7 @@ def test_scores_of_groups_and_pairs_are_kept(
         box_rule=RULE,
     )
     assert json.loads((tmp_path / 'metrics.json').read_text()) == metrics
+    assert '<p>  AP33 ' in (tmp_path / 'evaluation.html').read_text()
     of_boxes = metrics['boxes']
     assert list(of_boxes['groups']) == ['group_0', 'group_1']
     assert sorted(of_boxes['pairs']) == [f'test_{index:03}' for index in range(7)]
