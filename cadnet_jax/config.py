@@ -347,11 +347,24 @@ class LossConfig:
     semi_supervised: str = _field(
         'none',
         'How the pairs that label_fraction leaves out are learned from, without their '
-        'labels: dct, uamt (docs/rivals.md) or pairs, our own: an averaged teacher, '
-        'weak and strong views, references as pairs without a defect. The loss is then '
-        'cross entropy and Dice, whatever the head; none: they are not read.',
-        ('none', 'dct', 'uamt', 'pairs'),
+        'labels: dct, uamt, cps, ucc, uaps (docs/rivals.md); or pairs, our own: an '
+        'averaged teacher, weak and strong views, references as pairs without a '
+        'defect. The loss is then cross entropy and Dice, whatever the head; labeled: '
+        'that loss of the labeled pairs alone; none: the loss of the head.',
+        ('none', 'labeled', 'dct', 'uamt', 'cps', 'ucc', 'uaps', 'pairs'),
     )
+    ramp_steps: int = _field(
+        30_000,
+        'Steps in which the weight of what dct, cps and ucc learn without labels '
+        'rises to 0.1; for uamt and uaps 8/15 of it (published: 30,000, the length of '
+        'the run).',
+        range=AT_LEAST_ONE,
+    )
+
+    @property
+    def learns_unlabeled(self) -> bool:
+        """Whether pairs without their labels are learned from."""
+        return self.semi_supervised not in ('none', 'labeled')
 
     def __post_init__(self) -> None:
         _check_fields(self)
@@ -520,16 +533,21 @@ def check_together(config: Config) -> None:
 
 def _check_semi_supervised(config: Config) -> None:
     flag = f'--semi_supervised={config.loss.semi_supervised}'
+    if HEADS[config.model.head].answer != 'classes':
+        raise ValueError(f'{flag} needs a head that tells classes, such as unet.')
+    if config.loss.defect_weight != 1:
+        raise ValueError(f'{flag} counts all pixels alike: set --defect_weight=1.')
+    if not config.loss.learns_unlabeled:
+        return
     if config.data.label_fraction == 1:
         raise ValueError(
             f'{flag} learns from pairs whose labels are not read: set '
             '--label_fraction below 1.'
         )
-    if HEADS[config.model.head].answer != 'classes':
-        raise ValueError(f'{flag} needs a head that tells classes, such as unet.')
     if config.data.hard_candidates > 1:
         raise ValueError(f'{flag} does not go with --hard_candidates: leave it at 1.')
-    if config.loss.semi_supervised != 'dct' and not config.optim.ema_decay:
+    has_teacher = config.loss.semi_supervised in ('uamt', 'pairs')
+    if has_teacher and not config.optim.ema_decay:
         raise ValueError(f'{flag} has an averaged teacher: set --ema_decay=0.99.')
 
 

@@ -21,9 +21,9 @@ _NAMES = ['comparison', 'cross_test', 'few_labels', 'ablation']
 STUDIES = flags.DEFINE_multi_enum(
     'study',
     _NAMES,
-    [*_NAMES, 'networks'],
+    [*_NAMES, 'networks', 'semi_supervised'],
     'Table 3 (two rows), figure 6, table 6 (last row), table 7 of the paper; networks: '
-    'the other rows of table 3. May be given several times.',
+    'the other rows of table 3; semi_supervised: all of table 6. Can be repeated.',
 )
 _ROOT = path_flags.define_path(
     'root', None, 'Folder for the runs, each in a folder of its own.', required=True

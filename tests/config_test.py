@@ -189,6 +189,7 @@ OUT_OF_RANGE: list[tuple[str, float, float | None, str]] = [
     ('score_ratio', 0.0, None, 'positive'),
     ('tau_ok', -0.1, None, 'at least 0'),
     ('tau_ng', -1.0, None, 'positive'),
+    ('ramp_steps', 0, None, 'at least 1'),
     ('learning_rate', -1.0, None, 'positive'),
     ('decoder_rate_factor', -1.0, None, 'at least 0'),
     ('weight_decay', -1.0, None, 'at least 0'),

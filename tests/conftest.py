@@ -23,7 +23,7 @@ import jax  # noqa: E402 (reads the environment)
 
 from cadnet_jax.models.heads import HEADS  # noqa: E402
 from cadnet_jax.models.mix_transformer import VARIANTS  # noqa: E402
-from tests.support.tiny_networks import TINY, TINY_UNET  # noqa: E402
+from tests.support.tiny_networks import TINY, TINY_UNETS  # noqa: E402
 
 # In the background a shell has its jobs ignore Ctrl-C, and the scripts that tests
 # interrupt would inherit that.
@@ -55,9 +55,10 @@ def small_b0() -> Iterator[None]:
 
 @pytest.fixture(scope='module')
 def small_unet() -> Iterator[None]:
-    """The head unet has few channels."""
+    """The heads unet and fc_siam_diff have few channels."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(HEADS, 'unet', TINY_UNET)
+        for head, row in TINY_UNETS.items():
+            patch.setitem(HEADS, head, row)
         yield
 
 

@@ -13,7 +13,7 @@ from cadnet_jax.models.decoder import Decoder
 from cadnet_jax.models.heads import HEADS, Head
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE, MixTransformer
 
-_ENCODER = 'encoder'  # the attribute of CADNet, and so the name of its parameters
+ENCODER = 'encoder'  # the attribute of a network, and so the name of its parameters
 
 Features = tuple[jax.Array, ...]
 """Feature maps after each stage of the encoder, `[B, H_i, W_i, C_i]`."""
@@ -152,14 +152,15 @@ def encode_pair(
 
 
 def outside_encoder(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Whether a parameter is not the encoder's, in a tree like `params`.
+    """Whether a parameter is in no encoder, in a tree like `params`.
 
     SegFormer's recipe trains these, which no pre-training provides, at a higher rate.
     """
-    return {
-        name: jax.tree.map(lambda _, new=name != _ENCODER: new, part)
-        for name, part in params.items()
-    }
+    encoder = jax.tree_util.DictKey(ENCODER)
+    outside: dict[str, Any] = jax.tree_util.tree_map_with_path(
+        lambda path, _: encoder not in path, params
+    )
+    return outside
 
 
 def build_model(

@@ -14,11 +14,13 @@ from flax import traverse_util
 from cadnet_jax.models.cadnet import CADNet
 from cadnet_jax.models.initializers import Declared
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
+from cadnet_jax.models.peers import NO_PEERS, Peers, add_peers
 
 
-def parameter_shapes(model: CADNet) -> dict[str, Any]:
+def parameter_shapes(model: CADNet, peers: Peers = NO_PEERS) -> dict[str, Any]:
     """The variables of `model` ('params', 'batch_stats') as shapes, not computed."""
-    return _shapes(model, VARIANTS[model.config.variant])
+    shapes = _shapes(model, VARIANTS[model.config.variant])
+    return add_peers(shapes, peers, lambda _: shapes)
 
 
 @functools.cache
@@ -38,13 +40,21 @@ def _declared(model: CADNet, variant: Variant) -> dict[str, Any]:
     return shapes
 
 
-def initialize(model: CADNet, *, seed: int) -> dict[str, Any]:
+def initialize(model: CADNet, *, seed: int, peers: Peers = NO_PEERS) -> dict[str, Any]:
     """Fresh variables of `model` as numpy arrays, the same for the same seed.
+
+    Each of its `peers` has other values.
 
     Raises:
         ValueError: a layer declares no initial value of a parameter.
     """
-    rng = np.random.default_rng(seed)
+    network = _draw(model, np.random.default_rng(seed))
+    return add_peers(
+        network, peers, lambda k: _draw(model, np.random.default_rng([seed, k]))
+    )
+
+
+def _draw(model: CADNet, rng: np.random.Generator) -> dict[str, Any]:
     declared = _declared(model, VARIANTS[model.config.variant])
     values = {}
     for path, leaf in traverse_util.flatten_dict(declared).items():

@@ -36,7 +36,10 @@ from cadnet_jax.training.optim import learning_rate_schedule
 
 # Fine-tuning has the paper's steps in the paper; here it has a part of them.
 FINE_TUNING_SHARE = 0.25
-_SET_BY_STUDIES = ('head', 'seed', 'label_fraction', 'balance')
+# Of table 6, with U-Net: labeled pairs alone, ours, and the paper's rivals.
+METHODS = ('labeled', 'pairs', 'dct', 'uamt', 'cps', 'ucc', 'uaps')
+_AVERAGING = 0.99  # of the teacher; all methods are tested with averaged weights
+_SET_BY_STUDIES = ('head', 'seed', 'label_fraction', 'balance', 'semi_supervised')
 
 
 class Run(NamedTuple):
@@ -106,6 +109,45 @@ def few_labels(base: Config, seed: int) -> list[Run]:
     return runs
 
 
+def semi_supervised(base: Config, seed: int) -> list[Run]:
+    """Table 6, all rows: U-Net with each method, and both heads of CADNet.
+
+    Each is trained on points, then on a share of the labeled lines, both times with
+    all steps of the base. What a method has beside the network starts anew.
+    """
+    u_net = configs.replace(
+        base,
+        semi_supervised='labeled',
+        head='unet',
+        defect_weight=1.0,
+        ema_decay=base.optim.ema_decay or _AVERAGING,
+        ramp_steps=base.train.steps,
+    )
+    start = _run(u_net, 'abpt', 'unet', seed, tested_on=('line', 'abpt'))
+    start = start._replace(name=f'abpt_unet_labeled_seed{seed}')
+    heads = [
+        _run(base, 'abpt', 'ooc', seed, tested_on=('line', 'abpt')),
+        _run(base, 'abpt', 'cad', seed),
+    ]
+    runs = [start]
+    for fraction in FRACTIONS:
+        runs += [_tuned(start, fraction, method) for method in METHODS]
+        for head in heads:
+            runs += [head] if head not in runs else []
+            runs.append(_tuned(head, fraction, 'none'))
+    return runs
+
+
+def _tuned(start: Run, fraction: float, method: str) -> Run:
+    """On a share of the labeled lines, from the last weights of `start`."""
+    config = configs.replace(
+        start.config, label_fraction=fraction, semi_supervised=method
+    )
+    percent, seed = round(100 * fraction), config.train.seed
+    name = f'line_{config.model.head}_{method}_{percent:02}percent_seed{seed}'
+    return Run(name, 'line', ('line',), config, start.name, config.train.steps)
+
+
 def ablation(base: Config, seed: int) -> list[Run]:
     """Table 7: CE; CE + CL; CE + BCL; CE + BCL + CAD."""
     variants: Mapping[str, Mapping[str, Any]] = {
@@ -126,7 +168,14 @@ def ablation(base: Config, seed: int) -> list[Run]:
 
 STUDIES: Mapping[str, Callable[[Config, int], list[Run]]] = {
     function.__name__: function
-    for function in (comparison, networks, cross_test, few_labels, ablation)
+    for function in (
+        comparison,
+        networks,
+        cross_test,
+        few_labels,
+        semi_supervised,
+        ablation,
+    )
 }
 
 

@@ -198,10 +198,11 @@ def cross_test(results: Sequence[Result]) -> Table:
 
 
 def few_labels(results: Sequence[Result]) -> Table:
-    """Table 6, last row: trained on points, then on a share of the labeled lines.
+    """Table 6: trained on points, then on a share of the labeled lines.
 
-    Without any of these (0 %) it is the out-of-class run that learned points. It stands
-    in the row of the fine-tuned runs where there is one such kind of run only, and
+    Without any of these (0 %) it is the run that learned points: of CADNet that with
+    the out-of-class head, of the semi-supervised methods that with 'labeled'. It stands
+    in the rows of the fine-tuned runs where there is one such kind of run only, and
     otherwise in rows of its own.
     """
     tuned = [
@@ -214,7 +215,7 @@ def few_labels(results: Sequence[Result]) -> Table:
     start = [
         result
         for result in results
-        if _head(result) == 'ooc'
+        if (_head(result) == 'ooc' or result.config.loss.semi_supervised == 'labeled')
         and result.config.data.label_fraction == 1
         and (result.data.name, result.tested_on) == (ABPT, LINE)
     ]
@@ -328,13 +329,14 @@ def _as_started(result: Result) -> Config:
         result.settings,
         init_from='',
         label_fraction=1.0,
+        semi_supervised='none',
         steps=default.train.steps,
         warmup_steps=default.optim.warmup_steps,
     )
 
 
 def _any_fraction(result: Result) -> Config:
-    return configs.replace(result.settings, label_fraction=1.0)
+    return configs.replace(result.settings, label_fraction=FRACTIONS[0])
 
 
 def _by_head(*heads: str) -> list[Method]:

@@ -29,8 +29,8 @@ def keep_learned_images(config: Config, workdir: _Path) -> None:
     origin = origin_workdir(config)
     earlier = read_learned_images(origin) if origin else frozenset()
     # What a semi-supervised run sees without its label is not new to it either.
-    semi_supervised = config.loss.semi_supervised != 'none'
-    fraction = 1.0 if semi_supervised else config.data.label_fraction
+    all_seen = config.loss.learns_unlabeled
+    fraction = 1.0 if all_seen else config.data.label_fraction
     digests = image_digests(
         config.data.data_dir,
         config.data.train_split,

@@ -9,6 +9,7 @@ from flax import struct
 
 from cadnet_jax.models.cadnet import CADNet
 from cadnet_jax.models.initialize import initialize
+from cadnet_jax.models.peers import NO_PEERS, Peers, without_peers
 
 
 class TrainState(struct.PyTreeNode):
@@ -16,10 +17,11 @@ class TrainState(struct.PyTreeNode):
 
     Attributes:
         step: number of updates that were made.
-        params: the parameters that the updates change.
-        batch_stats: running BatchNorm statistics.
+        params: the parameters that the updates change, those of peers among them.
+        batch_stats: running BatchNorm statistics, of peers too.
         opt_state: of the optimizer.
-        ema_params: exponential moving average of `params`; None: there is none.
+        ema_params: exponential moving average of `params`, without those of peers;
+            None: there is none.
     """
 
     step: Any
@@ -32,14 +34,19 @@ class TrainState(struct.PyTreeNode):
     def variables(self) -> dict[str, Any]:
         """The network that is evaluated: of the averages, if there are any."""
         params = self.params if self.ema_params is None else self.ema_params
-        return {'params': params, 'batch_stats': self.batch_stats}
+        trees = {'params': params, 'batch_stats': self.batch_stats}
+        return {name: without_peers(tree) for name, tree in trees.items()}
 
 
 def initial_state(
-    model: CADNet, optimizer: optax.GradientTransformation, *, seed: int
+    model: CADNet,
+    optimizer: optax.GradientTransformation,
+    *,
+    seed: int,
+    peers: Peers = NO_PEERS,
 ) -> TrainState:
     """A fresh state on the host, the same for the same seed."""
-    variables = initialize(model, seed=seed)
+    variables = initialize(model, seed=seed, peers=peers)
     params = variables['params']
     # As one program: `init` by itself would compile one for each shape.
     opt_state = jax.device_get(jax.jit(optimizer.init)(params))

@@ -29,6 +29,7 @@ from cadnet_jax.files.disk import full_disk_explained
 from cadnet_jax.inference.predictor import make_predictor
 from cadnet_jax.models.cadnet import CADNet, build_model
 from cadnet_jax.models.initialize import parameter_shapes
+from cadnet_jax.models.peers import NO_PEERS, PEERS, Peers, without_peers
 from cadnet_jax.pictures.overlays import panel
 from cadnet_jax.runs.checkpoint import Checkpoints, kept_steps, load_variables
 from cadnet_jax.runs.learned import keep_learned_images
@@ -98,7 +99,7 @@ def train(
         seed=config.train.seed,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
-        unlabeled=config.loss.semi_supervised != 'none',
+        unlabeled=config.loss.learns_unlabeled,
     )
     subset = None
     if config.data.label_fraction < 1:
@@ -106,9 +107,8 @@ def train(
     data = check_inputs(config, subset, workdir)
     check_processes_agree(config, data, resume_from)
     model = build_model(config.model, len(data.class_names), axis_name=AXIS)
-    optimizer = make_optimizer(
-        config.optim, config.train.steps, parameter_shapes(model)['params']
-    )
+    shapes = parameter_shapes(model, _peers(config))
+    optimizer = make_optimizer(config.optim, config.train.steps, shapes['params'])
     saved, origin = _first_state(config, model, optimizer, workdir)
     train_step = _make_step(config, model, optimizer, data)
     with_new_statistics = make_norm_statistics(config, len(data.class_names))
@@ -195,14 +195,21 @@ def _first_state(
 
     A run that has checkpoints takes their state instead, so it reads no other weights.
     """
-    state = jax.device_get(initial_state(model, optimizer, seed=config.train.seed))
+    state = jax.device_get(
+        initial_state(model, optimizer, seed=config.train.seed, peers=_peers(config))
+    )
     origin = None
     if config.train.init_from and not kept_steps(workdir)['latest']:
         state, left_out = init_from(state, config.train.init_from)
         origin = describe_origin(config.train.init_from) | {'left_out': left_out}
     if config.optim.ema_decay:
-        state = state.replace(ema_params=jax.tree.map(np.array, state.params))
+        network = without_peers(state.params)
+        state = state.replace(ema_params=jax.tree.map(np.array, network))
     return state, origin
+
+
+def _peers(config: Config) -> Peers:
+    return PEERS.get(config.loss.semi_supervised, NO_PEERS)
 
 
 def _make_step(

@@ -19,6 +19,7 @@ from cadnet_jax.data.transforms import normalize
 from cadnet_jax.devices import AXIS
 from cadnet_jax.models.cadnet import CADNet
 from cadnet_jax.models.heads import HEADS
+from cadnet_jax.models.peers import without_peers
 from cadnet_jax.runs.state import TrainState
 from cadnet_jax.training.hard_candidates import keep_hardest
 from cadnet_jax.training.losses import total_loss
@@ -81,7 +82,7 @@ def train_step(
     def semi_supervised(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
         teacher = {'params': state.ema_params, 'batch_stats': state.batch_stats}
         loss, (terms, variables) = semi_supervised_loss(
-            loss_config.semi_supervised,
+            loss_config,
             model,
             {'params': params, 'batch_stats': state.batch_stats},
             batch,
@@ -122,7 +123,8 @@ def train_step(
     params = optax.apply_updates(state.params, updates)
     ema_params = state.ema_params
     if ema_params is not None:
-        ema_params = update_average(ema_params, params, state.step, ema_decay)
+        network = without_peers(params)
+        ema_params = update_average(ema_params, network, state.step, ema_decay)
     return (
         TrainState(state.step + 1, params, batch_stats, opt_state, ema_params),
         metrics,

@@ -85,6 +85,37 @@ def test_few_labels_start_from_the_run_on_points() -> None:
         assert run.config.train.steps == 2
 
 
+def test_table_6_has_every_method_and_both_heads_at_each_share() -> None:
+    """All start from points; U-Net from one run, and a head from its own."""
+    runs = {run.name: run for run in studies.semi_supervised(BASE, 1)}
+    tuned = [run for run in runs.values() if run.starts_from]
+    starts = {run.name: run for run in runs.values() if not run.starts_from}
+    assert set(starts) == {
+        'abpt_unet_labeled_seed1',
+        'abpt_ooc_seed1',
+        'abpt_cad_seed1',
+    }
+    crossed = studies.cross_test(BASE, 1)
+    assert all(run in crossed for name, run in starts.items() if 'unet' not in name)
+    kinds = {(run.config.model.head, run.config.loss.semi_supervised) for run in tuned}
+    assert kinds == {
+        *(('unet', method) for method in studies.METHODS),
+        ('ooc', 'none'),
+        ('cad', 'none'),
+    }
+    assert len(tuned) == 3 * len(kinds)
+    for run in tuned:
+        start = starts[run.starts_from]
+        assert set(configs.differences(start.config, run.config)) <= {
+            'label_fraction',
+            'semi_supervised',
+        }
+        assert run.start_step == BASE.train.steps
+        assert (run.trained_on, run.tested_on) == ('line', ('line',))
+    five = [run for run in tuned if run.config.data.label_fraction == 0.05]
+    assert tuned[: len(five)] == five
+
+
 def test_the_ablation_adds_one_thing_at_a_time() -> None:
     runs = studies.ablation(BASE, 0)
     assert [_changes(run) for run in runs] == [
@@ -100,8 +131,8 @@ def test_what_studies_share_is_run_once_and_seed_by_seed() -> None:
     assert len({run.name for run in runs}) == len(runs)
     seeds = [run.config.train.seed for run in runs]
     assert seeds == sorted(seeds)
-    # 2, 7, 6, 3 and 3 more, for each seed.
-    assert len(runs) == 42
+    # 2, 7, 6, 3, 28 and 3 more, for each seed.
+    assert len(runs) == 98
 
 
 @pytest.mark.parametrize(

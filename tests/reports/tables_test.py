@@ -188,6 +188,28 @@ def test_table_6_goes_from_no_labeled_line_to_some(tmp_path: pathlib.Path) -> No
     assert filled == ['IoU AA', 'Acc AA', 'Fscore AA', 'IoU AL', 'Acc AL', 'Fscore AL']
 
 
+def test_table_6_has_a_row_for_each_method_of_one_start(
+    tmp_path: pathlib.Path,
+) -> None:
+    common = {'head': 'unet', 'ema_decay': 0.99}
+    learned_points = {**common, 'semi_supervised': 'labeled'}
+    start = write_evaluated_run(
+        tmp_path / 'abpt', 'abpt', 'line', iou=0.1, **learned_points
+    )
+    runs = [
+        fine_tuned(tmp_path / method, 0.05, iou, semi_supervised=method, **common)
+        for method, iou in (('labeled', 0.3), ('dct', 0.4))
+    ]
+    table = tables_of(start, *runs)['table_6']
+    assert [row.label for row in table.rows] == [
+        'U-Net, semi_supervised=labeled',
+        'U-Net, semi_supervised=dct',
+    ]
+    for row, iou in zip(table.rows, (0.3, 0.4), strict=True):
+        assert row.cells['mIoU 0 %'] == Mean(0.1, None, 1)
+        assert row.cells['mIoU 5 %'] == Mean(iou, None, 1)
+
+
 def test_table_6_mixes_no_two_kinds_of_starts(tmp_path: pathlib.Path) -> None:
     """Where it is unclear which run was fine-tuned, 0 % is a row of its own."""
     runs = [fine_tuned(tmp_path / 'five', 0.05, 0.6)]

@@ -60,7 +60,10 @@ TINY_DESIGNS = {
 }
 
 
-TINY_UNET = HEADS['unet']._replace(build=_partial(UNet, channels=(4, 4, 6, 6, 8)))
+TINY_UNETS = {
+    head: HEADS[head]._replace(build=_partial(UNet, channels=(4, 4, 6, 6, 8)))
+    for head in ('unet', 'fc_siam_diff')
+}
 
 
 def shrink(patch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,1 @@
-"""Losses that learn from unlabeled images too: the rivals of the paper's Table 6.
-
-Pure functions; `train.py` does not train with them yet.
-"""
+"""Losses that learn from unlabeled images too: the rivals of the paper's Table 6."""

@@ -1,9 +1,4 @@
-"""A method, a network and a batch with unlabeled pairs -> the loss of a step.
-
-The methods look at arrays of channels: a pair goes through them as one array
-`[B, H, W, 6]`, image and reference one after the other, so that each works for
-networks that compare as for those that do not.
-"""
+"""A method, a network and a batch -> the loss of a step."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,68 +6,82 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from cadnet_jax.data.transforms import normalize
-from cadnet_jax.models.kernels.operations import resize_bilinear
+from cadnet_jax.config import LossConfig
+from cadnet_jax.models.peers import each_network, put_back
+from cadnet_jax.training.semi_supervised.cps import cps
 from cadnet_jax.training.semi_supervised.dct import dct
-from cadnet_jax.training.semi_supervised.pairs import pairs
-from cadnet_jax.training.semi_supervised.terms import Forward, Labeled, Terms
+from cadnet_jax.training.semi_supervised.decoders import DISTURBANCES, decoders_forward
+from cadnet_jax.training.semi_supervised.networks import network_forward, stacked
+from cadnet_jax.training.semi_supervised.pairs import pairs, strong_view
+from cadnet_jax.training.semi_supervised.terms import (
+    RAMP_STEPS,
+    Forward,
+    Labeled,
+    Terms,
+    supervised,
+)
 from cadnet_jax.training.semi_supervised.uamt import uamt
+from cadnet_jax.training.semi_supervised.uaps import uaps
+from cadnet_jax.training.semi_supervised.ucc import ucc
+
+Result = tuple[jax.Array, tuple[Terms, Any]]
 
 
 def semi_supervised_loss(
-    method: str,
+    config: LossConfig,
     model: Any,
     variables: Mapping[str, Any],
     batch: Mapping[str, Any],
     key: jax.Array,
     step: Any,
     *,
-    teacher: Mapping[str, Any] | None,
-) -> tuple[jax.Array, tuple[Terms, Any]]:
+    teacher: Mapping[str, Any],
+) -> Result:
     """The loss, its terms by name, and the variables with updated statistics.
 
     Args:
-        method: dct, uamt or pairs.
+        config: names the method.
         model: of a head that tells classes.
-        variables: parameters and statistics of the student.
+        variables: parameters and statistics of the student, with the method's peers.
         batch: that of `train_step`, and `unlabeled_image`, `unlabeled_reference` and
-            `unlabeled_mask`, of painted changes alone.
+            `unlabeled_mask`, of painted changes alone; 'labeled' needs none.
         key: of all random draws.
         step: number of the update.
-        teacher: averaged parameters, and statistics; of uamt and pairs.
+        teacher: averaged parameters, and statistics; of 'uamt' and 'pairs'.
     """
+    method = config.semi_supervised
     labeled = Labeled(
-        _stacked(batch['image'], batch['reference']), batch['mask'].astype(jnp.int32)
+        stacked(batch['image'], batch['reference']), batch['mask'].astype(jnp.int32)
     )
-    unlabeled = _stacked(batch['unlabeled_image'], batch['unlabeled_reference'])
-    arguments = _forward_of(model), variables, labeled, unlabeled, key, step
-    if method == 'dct':
-        return dct(*arguments)
-    if method == 'uamt':
-        return uamt(*arguments, teacher=teacher)
-    painted = batch['unlabeled_mask'].astype(jnp.int32)
-    return pairs(*arguments, teacher=teacher, painted=painted)
+    forward = network_forward(model)
+    if method == 'labeled':
+        return _labeled_alone(forward, variables, labeled, key)
+    unlabeled = stacked(batch['unlabeled_image'], batch['unlabeled_reference'])
+    # The methods have their published ramp, in steps of a run of its length.
+    step = step * (RAMP_STEPS / config.ramp_steps)
+    others = labeled, unlabeled, key, step
+    match method:
+        case 'dct':
+            return dct(forward, variables, *others)
+        case 'uamt':
+            return uamt(forward, variables, *others, teacher=teacher)
+        case 'pairs':
+            painted = batch['unlabeled_mask'].astype(jnp.int32)
+            return pairs(forward, variables, *others, teacher=teacher, painted=painted)
+        case 'cps':
+            first, second = each_network(variables)
+            loss, (terms, networks) = cps(forward, (first, second), *others)
+            return loss, (terms, put_back(variables, networks))
+    forward = decoders_forward(model, DISTURBANCES[method])
+    if method == 'uaps':
+        return uaps(forward, variables, *others)
+    strong = strong_view(unlabeled, jax.random.fold_in(key, 1))
+    return ucc(forward, variables, *others, strong=strong)
 
 
-def _stacked(image: jax.Array, reference: jax.Array) -> jax.Array:
-    return jnp.concatenate([normalize(image), normalize(reference)], axis=-1)
-
-
-def _forward_of(model: Any) -> Forward:
-    def forward(
-        variables: Any, images: jax.Array, key: jax.Array
-    ) -> tuple[list[jax.Array], Any]:
-        image, reference = jnp.split(images, 2, axis=-1)
-        drop_path, dropout = jax.random.split(key)
-        outputs, updates = model.apply(
-            variables,
-            image,
-            reference,
-            train=True,
-            rngs={'drop_path': drop_path, 'dropout': dropout},
-            mutable=['batch_stats'],
-        )
-        logits = resize_bilinear(outputs.logits, images.shape[1:3])
-        return [logits], {**variables, **updates}
-
-    return forward
+def _labeled_alone(
+    forward: Forward, variables: Any, labeled: Labeled, key: jax.Array
+) -> Result:
+    (logits,), variables = forward(variables, labeled.images, key)
+    loss = supervised(logits, labeled.masks)
+    return loss, ({'supervised': loss}, variables)

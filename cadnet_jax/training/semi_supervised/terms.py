@@ -14,6 +14,8 @@ import optax
 
 from cadnet_jax.data.labels import IGNORED
 
+RAMP_STEPS = 30_000  # in which the weight of the consistency rises, of most methods
+
 Terms = dict[str, jax.Array]
 # Variables, images [B, H, W, 3] and a key -> logits, an array for each decoder, and
 # the variables with BatchNorm's running statistics updated.
@@ -69,8 +71,3 @@ def consistency_weight(step: Any, *, period: int = 150) -> jax.Array:
     """w = 0.1 exp(-5 (1 - t / 200)^2), t = step // period, at most 200."""
     t = jnp.minimum(jnp.asarray(step) // period, 200) / 200
     return 0.1 * jnp.exp(-5 * (1 - t) ** 2)
-
-
-def teacher_decay(step: Any) -> jax.Array:
-    """Of the averaged teacher: min(1 - 1 / (step + 1), 0.99)."""
-    return jnp.minimum(1 - 1 / (jnp.asarray(step, jnp.float32) + 1), 0.99)

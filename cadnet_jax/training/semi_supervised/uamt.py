@@ -32,9 +32,8 @@ def uamt(
     """Squared difference to the teacher where the entropy of eight views is low.
 
     A pixel counts if the entropy is below (0.75 + 2.5 w) ln 2, w the consistency
-    weight. `teacher` has the averaged parameters (see `terms.teacher_decay`) and no
-    gradient; its answers are those of training, with dropout. Arguments and result are
-    otherwise those of `dct.dct`.
+    weight. `teacher` has the averaged parameters and no gradient; its answers are those
+    of training, with dropout. Arguments and result are otherwise those of `dct.dct`.
     """
     *student_keys, first_key, views_key = jax.random.split(key, 4)
     (known,), variables = forward(variables, labeled.images, student_keys[0])

@@ -232,8 +232,3 @@ def test_the_weight_of_consistency_rises(
 ) -> None:
     given = terms.consistency_weight(step, period=period)
     assert given == pytest.approx(expected, rel=1e-5)
-
-
-def test_the_teacher_follows_at_once_and_then_slowly() -> None:
-    decays = [float(terms.teacher_decay(step)) for step in (0, 1, 9, 1000)]
-    assert decays == pytest.approx([0, 0.5, 0.9, 0.99])

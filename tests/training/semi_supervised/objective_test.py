@@ -1,11 +1,14 @@
 """Semi-supervised runs, whole; and what our own method learns from."""
 
+import functools
 import pathlib
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from cadnet_jax import config as configs
@@ -18,10 +21,27 @@ from cadnet_jax.config import (
     TrainConfig,
 )
 from cadnet_jax.data.batches import read_labeled_subset, training_batches
+from cadnet_jax.data.transforms import normalize
+from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.models.peers import NO_PEERS, PEERS
+from cadnet_jax.runs.checkpoint import load_variables
 from cadnet_jax.runs.learned import read_learned_images
+from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.training.log import read_log
 from cadnet_jax.training.loop import train
-from cadnet_jax.training.semi_supervised.pairs import strong_view, teacher_labels
+from cadnet_jax.training.semi_supervised import decoders, objective
+from cadnet_jax.training.semi_supervised.cps import cps
+from cadnet_jax.training.semi_supervised.dct import dct
+from cadnet_jax.training.semi_supervised.pairs import (
+    pairs,
+    strong_view,
+    teacher_labels,
+)
+from cadnet_jax.training.semi_supervised.terms import Labeled, supervised
+from cadnet_jax.training.semi_supervised.uamt import uamt
+from cadnet_jax.training.semi_supervised.uaps import uaps
+from cadnet_jax.training.semi_supervised.ucc import ucc
+from cadnet_jax.training.step import train_step
 from tests.support.tiny_data import SPLITS, prepare_tiny
 
 pytestmark = pytest.mark.usefixtures('small_unet', 'quick_compilation')
@@ -42,7 +62,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
         ),
         loss=LossConfig(semi_supervised='pairs'),
         optim=OptimConfig(warmup_steps=1, ema_decay=0.99),
-        train=TrainConfig(steps=2, log_every=1, eval_every=2, checkpoint_every=2),
+        train=TrainConfig(steps=2, log_every=1, eval_every=2, checkpoint_every=1),
     )
 
 
@@ -50,22 +70,166 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 @pytest.mark.parametrize(
     ('method', 'terms'),
     [
-        ('dct', {'supervised', 'consistency'}),
-        ('uamt', {'supervised', 'consistency'}),
         ('pairs', {'supervised', 'pseudo_labels', 'unchanged'}),
+        ('uaps', {'supervised', 'pseudo_labels', 'agreement'}),
     ],
 )
-def test_a_run_learns_from_pairs_without_labels(
+def test_a_run_learns_from_pairs_without_labels_and_resumes(
     config: Config, tmp_path: pathlib.Path, method: str, terms: set[str]
 ) -> None:
     """Its terms are logged, and add up; all pairs that it saw are known as such."""
-    assert train(configs.replace(config, semi_supervised=method), tmp_path)
+    config = configs.replace(config, semi_supervised=method)
+    assert train(config, tmp_path)
     lines = [line for line in read_log(tmp_path) if 'loss' in line]
     assert len(lines) == 2
     for line in lines:
         assert terms <= set(line)
         assert line['loss'] == pytest.approx(sum(line[name] for name in terms))
     assert len(read_learned_images(tmp_path)) == SPLITS['train']
+    variables, _ = load_variables(tmp_path, 'latest')
+    assert variables['params'].keys() == {'encoder', 'decoder'}
+
+    assert train(config, tmp_path, resume_from=1)
+    (again,) = [line for line in read_log(tmp_path) if line.get('step') == 2][:1]
+    assert {name: again[name] for name in terms} == {
+        name: lines[1][name] for name in terms
+    }
+
+
+def batch() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    made = {}
+    for kind in ('', 'unlabeled_'):
+        for name in ('image', 'reference'):
+            made[kind + name] = rng.integers(0, 256, (2, 32, 32, 3), np.uint8)
+    masks = rng.integers(0, 3, (2, 32, 32), np.uint8)
+    return made | {'mask': masks, 'unlabeled_mask': np.zeros_like(masks)}
+
+
+def whole(model: Any, variables: Any) -> list[Any]:
+    """A function of images for the network, and for it with the parts of each peer."""
+    trees = variables['params'], variables['batch_stats']
+    networks = [{}, *trees[0].get('peers', {}).values()]
+    statistics = [{}, *trees[1].get('peers', {}).values()]
+
+    def answer(params: Any, batch_stats: Any) -> Any:
+        given = {
+            'params': {**trees[0], **params},
+            'batch_stats': {**trees[1], **batch_stats},
+        }
+        return lambda images: (
+            model.apply(
+                given, *jnp.split(images, 2, -1), train=True, mutable=['batch_stats']
+            )[0].logits
+        )
+
+    return list(map(answer, networks, statistics))
+
+
+def published(method: str, state: TrainState, model: Any, key: Any, step: Any) -> Any:
+    """Terms of the pure function, of networks that are whole and draw nothing."""
+    data = batch()
+
+    def pair(kind: str) -> jax.Array:
+        images = [normalize(data[kind + name]) for name in ('image', 'reference')]
+        return jnp.concatenate(images, axis=-1)
+
+    labeled = Labeled(pair(''), jnp.asarray(data['mask'], int))
+    unlabeled = pair('unlabeled_')
+    variables = {'params': state.params, 'batch_stats': state.batch_stats}
+    networks = whole(model, variables)
+
+    def all_decoders(_: Any, images: jax.Array, key: Any) -> Any:
+        return [network(images) for network in networks], _
+
+    def one(_: Any, images: jax.Array, key: Any) -> Any:
+        return [networks[0](images)], _
+
+    def numbered(number: int, images: jax.Array, key: Any) -> Any:
+        return [networks[number](images)], number
+
+    others = labeled, unlabeled, key, step
+    if method == 'labeled':
+        return {'supervised': supervised(networks[0](labeled.images), labeled.masks)}
+    if method == 'cps':
+        return cps(numbered, (0, 1), *others)[1][0]
+    if method == 'ucc':
+        return ucc(all_decoders, None, *others, strong=unlabeled)[1][0]
+    if method == 'uaps':
+        return uaps(all_decoders, None, *others)[1][0]
+    if method == 'dct':
+        return dct(one, None, *others)[1][0]
+    if method == 'uamt':
+        return uamt(one, None, *others, teacher=None)[1][0]
+    return pairs(
+        one,
+        None,
+        *others,
+        teacher=None,
+        painted=jnp.asarray(data['unlabeled_mask'], int),
+    )[1][0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('method', 'head'),
+    [
+        ('labeled', 'unet'),
+        ('dct', 'unet'),
+        ('uamt', 'unet'),
+        ('cps', 'unet'),
+        ('ucc', 'unet'),
+        ('ucc', 'fc_siam_diff'),
+        ('uaps', 'unet'),
+        ('pairs', 'unet'),
+    ],
+)
+def test_a_step_has_the_terms_of_the_method_and_changes_all_that_it_trains(
+    monkeypatch: pytest.MonkeyPatch, method: str, head: str
+) -> None:
+    """At half of the ramp, 15,000 published steps. Nothing is drawn but by keys."""
+    model = build_model(ModelConfig(head=head, dropout=0), 3)
+    same = (decoders.unchanged,) * 4
+    monkeypatch.setitem(decoders.DISTURBANCES, 'uaps', same)
+    monkeypatch.setitem(decoders.DISTURBANCES, 'ucc', same[:2])
+    monkeypatch.setattr(objective, 'strong_view', lambda images, key: images)
+    optimizer = optax.sgd(0.1)
+    peers = PEERS.get(method, NO_PEERS)
+    state = initial_state(model, optimizer, seed=0, peers=peers)
+    averages = {part: state.params[part] for part in ('encoder', 'decoder')}
+    state = state.replace(step=np.int32(300), ema_params=averages)
+    step = functools.partial(
+        train_step,
+        model=model,
+        optimizer=optimizer,
+        loss_config=LossConfig(semi_supervised=method, ramp_steps=600),
+        class_pixels=(1, 1, 1),
+        seed=0,
+        ema_decay=0.9,
+        axis_name=None,
+    )
+    after, metrics = jax.jit(step)(state, batch())
+    key = jax.random.fold_in(jax.random.key(0), 300)
+    expected = jax.jit(published, static_argnums=(0, 2))
+    terms = expected(method, state, model, key, 15_000)
+    assert metrics['loss'] == pytest.approx(float(sum(terms.values())), rel=1e-4)
+    for name, value in terms.items():
+        assert metrics[name] == pytest.approx(float(value), rel=1e-3), name
+
+    assert after.ema_params.keys() == averages.keys()
+    before = jax.tree.leaves_with_path(state.params)
+    kernels = 0
+    for (path, old), new in zip(before, jax.tree.leaves(after.params), strict=True):
+        name = jax.tree_util.keystr(path, simple=True, separator='/')
+        if name.endswith('kernel'):
+            kernels += 1
+            assert (np.asarray(new) != old).any(), name
+    counts = {'cps': 2 * 23, 'ucc': 23 + 13, 'uaps': 23 + 3 * 13}
+    assert kernels == counts.get(method, 23)
+    statistics = map(
+        np.array_equal, *map(jax.tree.leaves, (state.batch_stats, after.batch_stats))
+    )
+    assert not any(statistics)
 
 
 def test_unlabeled_crops_are_of_the_other_pairs_and_have_no_labels(
@@ -117,6 +281,7 @@ def test_a_strong_view_disturbs_each_image_by_itself() -> None:
     [
         ({'label_fraction': 1.0}, 'set --label_fraction below 1'),
         ({'head': 'ooc'}, 'needs a head that tells classes'),
+        ({'defect_weight': 2.0}, 'set --defect_weight=1'),
         ({'ema_decay': 0.0}, 'set --ema_decay=0.99'),
         ({'unchanged_fraction': 0.5, 'hard_candidates': 2}, 'leave it at 1'),
     ],
