@@ -190,6 +190,11 @@ class DataConfig:
         'is drawn by the seed, and a smaller share is part of a larger one.',
         range=Range(above=0, high=1),
     )
+    leave_out: str = _field(
+        '',
+        'Groups of train_split that are not learned from, with commas between them: '
+        'what a run knows of products that it never saw is tested on these.',
+    )
     eval_split: str = _field('val', 'Split that is evaluated during training.')
     batch_size: int = _field(
         4,
@@ -289,6 +294,17 @@ class DataConfig:
         'decoded once only. 0: none.',
         range=NOT_NEGATIVE,
     )
+
+    @property
+    def left_out_groups(self) -> tuple[str, ...]:
+        """The names in `leave_out`."""
+        names = (name.strip() for name in self.leave_out.split(','))
+        return tuple(name for name in names if name)
+
+    @property
+    def takes_a_part(self) -> bool:
+        """Whether not all pairs of `train_split` are learned from with their labels."""
+        return self.label_fraction < 1 or bool(self.left_out_groups)
 
     def __post_init__(self) -> None:
         _check_fields(self)

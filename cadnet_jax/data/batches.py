@@ -91,6 +91,32 @@ def read_info(data_dir: str | pathlib.Path) -> DatasetInfo:
     )
 
 
+class Selection(NamedTuple):
+    """Some pairs of a split.
+
+    Attributes:
+        fraction: share of the pairs.
+        seed: draws them; a smaller share is part of a larger one.
+        rest: take those that the share leaves out.
+        groups: take pairs of these alone; none: of all.
+        leave_out: groups that are not taken.
+    """
+
+    fraction: float = 1.0
+    seed: int = 0
+    rest: bool = False
+    groups: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+
+
+_ALL = Selection()
+
+
+def learned_pairs(config: DataConfig, seed: int) -> Selection:
+    """The pairs of `train_split` whose labels a run of `seed` learns from."""
+    return Selection(config.label_fraction, seed, leave_out=config.left_out_groups)
+
+
 def training_batches(
     config: DataConfig,
     *,
@@ -199,7 +225,7 @@ def _split_by_defects(
 ) -> list[tuple[Subset, int]]:
     """Pairs with and without a defect, and how many crops of a batch come of each."""
     changed = _have_defects(
-        config.data_dir, config.train_split, config.label_fraction, seed
+        config.data_dir, config.train_split, learned_pairs(config, seed)
     )
     unchanged_count = num_unchanged(config)
     kinds = [
@@ -220,9 +246,9 @@ def _split_by_defects(
 
 
 @functools.lru_cache(maxsize=4)
-def _have_defects(data_dir: str, split: str, fraction: float, seed: int) -> np.ndarray:
+def _have_defects(data_dir: str, split: str, selection: Selection) -> np.ndarray:
     """Whether each training pair has a defect pixel; kept, as it takes a while."""
-    source = _PairSource(data_dir, split, fraction=fraction, seed=seed)
+    source = _PairSource(data_dir, split, selection)
     return have_defects(source.read_mask, len(source), threads=_EVALUATION_THREADS)
 
 
@@ -236,7 +262,7 @@ def _add_rest(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 class LabeledSubset(NamedTuple):
-    """The pairs that a run with `label_fraction` below 1 learns from."""
+    """The pairs that a run learns from which does not take all of its split."""
 
     ids: tuple[str, ...]
     class_pixels: tuple[int, ...]
@@ -259,21 +285,20 @@ def read_labeled_subset(config: DataConfig, *, seed: int) -> LabeledSubset:
 
 
 def image_digests(
-    data_dir: str | pathlib.Path, split: str, *, fraction: float = 1.0, seed: int = 0
+    data_dir: str | pathlib.Path, split: str, selection: Selection = _ALL
 ) -> dict[str, str]:
     """Digest of the inspected image of each pair -> id of the pair.
 
     Args:
         data_dir: prepared data set.
         split: such as 'train[:98%]'.
-        fraction: share of the labels that `seed` draws, as `training_batches` does.
-        seed: see there.
+        selection: of its pairs.
 
     Raises:
         FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
         ValueError: no such split, an empty split, or damaged data.
     """
-    source = _PairSource(data_dir, split, fraction=fraction, seed=seed)
+    source = _PairSource(data_dir, split, selection)
     with ThreadPoolExecutor(_EVALUATION_THREADS) as pool:
         return dict(pool.map(source.read_digest, range(len(source))))
 
@@ -297,12 +322,13 @@ def evaluation_batches(
     process_index: int = 0,
     process_count: int = 1,
     painted: bool = False,
+    groups: Sequence[str] = (),
 ) -> Iterator[dict[str, Any]]:
     """Each pair of a split once, as it is; a batch holds pairs of one size.
 
     Process p gets the pairs p, p + process_count, ...; their number of batches can
     differ between processes. With `painted` changes are painted into each pair,
-    always the same: see `transforms.paint_pair`.
+    always the same: see `transforms.paint_pair`. With `groups` pairs of these alone.
 
     Yields:
         'image' and 'reference' uint8 [B, H, W, 3], 'mask' uint8 [B, H, W], 'id' and
@@ -313,11 +339,12 @@ def evaluation_batches(
 
     Raises (at the call, not at the first batch):
         FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
-        ValueError: no such split, an empty split, or a batch size below 1.
+        ValueError: no such split, an empty split, no such group, or a batch size below
+            1.
     """
     if batch_size < 1:
         raise ValueError(f'batch_size is {batch_size}; it must be at least 1.')
-    source = _PairSource(data_dir, split)
+    source = _PairSource(data_dir, split, Selection(groups=tuple(groups)))
     dataset = grain.MapDataset.source(source)
     if painted:
         dataset = dataset.seed(0).random_map(_paint)
@@ -462,13 +489,9 @@ def _check_split(
 def _training_source(
     config: DataConfig, seed: int, *, unlabeled: bool = False
 ) -> '_PairSource':
+    selection = learned_pairs(config, seed)._replace(rest=unlabeled)
     return _PairSource(
-        config.data_dir,
-        config.train_split,
-        fraction=config.label_fraction,
-        seed=seed,
-        cache_gb=config.cache_gb,
-        rest=unlabeled,
+        config.data_dir, config.train_split, selection, cache_gb=config.cache_gb
     )
 
 
@@ -483,11 +506,9 @@ class _PairSource:
         self,
         data_dir: str | pathlib.Path,
         split: str,
+        selection: Selection = _ALL,
         *,
-        fraction: float = 1.0,
-        seed: int = 0,
         cache_gb: float = 0.0,
-        rest: bool = False,
     ) -> None:
         builder = _open(data_dir)
         _check_split(builder, data_dir, split)
@@ -498,10 +519,12 @@ class _PairSource:
             split, decoders=dict.fromkeys(_IMAGES, tfds.decode.SkipDecoding())
         )
         self._chosen: Sequence[int] = range(len(self._records))
-        if fraction < 1:
-            order = np.random.default_rng(seed).permutation(len(self._records))
-            count = max(1, round(fraction * len(order)))
-            self._chosen = (order[count:] if rest else order[:count]).tolist()
+        if selection.groups or selection.leave_out:
+            self._chosen = self._of_groups(selection)
+        if selection.fraction < 1:
+            order = np.random.default_rng(selection.seed).permutation(self._chosen)
+            count = max(1, round(selection.fraction * len(order)))
+            self._chosen = (order[count:] if selection.rest else order[:count]).tolist()
         self._kept: dict[int, dict[str, Any]] = {}
         self._room = round(cache_gb * 1e9)  # bytes
         self._lock = threading.Lock()
@@ -553,6 +576,25 @@ class _PairSource:
         """
         group: str = self._read(index)['group'].decode()
         return group
+
+    def _of_groups(self, selection: Selection) -> list[int]:
+        """The records of the groups that are taken.
+
+        Raises:
+            ValueError: there is no such group, or no pair is left.
+        """
+        groups = [self.read_group(index) for index in range(len(self._records))]
+        named = {*selection.groups, *selection.leave_out}
+        if unknown := sorted(named.difference(groups)):
+            raise ValueError(
+                f'{self._name}: there is no group {unknown[0]!r}; there are: '
+                f'{", ".join(sorted(set(groups)))}.'
+            )
+        taken = named.intersection(selection.groups) or set(groups)
+        taken -= set(selection.leave_out)
+        if not taken:
+            raise ValueError(f'{self._name}: no pair is left; leave out fewer groups.')
+        return [index for index, group in enumerate(groups) if group in taken]
 
     def _keep(self, index: int, example: dict[str, Any]) -> None:
         size = sum(example[name].nbytes for name in _IMAGES)

@@ -7,7 +7,7 @@ in other data and under another name as well; one that was saved again by JPEG i
 import pathlib
 
 from cadnet_jax.config import Config
-from cadnet_jax.data.batches import image_digests, read_info
+from cadnet_jax.data.batches import image_digests, learned_pairs, read_info
 from cadnet_jax.runs.workdir import (
     checkpoint_at,
     dataset_file,
@@ -29,14 +29,10 @@ def keep_learned_images(config: Config, workdir: _Path) -> None:
     origin = origin_workdir(config)
     earlier = read_learned_images(origin) if origin else frozenset()
     # What a semi-supervised run sees without its label is not new to it either.
-    all_seen = config.loss.learns_unlabeled
-    fraction = 1.0 if all_seen else config.data.label_fraction
-    digests = image_digests(
-        config.data.data_dir,
-        config.data.train_split,
-        fraction=fraction,
-        seed=config.train.seed,
-    )
+    selection = learned_pairs(config.data, config.train.seed)
+    if config.loss.learns_unlabeled:
+        selection = selection._replace(fraction=1.0)
+    digests = image_digests(config.data.data_dir, config.data.train_split, selection)
     write_learned_images(workdir, earlier | digests.keys())
 
 

@@ -4,7 +4,7 @@ config.json                       all settings
 dataset.json                      name, classes, pixels and fingerprint of the data
 learned_images.json               digests of the images that are trained on
 started_from.json                 whose weights the run started from, if any's
-train_samples.json                ids of the pairs, with label_fraction below 1
+train_samples.json                ids of the pairs, if it is not all of its split
 run.lock                          who writes, as long as one does
 metrics.jsonl, tensorboard/       what `training.log` writes
 checkpoints/{latest,best}/STEP/   what `checkpoint` writes
@@ -158,6 +158,7 @@ def write_inputs(
             'dataset': data.name,
             'split': config.data.train_split,
             'label_fraction': config.data.label_fraction,
+            'leave_out': config.data.left_out_groups,
             'seed': config.train.seed,
             'ids': subset.ids,
         }

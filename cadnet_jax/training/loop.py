@@ -102,7 +102,7 @@ def train(
         unlabeled=config.loss.learns_unlabeled,
     )
     subset = None
-    if config.data.label_fraction < 1:
+    if config.data.takes_a_part:
         subset = read_labeled_subset(config.data, seed=config.train.seed)
     data = check_inputs(config, subset, workdir)
     check_processes_agree(config, data, resume_from)

@@ -20,6 +20,8 @@ from cadnet_jax.data.batches import (
     DatasetInfo,
     evaluation_batches,
     group_by_size,
+    image_digests,
+    learned_pairs,
     read_info,
     read_labeled_subset,
     training_batches,
@@ -363,6 +365,48 @@ def test_a_share_of_the_labels_is_drawn_by_the_seed_and_nested(
     assert half == ids(0.5)
     assert half != ids(0.5, seed=1)
     assert len(ids(0.001)) == 1
+
+
+def test_a_run_does_not_learn_from_groups_that_are_left_out(
+    config: DataConfig,
+) -> None:
+    """12 pairs of two groups in turn; a share is one of those that are left."""
+
+    def ids(**changed: Any) -> set[str]:
+        return set(
+            read_labeled_subset(dataclasses.replace(config, **changed), seed=0).ids
+        )
+
+    first = {f'train_{n:03}' for n in range(1, 12, 2)}
+    assert ids(leave_out='group_0') == first
+    assert ids(leave_out=' group_1,') == ids() - first
+    half = ids(leave_out='group_0', label_fraction=0.5)
+    assert half < first and len(half) == 3
+    left = dataclasses.replace(config, leave_out='group_0')
+    digests = image_digests(config.data_dir, 'train', learned_pairs(left, 0))
+    assert set(digests.values()) == first
+
+
+@pytest.mark.parametrize(
+    ('leave_out', 'message'),
+    [
+        ('group_2', "no group 'group_2'; there are: group_0, group_1"),
+        ('group_0,group_1', 'no pair is left'),
+    ],
+)
+def test_groups_that_cannot_be_left_out_are_refused(
+    config: DataConfig, leave_out: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        training_batches(dataclasses.replace(config, leave_out=leave_out), seed=0)
+
+
+def test_single_groups_can_be_evaluated(config: DataConfig) -> None:
+    batches = evaluation_batches(
+        config.data_dir, 'train', batch_size=4, groups=['group_1']
+    )
+    shown = [name for batch in batches for name in batch['group'] if name]
+    assert shown == ['group_1'] * 6
 
 
 def test_training_on_a_share_shows_its_pairs_alone(config: DataConfig) -> None:

@@ -604,6 +604,7 @@ def test_a_share_of_the_labels_is_noted(config: Config, tmp_path: pathlib.Path) 
         'dataset': 'tiny_pairs',
         'split': 'train',
         'label_fraction': 0.25,
+        'leave_out': [],
         'seed': config.train.seed,
         'ids': list(subset.ids),
     }
