@@ -1,7 +1,7 @@
 """The pairs of a split with their labels, and what a network predicts of them."""
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -48,6 +48,7 @@ def predicted_pairs(
     *,
     with_probabilities: bool = False,
     painted: bool = False,
+    groups: Sequence[str] = (),
 ) -> Iterator[EvaluatedPair]:
     """Each pair of this process with its prediction.
 
@@ -58,10 +59,12 @@ def predicted_pairs(
         batch_size: pairs that go through the network together.
         with_probabilities: keep those of all classes.
         painted: paint changes into each pair first, always the same.
+        groups: that pairs are taken of; none: of all.
 
     Raises:
         FileNotFoundError: there is no prepared data set.
-        ValueError: no such split, an empty split, or a label outside the class map.
+        ValueError: no such split or group, an empty split, or a label outside the
+            class map.
     """
     batches = evaluation_batches(
         data_dir,
@@ -70,6 +73,7 @@ def predicted_pairs(
         process_index=jax.process_index(),
         process_count=jax.process_count(),
         painted=painted,
+        groups=groups,
     )
     one_class = predictor.has_one_class
     for batch in batches:

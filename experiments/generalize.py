@@ -1,0 +1,61 @@
+"""Does a network find defects on products that it never saw?
+
+    python experiments/generalize.py --flagfile=FLAGFILE --test_split=test \\
+        --root=workdirs/generalize --seeds=3
+
+trains one network on all groups (products) and others that leave some of them out, and
+tests each group both ways. Ctrl-C saves; the same command resumes. Written into --root:
+generalization.html and generalization.json.
+"""
+
+import pathlib
+
+import environment  # noqa: F401
+from absl import flags
+
+from cadnet_jax import cli, config
+from cadnet_jax.path_flags import define_path, define_paths
+
+_ROOT = define_path(
+    'root', None, 'Folder for the runs, each in a folder of its own.', required=True
+)
+_TEST_SPLIT = flags.DEFINE_string('test_split', 'test', 'Split that is tested.')
+_FOLDS = flags.DEFINE_integer(
+    'folds', 0, 'Groups are dealt into so many parts; 0: each is left out alone.', 0
+)
+_FRACTIONS = flags.DEFINE_multi_float(
+    'fraction', [1.0], 'Share of the labels; may be given several times.', 0, 1
+)
+_SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each kind.', lower_bound=1)
+_OTHER_DATA = define_paths(
+    'other_data',
+    'Prepared data whose test split the network that learned from all groups is tested '
+    'on as well, such as SynLCD of the other kind of defects.',
+)
+config.define_flags()
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    from cadnet_jax.reports import generalization, generalization_page
+
+    plan = generalization.make_plan(
+        config.from_flags(),
+        _TEST_SPLIT.value,
+        folds=_FOLDS.value,
+        fractions=_FRACTIONS.value,
+        seeds=_SEEDS.value,
+        other_data=_OTHER_DATA.value,
+    )
+    root, runs = pathlib.Path(_ROOT.value), generalization.runs_of(plan)
+    for number, run in enumerate(runs, start=1):
+        print(f'{number} of {len(runs)}: {run.name}', flush=True)
+        if not generalization.complete(run, plan, root):
+            return
+    lines = generalization.summarize(plan, root)
+    generalization_page.write_report(plan, lines, root)
+    print(f'{generalization_page.format_lines(lines)}\nWritten: {root}')
+
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,190 @@
+"""Groups as products that were seen and that were not: plans, runs, lines, the page."""
+
+import json
+import pathlib
+from typing import Any
+
+import pytest
+
+from cadnet_jax import config as configs
+from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
+from cadnet_jax.evaluation.group_counts import GroupCounts, count_groups
+from cadnet_jax.files.atomic import write_json
+from cadnet_jax.reports import generalization, generalization_page
+from cadnet_jax.reports.generalization import Plan
+from cadnet_jax.runs.checkpoint import kept_steps
+from tests.support.tiny_data import prepare_tiny
+from tests.support.tiny_run import differencing_predictor
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Pairs of 'group_0' and 'group_1' in turn: 12 in 'train', 7 in 'test'."""
+    return prepare_tiny(tmp_path_factory.mktemp('data'))
+
+
+def base(data_dir: pathlib.Path, **changed: Any) -> Config:
+    config = Config(
+        data=DataConfig(
+            data_dir=str(data_dir),
+            batch_size=2,
+            eval_batch_size=2,
+            crop_size=32,
+            eval_split='val[:1]',
+        ),
+        optim=OptimConfig(warmup_steps=1),
+        train=TrainConfig(steps=2, eval_every=2, checkpoint_every=2),
+    )
+    return configs.replace(config, **changed)
+
+
+def plan_of(data_dir: pathlib.Path, **options: Any) -> Plan:
+    values: dict[str, Any] = {'folds': 0, 'fractions': [1.0], 'seeds': 1} | options
+    return generalization.make_plan(base(data_dir), 'test', **values)
+
+
+def test_each_group_is_left_out_once(data_dir: pathlib.Path) -> None:
+    plan = plan_of(data_dir, seeds=2, fractions=[1.0, 0.5])
+    assert plan.folds == (('group_0',), ('group_1',))
+    runs = generalization.runs_of(plan)
+    assert [run.name for run in runs[:4]] == [
+        'all_seed0',
+        'without_1_seed0',
+        'without_2_seed0',
+        'all_50percent_seed0',
+    ]
+    assert len({run.name for run in runs}) == len(runs) == 2 * 2 * 3
+    assert [run.config.data.leave_out for run in runs[:3]] == ['', 'group_0', 'group_1']
+    assert runs[3].config.data.label_fraction == 0.5
+    assert {run.config.train.seed for run in runs} == {0, 1}
+
+
+def test_folds_leave_out_several_groups(data_dir: pathlib.Path) -> None:
+    assert plan_of(data_dir, folds=1).folds == (('group_0', 'group_1'),)
+    assert plan_of(data_dir, folds=9).folds == (('group_0',), ('group_1',))
+
+
+def test_a_setting_that_differs_from_run_to_run_is_refused(
+    data_dir: pathlib.Path,
+) -> None:
+    config = base(data_dir, seed=3)
+    with pytest.raises(ValueError, match='--seed: differs from run to run'):
+        generalization.make_plan(config, 'test', folds=0, fractions=[1.0], seeds=1)
+
+
+def test_two_groups_are_needed(data_dir: pathlib.Path) -> None:
+    with pytest.raises(ValueError, match='1 groups in common'):
+        generalization.make_plan(
+            base(data_dir), 'test[:1]', folds=0, fractions=[1.0], seeds=1
+        )
+
+
+def test_a_right_network_hits_all_of_each_group(data_dir: pathlib.Path) -> None:
+    found = count_groups(
+        differencing_predictor(), data_dir, 'test', batch_size=2, progress=False
+    )
+    assert list(found) == ['group_0', 'group_1']
+    assert sum(counts['pairs'] for counts in found.values()) == 7
+    for counts in found.values():
+        assert counts['hits'] == counts['defects'] > 0
+        assert counts['overlap'] == counts['union'] > 0
+        assert counts['false_regions'] == 0
+
+
+def counts(pairs: int, defects: int, hits: int, false: int) -> GroupCounts:
+    return {
+        'pairs': pairs,
+        'defects': defects,
+        'hits': hits,
+        'false_regions': false,
+        'overlap': 5 * hits,
+        'union': 10 * defects,
+    }
+
+
+@pytest.fixture
+def finished(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> tuple[Plan, pathlib.Path]:
+    """Counts of two seeds, as `complete` writes them."""
+    plan, data = plan_of(data_dir, seeds=2), str(data_dir)
+    for seed, hits in ((0, 8), (1, 6)):
+        seen = {'group_0': counts(2, 10, hits, 1), 'group_1': counts(4, 10, hits, 1)}
+        new = {'group_0': counts(2, 10, 5, 4), 'group_1': counts(4, 10, hits, 1)}
+        for name, found in (
+            (f'all_seed{seed}', seen),
+            (f'without_1_seed{seed}', {'group_0': new['group_0']}),
+            (f'without_2_seed{seed}', {'group_1': new['group_1']}),
+        ):
+            write_json(tmp_path / name / 'groups.json', {data: found})
+    return plan, tmp_path
+
+
+def test_a_line_compares_seen_and_new(finished: tuple[Plan, pathlib.Path]) -> None:
+    both, first, second = generalization.summarize(*finished)
+    assert [line.label for line in (first, second)] == ['group_0', 'group_1']
+    assert both.counts['pairs'] == 6 and both.counts['defects'] == 20
+    assert first.seen and first.new and second.differences is None
+    assert first.seen['hit_rate'] == pytest.approx((0.7, 0.02**0.5, 2))  # 0.8 and 0.6
+    assert first.new['hit_rate'] == pytest.approx((0.5, 0, 2))
+    assert first.new['false_regions'] == pytest.approx((2, 0, 2))
+    assert both.differences
+    value, low, high = both.differences['hit_rate']
+    assert value == pytest.approx((5 + 5 + 8 + 6) / 40 - 28 / 40)
+    # A draw has either group twice, or each once: -0.2, 0 or their mean.
+    assert (low, high) == pytest.approx((-0.2, 0))
+
+
+def test_the_page_answers_in_its_first_sentence(
+    finished: tuple[Plan, pathlib.Path],
+) -> None:
+    plan, root = finished
+    lines = generalization.summarize(plan, root)
+    generalization_page.write_report(plan, lines, root)
+    page = (root / 'generalization.html').read_text()
+    assert '<b>60.0 ± 7.1 %</b> of the defects' in page
+    assert 'All runs start from random weights' in page and 'http' not in page
+    table = generalization_page.format_lines(lines)
+    assert 'group_0' in table and '50.0 ± 0.0, 2.00 ± 0.00' in table
+    kept = json.loads((root / 'generalization.json').read_text())
+    assert [line['label'] for line in kept['lines']] == [line.label for line in lines]
+
+
+def test_runs_from_other_weights_are_called_transfer(
+    finished: tuple[Plan, pathlib.Path],
+) -> None:
+    plan, root = finished
+    plan = plan._replace(base=configs.replace(plan.base, init_from='released'))
+    lines = generalization.summarize(plan, root)
+    generalization_page.write_report(plan, lines, root)
+    page = (root / 'generalization.html').read_text()
+    assert 'Transfer: all runs start from released' in page
+    assert 'random weights' not in page
+
+
+def test_an_incomplete_run_is_named(finished: tuple[Plan, pathlib.Path]) -> None:
+    plan, root = finished
+    (root / 'without_2_seed1' / 'groups.json').unlink()
+    with pytest.raises(FileNotFoundError, match=r'without_2_seed1.*to the end'):
+        generalization.summarize(plan, root)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('small_b0', 'quick_compilation')
+def test_runs_are_trained_and_counted_once(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    plan = plan_of(data_dir, folds=2, other_data=[str(data_dir)])
+    for _ in range(2):
+        for run in generalization.runs_of(plan):
+            assert generalization.complete(run, plan, tmp_path)
+    chosen = json.loads((tmp_path / 'without_1_seed0/train_samples.json').read_text())
+    assert chosen['leave_out'] == ['group_0'] and len(chosen['ids']) == 6
+    assert kept_steps(tmp_path / 'all_seed0')['latest'] == [2]
+    labels = [line.label for line in generalization.summarize(plan, tmp_path)]
+    assert labels == [
+        'all that were left out',
+        'group_0',
+        'group_1',
+        'other data: tiny_pairs',
+    ]
