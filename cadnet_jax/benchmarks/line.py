@@ -29,7 +29,7 @@ from cadnet_jax.evaluation.thresholds import (
 )
 from cadnet_jax.evaluation.windows import shows_whole_region
 from cadnet_jax.inference.decision import PixelScores
-from cadnet_jax.inference.predictor import Predictor
+from cadnet_jax.inference.predictor import OUT_OF_CLASS_NAMES, Predictor
 from cadnet_jax.inspection.inspector import RegisteredImage, make_inspector
 from cadnet_jax.inspection.recipe import Alignment, File, Recipe
 from cadnet_jax.inspection.registration import register
@@ -255,10 +255,12 @@ def _score(
     scores = inspector.score(registered)
     found = None
     if scores is not None:
-        found = _decisive('network', scores, registered)
+        names = predictor.class_names
+        found = _decisive('network', scores, registered, names)
         for opening in OPENINGS:
             different = _difference(registered, part.reference, opening)
-            found |= _decisive(f'differencing {opening}', different, registered)
+            system = f'differencing {opening}'
+            found |= _decisive(system, different, registered, OUT_OF_CLASS_NAMES)
     return {
         'part': part.name,
         'group': part.group,
@@ -280,14 +282,17 @@ def _difference(
 
 
 def _decisive(
-    system: str, scores: PixelScores, registered: RegisteredImage
+    system: str,
+    scores: PixelScores,
+    registered: RegisteredImage,
+    class_names: Sequence[str],
 ) -> dict[str, float]:
     assert registered.registration is not None
     shown = registered.registration.valid
     return {
         f'{system}, smallest area {area}': decisive_score(
             scores,
-            ('background', 'defect'),
+            class_names,
             Rules(any=Limits(min_area=area)),
             lowest=0.02,
             shown=shown,

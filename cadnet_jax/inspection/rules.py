@@ -302,6 +302,11 @@ def _classify(
 ) -> np.ndarray:
     """The class of each pixel, by the threshold of its class."""
     thresholds = [rules.threshold(name) for name in class_names[1:]]
+    if scores.defect_class.max(initial=0) >= len(class_names):  # it would be no defect
+        raise ValueError(
+            f'the scores have class {scores.defect_class.max()}, and there are names '
+            f'of {len(class_names)}: {", ".join(class_names)}.'
+        )
     mask = np.zeros(scores.score.shape, np.uint8)
     for threshold in dict.fromkeys(thresholds):
         decided = decide(scores, Rule(threshold))

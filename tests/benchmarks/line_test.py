@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cadnet_jax.benchmarks import line
 from cadnet_jax.benchmarks.line import LineOptions, line_table, score_line
 from cadnet_jax.benchmarks.registration_curve import (
     MOVES,
@@ -14,6 +15,7 @@ from cadnet_jax.benchmarks.registration_curve import (
     apply_move,
     measure_curve,
 )
+from cadnet_jax.data.batches import evaluation_batches
 from cadnet_jax.inspection.registration import METHODS
 from tests.support.tiny_data import prepare_tiny
 from tests.support.tiny_run import differencing_predictor
@@ -59,6 +61,23 @@ def test_whole_pairs_are_parts_and_a_run_resumes(tmp_path: pathlib.Path) -> None
     output.write_text('\n'.join([*written[:2], '']))
     again = score_line(differencing_predictor(), data, ['train'], options, output)
     assert again == lines
+
+
+@pytest.mark.parametrize('kept', [1, 2])
+def test_a_defect_of_any_class_counts(
+    kept: int, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each board has a defect of either class; one of the two is taken away."""
+    data = prepare_tiny(tmp_path, sizes=((96, 96),), num={'train': 1})
+    (board,) = evaluation_batches(data, 'train', batch_size=1)
+    of_class = (board['mask'] == kept)[..., None]
+    board['image'] = np.where(of_class, board['image'], board['reference'])
+    monkeypatch.setattr(line, 'evaluation_batches', lambda *_, **__: [board])
+    options = LineOptions(window=0, method='none')
+    (scored_board,) = score_line(
+        differencing_predictor(), data, ['train'], options, tmp_path / 'line.jsonl'
+    )
+    assert scored_board['scores']['network, smallest area 10'] > 0.3
 
 
 def test_windows_show_a_whole_defect_or_none(tmp_path: pathlib.Path) -> None:

@@ -233,6 +233,12 @@ def test_rules_survive_json() -> None:
     assert from_json(Rules, json.loads(json.dumps(dataclasses.asdict(rules)))) == rules
 
 
+def test_a_class_without_a_name_is_refused_not_overlooked() -> None:
+    scores = scores_of((SHORT, 0.97, 20, 10, 11, 5))
+    with pytest.raises(ValueError, match='class 2, and there are names of 2'):
+        judge(scores, NAMES[:2], rules_of())
+
+
 def test_limits_of_an_unknown_class_are_refused() -> None:
     rules = Rules(classes={'spur': Limits()})
     with pytest.raises(ValueError, match=r'classes.spur: no such class; .*open, short'):
