@@ -4,9 +4,8 @@
         --prepared_dir=prepared/small --count=40 --test_split='test[:25%]' \\
         --root=workdirs/synlcd
 
-prepares the data, trains and evaluates run after run, all of seed 0 first. Ctrl-C or
-SIGTERM saves; the same command goes on. --head, --seed, --balance, --label_fraction
-and --data_dir are the studies' own.
+prepares SynLCD, trains and evaluates run after run, all of seed 0 first. Ctrl-C saves,
+and the same command goes on. Head, seed, balance and labels are the studies' own.
 """
 
 import functools
@@ -21,9 +20,10 @@ _NAMES = ['comparison', 'cross_test', 'few_labels', 'ablation']
 STUDIES = flags.DEFINE_multi_enum(
     'study',
     _NAMES,
-    [*_NAMES, 'networks', 'semi_supervised'],
+    [*_NAMES, 'networks', 'semi_supervised', 'boards', 'products'],
     'Table 3 (two rows), figure 6, table 6 (last row), table 7 of the paper; networks: '
-    'the other rows of table 3; semi_supervised: all of table 6. Can be repeated.',
+    'the other rows of table 3; semi_supervised: all of table 6; boards, products: '
+    'tables 4 and 5, of public sets prepared in --prepared_dir. Can be repeated.',
 )
 _ROOT = path_flags.define_path(
     'root', None, 'Folder for the runs, each in a folder of its own.', required=True
@@ -48,14 +48,14 @@ def main(argv: list[str]) -> None:
     from cadnet_jax.reports import studies
 
     runs = studies.runs_of(STUDIES.value, config.from_flags(), _SEEDS.value)
-    data_dirs = {}
+    prepared, data_dirs = pathlib.Path(_PREPARED_DIR.value), {}
+    options = {'count': _COUNT.value, 'size': _SIZE.value}
     for kind in sorted({k for run in runs for k in (run.trained_on, *run.tested_on)}):
-        make_builder = functools.partial(
-            synlcd.Builder, config=kind, count=_COUNT.value, size=_SIZE.value
-        )
-        data_dirs[kind] = preparation.prepare(
-            make_builder, pathlib.Path(_PREPARED_DIR.value)
-        )
+        if kind in studies.PUBLIC:
+            data_dirs[kind] = studies.public_data(prepared, kind)
+        else:
+            make_builder = functools.partial(synlcd.Builder, config=kind, **options)
+            data_dirs[kind] = preparation.prepare(make_builder, prepared)
     for number, run in enumerate(runs, start=1):
         print(f'{number} of {len(runs)}: {run.name}', flush=True)
         if not studies.complete(

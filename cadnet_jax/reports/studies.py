@@ -21,7 +21,7 @@ from cadnet_jax.inference.predictor import (
 )
 from cadnet_jax.inference.restore import load_predictor
 from cadnet_jax.models.heads import HEADS
-from cadnet_jax.reports.tables import FRACTIONS
+from cadnet_jax.reports.tables import FRACTIONS, MVTEC, PKU
 from cadnet_jax.runs.checkpoint import kept_steps
 from cadnet_jax.runs.finished_runs import RunRecord, read_record
 from cadnet_jax.runs.workdir import (
@@ -34,6 +34,7 @@ from cadnet_jax.runs.workdir import (
 from cadnet_jax.training.loop import train
 from cadnet_jax.training.optim import learning_rate_schedule
 
+PUBLIC = {'pku': PKU, 'mvtec': MVTEC}  # what tables 4 and 5 are trained on
 # Fine-tuning has the paper's steps in the paper; here it has a part of them.
 FINE_TUNING_SHARE = 0.25
 # Of table 6, with U-Net: labeled pairs alone, ours, and the paper's rivals.
@@ -47,8 +48,8 @@ class Run(NamedTuple):
 
     Attributes:
         name: of its folder.
-        trained_on: 'line', 'abpt' or 'mixed'.
-        tested_on: kinds of defects.
+        trained_on: 'line', 'abpt' or 'mixed' of SynLCD, or a key of `PUBLIC`.
+        tested_on: likewise.
         config: all settings but `data_dir`, which `trained_on` stands for.
         starts_from: name of the run with whose last weights it starts; '' for random
             ones.
@@ -70,8 +71,19 @@ def comparison(base: Config, seed: int) -> list[Run]:
 
 def networks(base: Config, seed: int) -> list[Run]:
     """Table 3, its other rows: the networks of `docs/rivals.md`."""
-    heads = [head for head, row in HEADS.items() if row.counted == 'program']
-    return [_run(base, 'mixed', head, seed) for head in heads]
+    return [_run(base, 'mixed', head, seed) for head in _other_heads()]
+
+
+def boards(base: Config, seed: int) -> list[Run]:
+    """Table 4: all networks on PKU-Market-PCB."""
+    heads = ['cad', 'segformer', *_other_heads()]
+    return [_run(base, 'pku', head, seed) for head in heads]
+
+
+def products(base: Config, seed: int) -> list[Run]:
+    """Table 5: all networks on MVTec AD."""
+    heads = ['cad', 'segformer', *_other_heads()]
+    return [_run(base, 'mvtec', head, seed) for head in heads]
 
 
 def cross_test(base: Config, seed: int) -> list[Run]:
@@ -171,6 +183,8 @@ STUDIES: Mapping[str, Callable[[Config, int], list[Run]]] = {
     for function in (
         comparison,
         networks,
+        boards,
+        products,
         cross_test,
         few_labels,
         semi_supervised,
@@ -208,6 +222,27 @@ def runs_of(names: Iterable[str], base: Config, seeds: int) -> list[Run]:
     return list(runs.values())
 
 
+def public_data(prepared_dir: pathlib.Path, kind: str) -> pathlib.Path:
+    """Where a public set is prepared, the latest version that is there.
+
+    Args:
+        prepared_dir: what prepare_data.py wrote to.
+        kind: a key of `PUBLIC`.
+
+    Raises:
+        FileNotFoundError: it is not prepared.
+    """
+    folder = prepared_dir / PUBLIC[kind]
+    versions = sorted(path.parent for path in folder.glob('*/dataset_info.json'))
+    if not versions:
+        raise FileNotFoundError(
+            f'{folder}: not prepared. Download the set, then: experiments/'
+            f'prepare_data.py --dataset={PUBLIC[kind]} --source_dir=... '
+            f'--output_dir={prepared_dir}'
+        )
+    return versions[-1]
+
+
 def complete(
     run: Run,
     root: pathlib.Path,
@@ -224,7 +259,7 @@ def complete(
     Args:
         run: stands in `root / run.name`.
         root: folder of all runs, or a file of complete runs (see `runs.finished_runs`).
-        data_dirs: prepared data set of each kind of defects.
+        data_dirs: prepared data set of each kind that the run names.
         split: that is tested, of each of these.
         num_pictures: of the pairs whose pictures are written.
 
@@ -251,7 +286,7 @@ def complete(
     missing = [
         kind
         for kind in run.tested_on
-        if (f'synlcd/{kind}', split, last) not in evaluated
+        if (PUBLIC.get(kind, f'synlcd/{kind}'), split, last) not in evaluated
     ]
     if not missing:
         return True
@@ -274,6 +309,11 @@ def complete(
     # The programs of many runs are more than one process can hold.
     jax.clear_caches()
     return True
+
+
+def _other_heads() -> list[str]:
+    """The networks of `docs/rivals.md`."""
+    return [head for head, row in HEADS.items() if row.counted == 'program']
 
 
 def _run(

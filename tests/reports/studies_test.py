@@ -60,6 +60,27 @@ def test_table_3_compares_two_networks_on_both_kinds_of_defects() -> None:
     ]
 
 
+@pytest.mark.parametrize(('study', 'kind'), [('boards', 'pku'), ('products', 'mvtec')])
+def test_tables_4_and_5_have_the_networks_of_table_3(study: str, kind: str) -> None:
+    runs = studies.STUDIES[study](BASE, 1)
+    assert {(run.trained_on, run.tested_on) for run in runs} == {(kind, (kind,))}
+    of_table_3 = [*studies.comparison(BASE, 1), *studies.networks(BASE, 1)]
+    assert [run.config for run in runs] == [run.config for run in of_table_3]
+    assert len({run.name for run in runs}) == len(runs) == 9
+
+
+def test_a_public_set_is_looked_for_and_named_where_it_is_missing(
+    tmp_path: pathlib.Path,
+) -> None:
+    folder = tmp_path / 'pku_market_pcb/by_crop'
+    with pytest.raises(FileNotFoundError, match=f'{folder}: not prepared.*--dataset='):
+        studies.public_data(tmp_path, 'pku')
+    for version in ('1.0.0', '1.1.0'):
+        write_json(folder / version / 'dataset_info.json', {})
+    (folder / '2.0.0').mkdir()
+    assert studies.public_data(tmp_path, 'pku') == folder / '1.1.0'
+
+
 def test_the_cross_test_has_all_four_pairings() -> None:
     tests = {
         (run.config.model.head, run.trained_on, tested)
@@ -131,8 +152,8 @@ def test_what_studies_share_is_run_once_and_seed_by_seed() -> None:
     assert len({run.name for run in runs}) == len(runs)
     seeds = [run.config.train.seed for run in runs]
     assert seeds == sorted(seeds)
-    # 2, 7, 6, 3, 28 and 3 more, for each seed.
-    assert len(runs) == 98
+    # 2, 7, 9, 9, 6, 3, 28 and 3 more, for each seed.
+    assert len(runs) == 134
 
 
 @pytest.mark.parametrize(
