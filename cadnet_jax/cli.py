@@ -13,6 +13,7 @@ from absl import app, flags, logging
 
 from cadnet_jax.files.disk import is_full
 from cadnet_jax.flagfiles import expand_flagfiles
+from cadnet_jax.help_text import HelpFlag
 
 # What absl says of a flag: the message instead.
 _SHORTER = {
@@ -103,6 +104,8 @@ def run(main: Callable[[list[str]], None], *, arguments: str = '') -> None:
     sys.stdout = cast(TextIO, Unbroken(sys.stdout))
     sys.stderr = cast(TextIO, Unbroken(sys.stderr))
     threading.excepthook = _report_thread
+    app.define_help_flags()
+    flags.DEFINE_flag(HelpFlag())
     parser = functools.partial(parse_flags, arguments=arguments)
     app.run(guarded, flags_parser=parser)
 

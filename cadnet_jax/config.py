@@ -30,6 +30,18 @@ _KIND_NAMES: Mapping[Any, str] = {
     float: 'a number',
     str: 'a text',
 }
+_AUGMENTATION = (
+    'scale_min',
+    'scale_max',
+    'paint_defects',
+    'reference_shift',
+    'flip',
+    'rotate',
+    'brightness',
+    'contrast',
+    'saturation',
+    'photometric_probability',
+)
 VARIANTS = ('b0', 'b1', 'b2', 'b3', 'b4', 'b5')
 
 
@@ -638,6 +650,22 @@ def define_flags(*sections: str) -> None:
                 flags.DEFINE_enum(name, default, choices, text)
             else:
                 _DEFINE[field.type](name, default, text)
+
+
+def flag_groups() -> dict[str, tuple[str, ...]]:
+    """The names of all settings, in groups for --help: title -> names."""
+    names = {
+        section.name: tuple(field.name for field in fields_of(section))
+        for section in dataclasses.fields(Config)
+    }
+    return {
+        'Data': tuple(name for name in names['data'] if name not in _AUGMENTATION),
+        'Augmentation': _AUGMENTATION,
+        'Network': names['model'],
+        'Loss': names['loss'],
+        'Optimization': names['optim'],
+        'Run': names['train'],
+    }
 
 
 def from_flags(values: flags.FlagValues = flags.FLAGS) -> Config:

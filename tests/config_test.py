@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -355,9 +356,20 @@ def test_only_the_named_sections_get_flags() -> None:
     assert 'steps' in _flags('--steps=1', sections="'data'").stderr
 
 
+def test_each_setting_is_in_one_group() -> None:
+    grouped = [name for group in config.flag_groups().values() for name in group]
+    assert sorted(grouped) == sorted(field.name for _, field in FIELDS)
+
+
 @pytest.mark.slow
-def test_help_lists_every_flag_of_the_script() -> None:
+def test_help_lists_every_flag_of_the_script_once_in_groups() -> None:
     """With --help, not only with --helpfull, which lists other packages' flags too."""
-    shown = _flags('--help').stdout
-    missing = [field.name for _, field in FIELDS if field.name not in shown]
-    assert missing == []
+    done = _flags('--help')
+    assert done.returncode == 0
+    listed = re.findall(r'^ *--(?:\[no\])?(\w+):', done.stdout, re.MULTILINE)
+    assert sorted(listed) == sorted({*listed, *(field.name for _, field in FIELDS)})
+    titles = re.findall(r'^(\w.*):$', done.stdout, re.MULTILINE)
+    assert titles[0] == 'What matters first'
+    assert titles[-6:] == list(config.flag_groups())
+    first = done.stdout.split('\nData:')[0]
+    assert '--data_dir' in first and '--tau_ok' not in first
