@@ -128,6 +128,12 @@ KINDS = {
         'split far from the share that was asked for',
         'Fill the column split of the manifest, or give smaller groups: --group_by.',
     ),
+    'fourth_band': Kind(
+        False,
+        'fourth band that is left out',
+        'Nothing, if the first three bands show the defects; otherwise export three '
+        'that do.',
+    ),
     'empty_mask': Kind(
         False,
         'mask without a defect',

@@ -190,12 +190,11 @@ def has_fourth_band(path: str | os.PathLike[str]) -> bool:
     """Whether a file has a band that `read_image` leaves out: TIFF files alone can.
 
     It is transparency or, as near infrared, a measurement; the tags tell no difference.
+    No pixel is read.
     """
-    path = pathlib.Path(path)
-    if path.suffix.lower() not in ('.tif', '.tiff'):
-        return False
-    data = path.read_bytes()
-    return tiff_tags.is_tiff(data) and tiff_tags.num_bands(data) == 4
+    with pathlib.Path(path).open('rb') as file:
+        header = tiff_tags.FileBytes(file)
+        return tiff_tags.is_tiff(header) and tiff_tags.num_bands(header) == 4
 
 
 def png_bytes(image: np.ndarray) -> bytes:

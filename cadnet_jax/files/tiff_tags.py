@@ -1,6 +1,7 @@
 """What a TIFF file says about its pixels: the tags of its first directory, TIFF 6.0."""
 
-from typing import Literal, NamedTuple
+import os
+from typing import BinaryIO, Literal, NamedTuple
 
 SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 
@@ -26,9 +27,25 @@ class _Tag(NamedTuple):
     entry: int
 
 
-def is_tiff(data: bytes) -> bool:
+class FileBytes:
+    """The bytes of an open file, each read when it is asked for: tags, not pixels."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._length = file.seek(0, os.SEEK_END)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(self._length)
+        self._file.seek(start)
+        return self._file.read(max(0, stop - start))
+
+
+def is_tiff(data: bytes | FileBytes) -> bool:
     """Whether `data` is a TIFF file."""
-    return data.startswith(SIGNATURES)
+    return data[:4] in SIGNATURES
 
 
 def kind_fault(data: bytes) -> str | None:
@@ -68,7 +85,7 @@ def has_16_bits(data: bytes) -> bool:
     return _value(_read_tags(data), _BITS, 1) == 16
 
 
-def num_bands(data: bytes) -> int:
+def num_bands(data: bytes | FileBytes) -> int:
     """Bands of a TIFF file, transparency among them."""
     return _value(_read_tags(data), _SAMPLES, 1)
 
@@ -99,11 +116,11 @@ def with_plain_bands(data: bytes) -> bytes:
     return bytes(changed)
 
 
-def _byte_order(data: bytes) -> Literal['little', 'big']:
+def _byte_order(data: bytes | FileBytes) -> Literal['little', 'big']:
     return 'little' if data[:1] == b'I' else 'big'
 
 
-def _read_tags(data: bytes) -> dict[int, _Tag]:
+def _read_tags(data: bytes | FileBytes) -> dict[int, _Tag]:
     """The tags of 16 and 32-bit numbers in the first directory; {} if it is cut off."""
     order = _byte_order(data)
 

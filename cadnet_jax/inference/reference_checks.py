@@ -4,7 +4,9 @@ A network that compares finds no defect if it is given one image twice, and many
 reference is of another product. The measures are made on reduced images.
 """
 
+import os
 import pathlib
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -46,9 +48,9 @@ def find_doubts(image: np.ndarray, reference: np.ndarray) -> list[Doubt]:
     return list(_doubts(image, reference))
 
 
-def find_left_out(*paths: pathlib.Path) -> list[Doubt]:
+def find_left_out(*paths: str | os.PathLike[str]) -> list[Doubt]:
     """The files of which a fourth band is not looked at; [] if there are none."""
-    names = [path.name for path in paths if has_fourth_band(path)]
+    names = [pathlib.Path(path).name for path in paths if has_fourth_band(path)]
     if not names:
         return []
     return [
@@ -58,6 +60,12 @@ def find_left_out(*paths: pathlib.Path) -> list[Doubt]:
             'export the three bands that show defects, if these are others',
         )
     ]
+
+
+def warn_left_out(*paths: str | os.PathLike[str]) -> None:
+    """Says in one line on stderr what `find_left_out` finds."""
+    for doubt in find_left_out(*paths):
+        print(f'warning: {doubt.text}.', file=sys.stderr)
 
 
 def _doubts(image: np.ndarray, reference: np.ndarray) -> Iterator[Doubt]:

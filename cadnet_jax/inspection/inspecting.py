@@ -1,6 +1,7 @@
 """Inspects parts in files by a recipe in a folder: what inspect_parts.py does."""
 
 import os
+import pathlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -15,6 +16,7 @@ from cadnet_jax.inspection.part_files import (
 )
 from cadnet_jax.inspection.parts import Part, arriving, list_parts
 from cadnet_jax.inspection.recipe import Recipe
+from cadnet_jax.inspection.results import count_fourth_bands, read_results
 from cadnet_jax.inspection.rules import INVALID, NG, OK
 from cadnet_jax.inspection.verifying import is_verified
 
@@ -45,7 +47,8 @@ def inspect_files(
         outputs: what is written.
 
     Returns:
-        How many parts have each verdict, and that as a sentence.
+        How many parts have each verdict, and that as a sentence; below it a warning if
+        images of the folder have a fourth band.
 
     Raises:
         FileNotFoundError: a file or the weights are missing.
@@ -69,7 +72,14 @@ def inspect_files(
         counts = inspect_kept(inspectors, rules_only, output_dir)
     else:
         counts = inspect_batches(inspectors, batches, output_dir, outputs=outputs)
-    return counts, summarize(values, counts)
+    summary = summarize(values, counts)
+    results = read_results(pathlib.Path(output_dir, 'results.jsonl'))
+    if number := count_fourth_bands(results.values()):
+        summary += (
+            f'\nwarning: {number} images have a fourth band, which is left out; export '
+            'the three bands that show defects, if these are others.'
+        )
+    return counts, summary
 
 
 def summarize(recipe: Recipe, counts: Counter[str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inference.predictor import Predictor, ReferencePredictor
+from cadnet_jax.inference.reference_checks import warn_left_out
 from cadnet_jax.inference.restore import load_predictor
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.image_checks import Measures, find_faults, measure
@@ -123,6 +124,11 @@ class Inspector:
 
     def register(self, image: np.ndarray) -> RegisteredImage:
         """Checks an image and lays it over the first reference; see a call."""
+        if image.ndim == 3 and image.shape[2] != 3:
+            raise ValueError(
+                f'image has {image.shape[2]} bands; give the three that the reference '
+                'has: red, green and blue.'
+            )
         if image.dtype != np.uint8 or image.ndim not in (2, 3):
             raise ValueError(
                 f'image is {image.dtype} {list(image.shape)}; it must be uint8 '
@@ -346,6 +352,7 @@ def _view_inspector(
     recipe: Recipe, view: View, folder: _Path, predictor: Predictor
 ) -> Inspector:
     references = read_references(view, folder)
+    warn_left_out(*(pathlib.Path(folder, file.file) for file in view.references))
     variation = None
     if view.variation is not None and recipe.rules.deviations is not None:
         data = read_bytes(folder, view.variation, 'variation')

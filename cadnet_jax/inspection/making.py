@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cadnet_jax.files.images import read_image
+from cadnet_jax.inference.reference_checks import warn_left_out
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.fields import from_json
 from cadnet_jax.inspection.inspector import check_rules, load_weights
@@ -136,4 +137,5 @@ def _read_references(paths: Sequence[_Path], recipe: Recipe) -> list[np.ndarray]
                 )
             image = align(image, first, found)
         images.append(image)
+    warn_left_out(*paths)
     return images

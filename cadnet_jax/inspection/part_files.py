@@ -247,7 +247,12 @@ def _read_kept(folder: pathlib.Path, result: dict[str, Any]) -> ScoredPart:
             faults = ()
         registered = RegisteredImage(None, faults, found, values['reference'])
         images[view] = ScoredImage(
-            values['image'], values['sha256'], values['modified'], registered, scores
+            values['image'],
+            values['sha256'],
+            values['modified'],
+            registered,
+            scores,
+            fourth_band=values.get('fourth_band', False),
         )
     return ScoredPart(result['part'], images)
 

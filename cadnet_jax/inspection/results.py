@@ -113,6 +113,12 @@ def defects_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def count_fourth_bands(results: Iterable[Mapping[str, Any]]) -> int:
+    """Images with a fourth band, which is left out."""
+    views = (view for result in results for view in result['views'].values())
+    return sum(view.get('fourth_band', False) for view in views)
+
+
 def _view(image: ScoredImage, inspection: Inspection) -> dict[str, Any]:
     found = inspection.registration
     registration = None
@@ -135,6 +141,7 @@ def _view(image: ScoredImage, inspection: Inspection) -> dict[str, Any]:
         'registration': registration,
         'judged': inspection.judged,
         'regions': [_region(region) for region in inspection.regions],
+        'fourth_band': image.fourth_band,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from cadnet_jax.files.ahead import map_ahead
-from cadnet_jax.files.images import read_image
+from cadnet_jax.files.images import has_fourth_band, read_image
 from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inspection.inspector import Inspector, RegisteredImage
 from cadnet_jax.inspection.parts import Part
@@ -22,6 +22,7 @@ class ScoredImage(NamedTuple):
         modified: when the file was written, in ns; None likewise.
         registered: the image over its reference, or why not.
         scores: of each pixel; None if the network did not run.
+        fourth_band: whether the file has one, which is left out.
     """
 
     path: str
@@ -29,6 +30,7 @@ class ScoredImage(NamedTuple):
     modified: int | None
     registered: RegisteredImage
     scores: PixelScores | None = None
+    fourth_band: bool = False
 
 
 class ScoredPart(NamedTuple):
@@ -86,7 +88,9 @@ def _read_image(inspector: Inspector, path: pathlib.Path) -> ScoredImage:
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         image = read_image(path, inspector.recipe.bit_depth)
+        fourth_band = has_fourth_band(path)
     except (ValueError, OSError) as error:
         fault = ' '.join(str(error).split())
         return ScoredImage(str(path), '', written, RegisteredImage(None, (fault,)))
-    return ScoredImage(str(path), digest, written, inspector.register(image))
+    registered = inspector.register(image)
+    return ScoredImage(str(path), digest, written, registered, fourth_band=fourth_band)

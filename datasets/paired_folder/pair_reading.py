@@ -12,7 +12,12 @@ from cadnet_jax.datasets import checks
 from cadnet_jax.datasets.checks import Examined, Finding, LabeledPair
 from cadnet_jax.datasets.encoding import encode_png
 from cadnet_jax.datasets.paired_folder.class_map import ClassMap, palette_colors
-from cadnet_jax.files.images import read_bytes, read_image, stored_pixels
+from cadnet_jax.files.images import (
+    has_fourth_band,
+    read_bytes,
+    read_image,
+    stored_pixels,
+)
 
 DEFECT_FREE, UNLABELED = 'defect_free', 'unlabelled'
 
@@ -89,7 +94,8 @@ def examine_files(class_map: ClassMap, files: PairFiles) -> Examined:
     for path, class_name in files.masks:
         if not (class_map.colored or class_name):
             palette |= palette_colors(path)
-    return checks.examine(pair)._replace(palette=palette)
+    examined = checks.examine(pair)._replace(palette=palette)
+    return examined._replace(findings=[*examined.findings, *_left_out(files)])
 
 
 def encode_files(class_map: ClassMap, files: PairFiles) -> EncodedPair:
@@ -108,6 +114,16 @@ def encode_files(class_map: ClassMap, files: PairFiles) -> EncodedPair:
         encode_png(pair.mask),
         counts[: len(class_map.class_names)].tolist(),
     )
+
+
+def _left_out(files: PairFiles) -> list[Finding]:
+    """That image or reference has a band that is not looked at."""
+    names = [path.name for path in files.paths[:2] if has_fourth_band(path)]
+    if not names:
+        return []
+    file = str(files.image)
+    text = f'{file}: the fourth of four bands is left out: {" and ".join(names)}'
+    return [Finding('fourth_band', files.split, files.id, file, text)]
 
 
 def _faults_of_files(files: PairFiles, class_map: ClassMap) -> list[Finding]:

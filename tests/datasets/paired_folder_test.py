@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+import tifffile
 from PIL import Image
 
 from cadnet_jax.data.batches import read_info
@@ -131,6 +132,15 @@ def write_palettes(folder: pathlib.Path) -> None:
         mask.save(folder / f'mask/{name}.png')
 
 
+def add_a_band(folder: pathlib.Path) -> None:
+    """Pair 3 as a TIFF file, with near infrared."""
+    stored = np.dstack([IMAGE, IMAGE[..., 0] // 3])
+    tifffile.imwrite(folder / 'image/3.tif', stored, photometric='rgb')
+    manifest = folder / 'manifest.csv'
+    manifest.write_text(manifest.read_text().replace('image/3.png', 'image/3.tif'))
+    (folder / 'image/3.png').unlink()
+
+
 def mirror_a_pair(folder: pathlib.Path) -> None:
     """Pair 3 of the split train as pair 8 of the split test."""
     for name in ('image', 'reference', 'mask'):
@@ -229,6 +239,10 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
     'misaligned': (
         replace('reference/3.png', np.roll(REFERENCE, (1, 3), axis=(0, 1))),
         *('misaligned', 'image/3.png', 'off its reference by x = -3, y = -1 pixels'),
+    ),
+    'fourth band': (
+        add_a_band,
+        *('fourth_band', 'image/3.tif', 'fourth of four bands is left out: 3.tif'),
     ),
     'unused': (
         leave_a_file_over,

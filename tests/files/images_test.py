@@ -6,7 +6,7 @@ import pathlib
 import resource
 import struct
 import zlib
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
-from cadnet_jax.files import atomic, disk, images
+from cadnet_jax.files import atomic, disk, images, tiff_tags
 
 
 def smooth_image(height: int = 40, width: int = 56) -> np.ndarray:
@@ -138,6 +138,46 @@ def test_a_fourth_band_is_left_out_and_changes_nothing(
         bigtiff=bigtiff,
     )
     np.testing.assert_array_equal(images.read_image(path), colors)
+
+
+@pytest.mark.parametrize('bigtiff', [False, True])
+@pytest.mark.parametrize('byteorder', ['<', '>'])
+@pytest.mark.parametrize('bands', [1, 2, 3, 4, 5])
+def test_a_fourth_band_is_known_without_reading_pixels(
+    bands: int,
+    byteorder: Literal['<', '>'],
+    bigtiff: bool,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a file of 300 kB and more a few kB are read."""
+    path = tmp_path / 'image.png'  # what a file is, its bytes say
+    pixels = np.ones((600, 500, bands), np.uint8)
+    photometric: Any = 'rgb' if bands > 2 else 'minisblack'
+    tifffile.imwrite(
+        path, pixels, photometric=photometric, byteorder=byteorder, bigtiff=bigtiff
+    )
+    lengths: list[int] = []
+    read = tiff_tags.FileBytes.__getitem__
+
+    def counted(self: tiff_tags.FileBytes, part: slice) -> bytes:
+        lengths.append(len(found := read(self, part)))
+        return found
+
+    monkeypatch.setattr(tiff_tags.FileBytes, '__getitem__', counted)
+    assert images.has_fourth_band(path) == (bands == 4)
+    assert 0 < sum(lengths) < 4000
+
+
+@pytest.mark.parametrize(
+    'data', [b'', b'II', b'II*\0', b'II*\0\xff\xff\xff\xff', b'GIF']
+)
+def test_a_file_that_is_cut_off_in_its_header_has_no_fourth_band(
+    data: bytes, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / 'image.tif'
+    path.write_bytes(data)
+    assert not images.has_fourth_band(path)
 
 
 def test_bands_that_are_no_colors_are_refused_by_name(tmp_path: pathlib.Path) -> None:

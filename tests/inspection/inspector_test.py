@@ -153,6 +153,9 @@ def test_gray_images_are_taken_and_others_refused(tmp_path: pathlib.Path) -> Non
     assert inspect(noisy).verdict != INVALID
     with pytest.raises(ValueError, match='it must be uint8'):
         inspect(gray.astype(float))
+    for bands in (1, 2, 4, 5):
+        with pytest.raises(ValueError, match=f'image has {bands} bands; give'):
+            inspect(np.repeat(noisy[..., None], bands, axis=2))
 
 
 def test_a_recipe_is_made_loaded_and_bound_to_its_weights(

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from cadnet_jax import load_inspector
 from cadnet_jax.files.images import read_image, write_png
+from cadnet_jax.inspection import inspecting
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.inspector import Inspection, Inspector, make_inspectors
 from cadnet_jax.inspection.making import make_recipe
@@ -26,7 +28,7 @@ from cadnet_jax.inspection.part_files import (
     inspect_parts,
 )
 from cadnet_jax.inspection.parts import Part, arriving, list_parts
-from cadnet_jax.inspection.recipe import View
+from cadnet_jax.inspection.recipe import File, View
 from cadnet_jax.inspection.recipe_files import add_image
 from cadnet_jax.inspection.rules import INVALID, NG, OK, Limits
 from cadnet_jax.inspection.verdict_picture import draw_verdict
@@ -281,6 +283,48 @@ def test_the_worst_view_decides(tmp_path: pathlib.Path) -> None:
         inspectors, tmp_path / 'out', tmp_path / 'again', progress=False
     )
     assert again == {OK: 1, NG: 2, INVALID: 1}
+
+
+def test_a_fourth_band_is_said_once_and_a_fifth_is_invalid(
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Verdicts are those of the three bands; kept scores keep what was left out."""
+    good, bad = shot(board()), shot(with_spot(board()))
+    colors = {'a': (good, 3), 'b': (good, 4), 'c': (bad, 4), 'd': (bad, 5)}
+    for name, (pixels, bands) in colors.items():
+        stored = np.dstack([pixels, 255 - pixels])[..., :bands]
+        path = tmp_path / 'parts' / f'{name}.tif'
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, stored, photometric='rgb')
+    inspectors = make(tmp_path / 'r')
+    monkeypatch.setattr(inspecting, 'load_inspectors', lambda *_: inspectors)
+    for out, source in (
+        ('out', {'image': tmp_path / 'parts', 'outputs': Outputs(False, True)}),
+        ('again', {'rules_only': tmp_path / 'out'}),
+    ):
+        found, summary = inspecting.inspect_files(
+            tmp_path / 'r', tmp_path / out, **source
+        )
+        assert found == {OK: 2, NG: 1, INVALID: 1}
+        assert summary.count('warning: ') == 1
+        assert 'warning: 2 images have a fourth band, which is left out' in summary
+    assert '5 bands; export three' in lines(tmp_path / 'out')[3]['reasons'][0]
+    capsys.readouterr()
+    reference = tmp_path / 'parts' / 'b.tif'
+    run_dir = write_run(tmp_path / 'run')
+    make_recipe(tmp_path / 'new', references=[reference], workdir=run_dir)
+    said = 'warning: four bands, of which the fourth is left out: b.tif;'
+    assert capsys.readouterr().err.count(said) == 1
+    with pytest.raises(ValueError, match=r'd\.tif: 5 bands; export three'):
+        make_recipe(tmp_path / 'new', references=[tmp_path / 'parts' / 'd.tif'])
+    # A recipe that was edited names a file of four bands.
+    recipe = recipes.read(tmp_path / 'r')
+    (tmp_path / 'r' / 'references' / 'b.tif').write_bytes(reference.read_bytes())
+    edited = dataclasses.replace(recipe, references=(File('references/b.tif'),))
+    make_inspectors(edited, tmp_path / 'r', inspectors[''].predictor)
+    assert capsys.readouterr().err.count(said) == 1
 
 
 def test_the_picture_shows_the_image_at_full_brightness(tmp_path: pathlib.Path) -> None:
