@@ -73,6 +73,15 @@ def format_table(report: Report) -> str:
     return '\n'.join(lines)
 
 
+def warn_of_sets(report: Report) -> list[str]:
+    """A line for each warning about the splits or the set, not about one pair."""
+    return [
+        f'warning: {finding.message}.'
+        for finding in report.findings
+        if not (finding.file or KINDS[finding.kind].is_error)
+    ]
+
+
 def write(report: Report, output_dir: os.PathLike[str]) -> pathlib.Path:
     """Writes findings.csv and report.html, and returns the path of the latter."""
     folder = pathlib.Path(output_dir)

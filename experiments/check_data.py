@@ -61,7 +61,8 @@ def main(argv: list[str]) -> None:
         output_dir.mkdir(parents=True, exist_ok=True)  # fails before the long work
         report = own.check_source(source, workers=flags.FLAGS['workers'].value)
     print(check_report.format_table(report))
-    print('Written:', check_report.write(report, output_dir))
+    page = check_report.write(report, output_dir)
+    print(f'Written: {page}', *check_report.warn_of_sets(report), sep='\n')
     if report.errors:
         first = report.errors[0].message
         raise ValueError(f'{len(report.errors)} errors, of which the first is {first}')

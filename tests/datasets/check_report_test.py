@@ -82,6 +82,20 @@ def test_long_lists_end_on_the_page_and_go_on_in_the_csv_file(
     assert rows[1]['message'].endswith(': 149 pixels'), 'the worst first'
 
 
+def test_what_is_said_of_a_whole_set_is_printed_and_of_a_pair_is_not() -> None:
+    """Classes, splits and groups are named where the check is read, not in its CSV."""
+    texts = {
+        kind: f'text {number}'
+        for number, kind in enumerate(('unlearned', 'no_choice', 'shares', 'ungrouped'))
+    }
+    report = make_report(3)
+    report.findings.extend(
+        Finding(kind, 'train', '', '', text) for kind, text in texts.items()
+    )
+    lines = check_report.warn_of_sets(report)
+    assert lines == [f'warning: {text}.' for text in texts.values()]
+
+
 def test_the_table_counts_each_kind() -> None:
     lines = check_report.format_table(make_report(1500)).splitlines()
     assert lines[0] == 'pairs: 1,234 train, 1 test'
