@@ -49,6 +49,33 @@ def plot_curves(
     return _pixels(figure)
 
 
+def plot_lines(
+    lines: Mapping[str, Sequence[tuple[float, float]]], title: str, x: str, y: str
+) -> np.ndarray:
+    """Lines through points, with a legend.
+
+    Args:
+        lines: label of each -> its points (x, y).
+        title: of the figure.
+        x: name of the horizontal axis.
+        y: name of the vertical axis.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    height = 4 + 0.2 * len(lines)  # inches; the legend stands below
+    figure = Figure(figsize=(6, height), dpi=_DPI, layout='constrained')
+    axes = figure.subplots()
+    for number, (label, points) in enumerate(lines.items()):
+        style = _STYLES[number // 10 % len(_STYLES)]
+        (line,) = axes.plot([p[0] for p in points], [p[1] for p in points], f'{style}o')
+        line.set_label(f'\u200b{label}')
+    highest = max((p[1] for points in lines.values() for p in points), default=1)
+    _finish(axes, title, x, y)
+    axes.set_ylim(0, 1.05 * highest)
+    return _pixels(figure)
+
+
 def picture_grid(
     titles: Sequence[str],
     rows: Sequence[Sequence[np.ndarray | None]],

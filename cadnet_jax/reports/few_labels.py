@@ -1,0 +1,210 @@
+"""How far a few labels go: from the released weights, and from random ones.
+
+For each share of the labels one run starts from given weights and one from random
+ones; both take the same steps.
+"""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+
+from cadnet_jax import config as configs
+from cadnet_jax.config import Config
+from cadnet_jax.data.batches import read_info
+from cadnet_jax.evaluation.evaluate import evaluate
+from cadnet_jax.files.atomic import write_json, write_text
+from cadnet_jax.files.images import write_png
+from cadnet_jax.files.text import read_object
+from cadnet_jax.inference.restore import load_predictor
+from cadnet_jax.pictures.plots import plot_lines
+from cadnet_jax.reports.grouping import Mean, mean
+from cadnet_jax.runs import learned
+from cadnet_jax.runs.workdir import METRICS_FILE, evaluation_folder
+from cadnet_jax.training.log import read_log
+from cadnet_jax.training.loop import train
+
+SCORES = {
+    'defect_iou': 'IoU of any defect, %',
+    'miou': 'mIoU, %',
+    'defect_hit_rate': 'defects hit, %',
+    'false_regions_per_image': 'false regions an image',
+}
+"""Name of each score in metrics.json -> its title."""
+
+_NAME = 'few_labels'
+_NOT_PERCENT = 'false_regions_per_image'
+_CURVE = 'defect_iou'
+
+
+class Run(NamedTuple):
+    """A run on a share of the labels; `start` names its first weights, '' is random."""
+
+    name: str
+    config: Config
+    fraction: float
+    start: str
+
+
+class Line(NamedTuple):
+    """Runs that differ in the seed alone.
+
+    Attributes:
+        fraction: of the labels.
+        pairs: that were learned from; None of a part of a split.
+        start: see `Run`.
+        scores: name -> mean over the seeds.
+        curve: steps and the mean of `defect_iou` on the evaluation split.
+    """
+
+    fraction: float
+    pairs: int | None
+    start: str
+    scores: Mapping[str, Mean | None]
+    curve: tuple[tuple[int, float], ...]
+
+
+def runs_of(base: Config, fractions: Sequence[float], seeds: int) -> list[Run]:
+    """All runs, those of seed 0 first.
+
+    Raises:
+        ValueError: a setting is given that differs from run to run, or there are no
+            weights to start from.
+    """
+    given = configs.differences(Config(), base)
+    for name in ('seed', 'label_fraction'):
+        if name in given:
+            raise ValueError(f'--{name}: differs from run to run; leave it out.')
+    if not base.train.init_from:
+        raise ValueError(
+            '--init_from is empty: name the weights that are compared with random ones.'
+        )
+    runs = []
+    for seed in range(seeds):
+        for fraction in fractions:
+            for start in (base.train.init_from, ''):
+                config = configs.replace(
+                    base, seed=seed, label_fraction=fraction, init_from=start
+                )
+                kind = 'weights' if start else 'random'
+                name = f'{100 * fraction:g}percent_{kind}_seed{seed}'
+                runs.append(Run(name, config, fraction, start))
+    return runs
+
+
+def complete(run: Run, root: pathlib.Path, test_split: str) -> bool:
+    """Trains a run as far as it is not, and evaluates its last weights.
+
+    Returns:
+        Whether it is complete; False where it was asked to stop.
+
+    Raises:
+        FileNotFoundError: the data or the weights are not there.
+        ValueError: no such split, the folder holds a run of other settings, or the
+            weights learned from a pair of the test split.
+    """
+    workdir = root / run.name
+    if not train(run.config, workdir):
+        return False
+    folder, data = _evaluation(workdir), run.config.data
+    if not (folder / METRICS_FILE).exists():
+        learned.check_new(workdir, data.data_dir, test_split)
+        evaluate(
+            load_predictor(workdir, 'latest'),
+            data.data_dir,
+            test_split,
+            batch_size=data.eval_batch_size,
+            output_dir=folder,
+        )
+        jax.clear_caches()  # the programs of many runs are more than a process can hold
+    return True
+
+
+def summarize(runs: Sequence[Run], root: pathlib.Path) -> list[Line]:
+    """A line for each share and start.
+
+    Raises:
+        FileNotFoundError: a run is not complete.
+        ValueError: a file is damaged.
+    """
+    lines = []
+    for fraction, start in dict.fromkeys((run.fraction, run.start) for run in runs):
+        ours = [run for run in runs if (run.fraction, run.start) == (fraction, start)]
+        metrics = [_read_metrics(root / run.name) for run in ours]
+        data = ours[0].config.data
+        pairs = read_info(data.data_dir).num_examples.get(data.train_split)
+        lines.append(
+            Line(
+                fraction,
+                pairs and max(1, round(fraction * pairs)),
+                start,
+                {name: mean(one[name] for one in metrics) for name in SCORES},
+                _mean_curve([root / run.name for run in ours]),
+            )
+        )
+    return lines
+
+
+def write_report(lines: Sequence[Line], root: pathlib.Path) -> None:
+    """Writes few_labels.md, a table, few_labels.png, curves, and few_labels.json."""
+    write_text(root / f'{_NAME}.md', format_table(lines) + '\n')
+    write_json(root / f'{_NAME}.json', {'lines': [line._asdict() for line in lines]})
+    curves = {f'{_share(line)}, {_start(line)}': line.curve for line in lines}
+    picture = plot_lines(curves, 'during training', 'steps', SCORES[_CURVE])
+    write_png(root / f'{_NAME}.png', picture)
+
+
+def format_table(lines: Sequence[Line]) -> str:
+    """A table in Markdown."""
+    rows = [
+        ['labels', 'from', *SCORES.values()],
+        ['---'] * (2 + len(SCORES)),
+        *([_share(x), _start(x), *(_show(x, name) for name in SCORES)] for x in lines),
+    ]
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
+def _share(line: Line) -> str:
+    pairs = '' if line.pairs is None else f' ({line.pairs} pairs)'
+    return f'{100 * line.fraction:g} %{pairs}'
+
+
+def _start(line: Line) -> str:
+    return line.start or 'random weights'
+
+
+def _show(line: Line, name: str) -> str:
+    value = line.scores[name]
+    if value is None:
+        return '-'
+    scale, digits = (1, 2) if name == _NOT_PERCENT else (100, 1)
+    text = f'{scale * value.mean:.{digits}f}'
+    return text if value.std is None else f'{text} ± {scale * value.std:.{digits}f}'
+
+
+def _evaluation(workdir: pathlib.Path) -> pathlib.Path:
+    return evaluation_folder(workdir, _NAME)
+
+
+def _read_metrics(workdir: pathlib.Path) -> dict[str, float | None]:
+    path = _evaluation(workdir) / METRICS_FILE
+    if not path.exists():
+        raise FileNotFoundError(f'{path}: missing; run the same command to the end.')
+    return read_object(path, remedy='Delete it: the same command evaluates again.')
+
+
+def _mean_curve(workdirs: Sequence[pathlib.Path]) -> tuple[tuple[int, float], ...]:
+    """In percent, over the steps that all runs have."""
+    values: dict[int, list[float]] = {}
+    for workdir in workdirs:
+        for line in read_log(workdir):
+            score = line.get('evaluation', {}).get(_CURVE)
+            if score is not None:
+                values.setdefault(line['step'], []).append(100 * score)
+    number = len(workdirs)
+    return tuple(
+        (step, sum(of_step) / number)
+        for step, of_step in sorted(values.items())
+        if len(of_step) == number
+    )

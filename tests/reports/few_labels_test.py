@@ -1,0 +1,134 @@
+"""Few labels from given weights and from random ones: runs, scores, the table."""
+
+import json
+import pathlib
+from typing import Any
+
+import pytest
+
+from cadnet_jax import config as configs
+from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
+from cadnet_jax.files.atomic import write_json
+from cadnet_jax.files.images import read_image
+from cadnet_jax.reports import few_labels
+from cadnet_jax.reports.few_labels import Run
+from cadnet_jax.training.loop import train
+from tests.support.tiny_data import prepare_tiny
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """12 pairs in 'train'."""
+    return prepare_tiny(tmp_path_factory.mktemp('data'))
+
+
+def base(data_dir: pathlib.Path, **changed: Any) -> Config:
+    config = Config(
+        data=DataConfig(
+            data_dir=str(data_dir),
+            batch_size=2,
+            eval_batch_size=2,
+            crop_size=32,
+            eval_split='val[:1]',
+        ),
+        optim=OptimConfig(warmup_steps=1),
+        train=TrainConfig(steps=2, eval_every=1, checkpoint_every=2, init_from='given'),
+    )
+    return configs.replace(config, **changed)
+
+
+def test_each_share_is_learned_from_both_weights(data_dir: pathlib.Path) -> None:
+    runs = few_labels.runs_of(base(data_dir), [0.25, 1.0], 2)
+    assert [run.name for run in runs[:4]] == [
+        '25percent_weights_seed0',
+        '25percent_random_seed0',
+        '100percent_weights_seed0',
+        '100percent_random_seed0',
+    ]
+    assert len(runs) == 8
+    first, second = runs[0].config, runs[1].config
+    assert configs.differences(first, second) == {'init_from': ('given', '')}
+    assert runs[0].config.data.label_fraction == 0.25
+
+
+@pytest.mark.parametrize(
+    ('changed', 'message'),
+    [
+        ({'init_from': ''}, '--init_from is empty'),
+        ({'seed': 1}, '--seed: differs from run to run'),
+    ],
+)
+def test_settings_that_the_comparison_makes_are_refused(
+    data_dir: pathlib.Path, changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        few_labels.runs_of(base(data_dir, **changed), [1.0], 1)
+
+
+def finished(runs: list[Run], root: pathlib.Path) -> None:
+    """Scores 0.1 higher from weights, and 0.1 higher for each seed."""
+    for run in runs:
+        score = 0.4 + 0.1 * bool(run.start) + 0.1 * run.config.train.seed
+        metrics = dict.fromkeys(few_labels.SCORES, score)
+        write_json(root / run.name / 'evaluation/few_labels/metrics.json', metrics)
+        lines = [
+            {'step': step, 'evaluation': {'defect_iou': score * step / 2}}
+            for step in (1, 2)
+        ]
+        text = ''.join(json.dumps(line) + '\n' for line in lines)
+        (root / run.name / 'metrics.jsonl').write_text(text)
+
+
+def test_a_line_is_the_mean_over_seeds(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    runs = few_labels.runs_of(base(data_dir), [0.25], 2)
+    finished(runs, tmp_path)
+    given, fresh = few_labels.summarize(runs, tmp_path)
+    assert (given.start, fresh.start, given.pairs) == ('given', '', 3)
+    assert given.scores['miou'] == pytest.approx((0.55, 0.005**0.5, 2))
+    assert fresh.scores['miou'] == pytest.approx((0.45, 0.005**0.5, 2))
+    assert [step for step, _ in given.curve] == [1, 2]
+    assert [value for _, value in given.curve] == pytest.approx([27.5, 55])
+
+
+def test_the_report_has_a_table_and_curves(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    runs = few_labels.runs_of(base(data_dir), [0.25, 1.0], 1)
+    finished(runs, tmp_path)
+    few_labels.write_report(few_labels.summarize(runs, tmp_path), tmp_path)
+    table = (tmp_path / 'few_labels.md').read_text().splitlines()
+    assert len(table) == 2 + 4
+    assert table[2] == '| 25 % (3 pairs) | given | 50.0 | 50.0 | 50.0 | 0.50 |'
+    assert table[5].startswith('| 100 % (12 pairs) | random weights | 40.0 |')
+    assert read_image(tmp_path / 'few_labels.png').std() > 0
+    kept = json.loads((tmp_path / 'few_labels.json').read_text())
+    assert len(kept['lines']) == 4
+
+
+def test_an_incomplete_run_is_named(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    runs = few_labels.runs_of(base(data_dir), [0.25], 1)
+    finished(runs[:1], tmp_path)
+    with pytest.raises(FileNotFoundError, match=r'25percent_random.*to the end'):
+        few_labels.summarize(runs, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('small_b0', 'quick_compilation')
+def test_runs_are_trained_and_tested_once(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    weights = configs.replace(base(data_dir), init_from='')
+    assert train(weights, tmp_path / 'weights')
+    config = base(data_dir, init_from=str(tmp_path / 'weights'))
+    runs = few_labels.runs_of(config, [0.25], 1)
+    for _ in range(2):
+        for run in runs:
+            assert few_labels.complete(run, tmp_path, 'test')
+    assert (tmp_path / runs[0].name / 'started_from.json').exists()
+    assert not (tmp_path / runs[1].name / 'started_from.json').exists()
+    lines = few_labels.summarize(runs, tmp_path)
+    assert [len(line.curve) for line in lines] == [2, 2]
