@@ -265,8 +265,11 @@ def palette_colors(path: str | os.PathLike[str]) -> dict[int, int]:
     """
     try:
         with Image.open(path) as image:
+            # Ahead of the palette, for which Pillow decodes the pixels of any image.
+            if image.mode != 'P':
+                return {}
             palette = image.getpalette('RGB')
-            if image.mode != 'P' or not palette:
+            if not palette:
                 return {}
             used = np.flatnonzero(np.bincount(np.array(image).ravel()))
     except Exception:  # Pillow raises much; `read_mask` says what is wrong
