@@ -237,6 +237,34 @@ def test_named_arguments_are_required_and_flags_are_checked(
     assert part in done.stderr
 
 
+COMPILES_SLOWLY = """
+from cadnet_jax import cli
+
+def main(argv):
+    import jax
+    import jax.numpy as jnp
+    jax.config.update('jax_enable_compilation_cache', False)
+    sums = lambda: jax.lax.reduce_window(
+        jnp.ones((90, 90)), 0.0, jax.lax.add, (65, 65), (1, 1), 'SAME'
+    )
+    jax.jit(sums).lower().compile()
+
+cli.run(main)
+"""
+
+
+@pytest.mark.parametrize('level', ['0', None])
+def test_complaints_about_slow_compilation_do_not_appear(level: str | None) -> None:
+    """XLA calls them errors; here it works out a constant for more than a second."""
+    environment = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': level or ''}
+    if level is None:
+        del environment['TF_CPP_MIN_LOG_LEVEL']
+    done = _run(script=COMPILES_SLOWLY, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert ('slow_operation_alarm' in done.stderr) == (level == '0')
+    assert level == '0' or not done.stderr
+
+
 SHOW_CACHE = """
 {import_at_top}
 from cadnet_jax import cli

@@ -109,7 +109,8 @@ def test_what_belongs_to_no_pair_is_listed(tmp_path: pathlib.Path) -> None:
     write_tiny_pairs(tmp_path)
     (tmp_path / 'mask/3.png').rename(tmp_path / 'mask/3_mask.png')
     (tmp_path / 'image/notes.txt').write_text('')
-    (tmp_path / 'image/.hidden').write_text('')
+    for name in ('.hidden', '._3.png', '._new.png'):  # companions of macOS
+        (tmp_path / 'image' / name).write_text('')
     write(tmp_path / 'image/.ipynb_checkpoints/3.png', IMAGE)
     source = read_source(tmp_path, Options(without_mask='unlabelled'))
     names = {path.relative_to(tmp_path).as_posix() for path in source.unused}

@@ -167,6 +167,10 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
         replace_bytes('image/3.png', huge_bmp()),
         *('unreadable', 'image/3.png', 'more than 178,956,970 pixels'),
     ),
+    'huge header of a mask': (
+        replace_bytes('mask/3.png', huge_bmp()),
+        *('unreadable', 'mask/3.png', 'more than 178,956,970 pixels'),
+    ),
     'zip of nothing': (
         replace_bytes('mask/3.png', empty_zip()),
         *('unreadable', 'mask/3.png', 'not an image'),

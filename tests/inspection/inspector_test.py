@@ -126,6 +126,32 @@ def test_areas_of_the_recipe_are_left_out(tmp_path: pathlib.Path) -> None:
     assert inspector(tmp_path, rules=rules, ignore=ignore)(image).verdict == OK
 
 
+@pytest.mark.parametrize('number', ['90358', '31007', '55555', '80006'])
+def test_a_serial_number_is_left_out_by_a_mask(
+    number: str, tmp_path: pathlib.Path
+) -> None:
+    """It differs on each good part; a defect beside it is still found."""
+
+    def numbered(canvas: np.ndarray, text: str) -> np.ndarray:
+        font, white = cv2.FONT_HERSHEY_SIMPLEX, (240, 240, 240)
+        return np.asarray(
+            cv2.putText(canvas.copy(), text, (90, 240), font, 1, white, 3)
+        )
+
+    area = np.zeros_like(board())
+    area[210:250, 85:200] = 255
+    mask = add_image(tmp_path / 'masked', 'areas', view(area, np.eye(3)))
+    images = [view(numbered(board(), '11742'), np.eye(3))]
+    rules = dataclasses.replace(RULES, edge_tolerance=4)
+    plain = inspector(tmp_path / 'plain', rules=rules, images=images)
+    masked = inspector(
+        tmp_path / 'masked', rules=rules, images=images, ignore=(Area(mask=mask),)
+    )
+    good = shot(numbered(board(), number))
+    assert (plain(good).verdict, masked(good).verdict) == (NG, OK)
+    assert masked(shot(numbered(with_spot(board()), number))).verdict == NG
+
+
 def test_of_several_references_the_most_similar_or_all_decide(
     tmp_path: pathlib.Path,
 ) -> None:
