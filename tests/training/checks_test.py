@@ -59,10 +59,12 @@ def test_what_first_weights_have_seen_of_the_data_is_said(
     write_dataset_info(origin, training_data(read_info(first), 'train+val'))
     keep_learned_images(config, origin)
 
-    def said(data_dir: pathlib.Path, **data: str) -> list[str]:
+    def said(data_dir: pathlib.Path, eval_split: str = 'val') -> list[str]:
         capsys.readouterr()
         train = TrainConfig(init_from=str(origin))
-        warn_of_origin(Config(data=DataConfig(str(data_dir), **data), train=train))
+        warn_of_origin(
+            Config(data=DataConfig(str(data_dir), eval_split=eval_split), train=train)
+        )
         return capsys.readouterr().out.splitlines()
 
     (line,) = said(first)
