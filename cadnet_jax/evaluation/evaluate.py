@@ -112,7 +112,7 @@ def evaluate(
                 histograms += count_scores(
                     pair.label,
                     pair.scores.probabilities,
-                    largest=_end_of_curves(predictor),
+                    largest=end_of_curves(predictor),
                 )
             bar.update()
     metrics: Metrics = {
@@ -145,7 +145,7 @@ def evaluate(
         pairs = predicted_pairs(predictor, data_dir, split, batch_size, painted=painted)
         for _, pair in zip(range(num_pictures), pairs, strict=False):
             write_pictures(directory, pair, largest=_largest_score(predictor))
-        write_curves(directory, histograms, curves, largest=_end_of_curves(predictor))
+        write_curves(directory, histograms, curves, largest=end_of_curves(predictor))
         write_page(directory, metrics, pair_list, pictured)
         write_json(directory / METRICS_FILE, metrics)
         end_results(directory, run, files)
@@ -234,7 +234,7 @@ def _largest_score(predictor: Predictor) -> float:
     return 1.0 if threshold is None else 2 * threshold
 
 
-def _end_of_curves(predictor: Predictor) -> float:
+def end_of_curves(predictor: Predictor) -> float:
     """For head 'ooc' further up, as many change scores of defects are higher."""
     threshold = default_rule(predictor.config).threshold
     return 1.0 if threshold is None else 4 * threshold
