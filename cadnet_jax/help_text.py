@@ -43,11 +43,7 @@ def help_text(description: str, values: flags.FlagValues) -> str:
         for name in names:
             group[name] = shown[name]
         lines += ['', f'{title}:', group.get_help('  ', include_special_flags=False)]
-    lines += [
-        '',
-        '--flagfile=FILE reads flags from a file, one a line. --helpfull lists',
-    ]
-    return '\n'.join([*lines, 'the flags of other packages as well.'])
+    return '\n'.join([*lines, *_ENDING])
 
 
 def _groups(names: Sequence[str]) -> Iterable[tuple[str, list[str]]]:

@@ -34,7 +34,6 @@ class BoxEvaluation:
         self,
         predictor: Predictor,
         data_dir: str | pathlib.Path,
-        split: str,
         rule: BoxRule,
     ) -> None:
         """Before the first pair.
@@ -47,7 +46,7 @@ class BoxEvaluation:
                 '--boxes: is for one process; run it without --distributed.'
             )
         self._predictor, self._rule = predictor, rule
-        self._data_dir, self._split = data_dir, split
+        self._data_dir = data_dir
         self._pairs: list[_CountedPair] = []
         self._windows = Windows()
 
@@ -95,7 +94,7 @@ class BoxEvaluation:
 
     def _groups_in_train(self, groups: Iterable[str]) -> int:
         """How many of the groups training has as well; 0 without such a part."""
-        if _TRAINING not in read_info(self._data_dir).num_examples:
+        if not read_info(self._data_dir).num_examples.get(_TRAINING):
             return 0
         return len(read_groups(self._data_dir, _TRAINING) & frozenset(groups))
 

@@ -1,7 +1,6 @@
-"""Two evaluations of the same pairs: differences of scores with bootstrap intervals.
+"""Two evaluations of the same pairs: differences of scores, with intervals.
 
-Pairs of a group (a product) are alike, so groups are drawn, not pairs: both evaluations
-have the same groups in each draw.
+Both evaluations have the same groups (products) in each draw of the bootstrap.
 """
 
 import os
@@ -9,13 +8,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
 
+from cadnet_jax.evaluation.bootstrap import bootstrap
 from cadnet_jax.files.text import read_object
 from cadnet_jax.runs.scores import PairScores
 
 SCORES = ('ap33', 'f33', 'defect_iou', 'hit_rate', 'false_regions')
-DRAWS = 10_000
 
 
 class Difference(NamedTuple):
@@ -42,10 +40,7 @@ def compare(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Difference | None:
-    """Paired bootstrap over groups: percentiles of the mean difference.
-
-    A draw takes as many groups as there are, with repetition, and the mean over all of
-    their pairs. Of few groups the interval is coarse, and rather too narrow.
+    """The mean difference over pairs, with an interval over groups.
 
     Args:
         first: score of each pair; None where it is undefined.
@@ -72,19 +67,8 @@ def compare(
     if len(sums) < 2:
         return None
     data = np.array(list(sums.values())), np.array([counts[name] for name in sums])
-    result = scipy.stats.bootstrap(
-        data,
-        _mean_difference,
-        paired=True,
-        vectorized=True,
-        n_resamples=DRAWS,
-        confidence_level=confidence,
-        method='percentile',
-        rng=np.random.default_rng(seed),
-    )
-    low, high = result.confidence_interval
-    value = float(_mean_difference(*data, axis=0))
-    return Difference(value, float(low), float(high), sum(counts.values()), len(sums))
+    interval = bootstrap(_mean_difference, data, confidence=confidence, seed=seed)
+    return Difference(*interval, pairs=sum(counts.values()), groups=len(sums))
 
 
 def compare_files(
@@ -142,14 +126,21 @@ def _mean_difference(sums: Any, counts: Any, axis: int = -1) -> Any:
 
 
 def _read_pairs(path: str | os.PathLike[str]) -> dict[str, PairScores]:
-    remedy = 'Evaluate it by evaluate.py --boxes.'
+    remedy = 'Name the metrics.json of evaluate.py --boxes.'
     values = read_object(path, remedy=remedy)
+    if 'boxes' not in values:
+        raise ValueError(f'{path}: has no scores of pairs. {remedy}')
     try:
         pairs: dict[str, PairScores] = values['boxes']['pairs']
-        for pair in pairs.values():
-            [pair['group'], *(pair_score(pair, name) for name in SCORES)]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f'{path}: has no scores of pairs ({error!r}). {remedy}'
-        ) from None
+        intact = all(map(_is_intact, pairs.values()))
+    except (KeyError, TypeError, AttributeError):
+        intact = False
+    if not intact:
+        raise ValueError(f'{path}: its scores of pairs are damaged. {remedy}')
     return pairs
+
+
+def _is_intact(pair: PairScores) -> bool:
+    values = [pair_score(pair, name) for name in SCORES]
+    numbers = all(isinstance(value, int | float | None) for value in values)
+    return numbers and isinstance(pair['group'], str)

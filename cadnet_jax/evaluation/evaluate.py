@@ -85,7 +85,7 @@ def evaluate(
     has_classes = predictor.head.answer == 'classes'
     curves = curve_names(predictor.class_names, has_classes=has_classes)
     histograms = no_histograms(len(curves))
-    boxes = BoxEvaluation(predictor, data_dir, split, box_rule) if box_rule else None
+    boxes = BoxEvaluation(predictor, data_dir, box_rule) if box_rule else None
     size: tuple[int, ...] | None = None
     pair_list = PairList(predictor.class_names, pictured=output_dir is not None)
     with tqdm(

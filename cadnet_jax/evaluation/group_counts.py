@@ -7,7 +7,7 @@ from typing import TypedDict
 from tqdm import tqdm
 
 from cadnet_jax.data.batches import read_info
-from cadnet_jax.evaluation.metrics import count
+from cadnet_jax.evaluation.metrics import Counts, count, no_counts
 from cadnet_jax.evaluation.predictions import check_classes, predicted_pairs
 from cadnet_jax.inference.predictor import Predictor
 
@@ -52,22 +52,13 @@ def count_groups(
         ValueError: no such split or group, or other classes than the network's.
     """
     check_classes(predictor, read_info(data_dir), data_dir)
-    found: dict[str, GroupCounts] = {}
+    nothing = no_counts(len(predictor.class_names))
+    found: dict[str, Counts] = {}
     pairs = predicted_pairs(predictor, data_dir, split, batch_size, groups=groups)
     for pair in tqdm(pairs, desc=f'test {split}', unit='pairs', disable=not progress):
         counts = count(pair.label, pair.prediction, len(predictor.class_names))
-        confusion = counts.confusion
-        of_pair: GroupCounts = {
-            'pairs': 1,
-            'defects': counts.defects,
-            'hits': counts.hits,
-            'false_regions': counts.false_regions,
-            'overlap': int(confusion[1:, 1:].sum()),
-            'union': int(confusion.sum() - confusion[0, 0]),
-        }
-        earlier = found.get(pair.group)
-        found[pair.group] = add_counts([earlier, of_pair] if earlier else [of_pair])
-    return dict(sorted(found.items()))
+        found[pair.group] = found.get(pair.group, nothing) + counts
+    return {group: _as_one_class(counts) for group, counts in sorted(found.items())}
 
 
 def add_counts(counts: Iterable[GroupCounts]) -> GroupCounts:
@@ -91,6 +82,18 @@ def rates(counts: Mapping[str, float]) -> dict[str, float | None]:
     return {
         name: counts[part] / counts[whole] if counts[whole] else None
         for name, (part, whole) in RATES.items()
+    }
+
+
+def _as_one_class(counts: Counts) -> GroupCounts:
+    confusion = counts.confusion
+    return {
+        'pairs': counts.images,
+        'defects': counts.defects,
+        'hits': counts.hits,
+        'false_regions': counts.false_regions,
+        'overlap': int(confusion[1:, 1:].sum()),
+        'union': int(confusion.sum() - confusion[0, 0]),
     }
 
 

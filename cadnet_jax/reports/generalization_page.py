@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.pages import render_page
 from cadnet_jax.reports.generalization import Line, Plan
-from cadnet_jax.reports.grouping import Mean
+from cadnet_jax.reports.grouping import Mean, format_mean
 
 _NAME = 'generalization'
 _TITLES = {
@@ -49,12 +49,8 @@ def show_mean(name: str, values: Mapping[str, Mean | None] | None) -> str:
     """A rate as 'mean ± deviation'; '' where it was not measured."""
     if values is None:
         return ''
-    value, scale = values[name], 100 if name in _PERCENT else 1
-    if value is None:
-        return '-'
-    digits = 1 if name in _PERCENT else 2
-    text = f'{scale * value.mean:.{digits}f}'
-    return text if value.std is None else f'{text} ± {scale * value.std:.{digits}f}'
+    percent = name in _PERCENT
+    return format_mean(values[name], percent=percent, digits=1 if percent else 2)
 
 
 def show_difference(name: str, line: Line) -> str:

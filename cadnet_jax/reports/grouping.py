@@ -15,6 +15,15 @@ class Mean(NamedTuple):
     n: int
 
 
+def format_mean(value: Mean | None, *, percent: bool, digits: int) -> str:
+    """The mean ± the deviation, such as '71.3 ± 0.4'; '-' where nothing is known."""
+    if value is None:
+        return '-'
+    scale = 100 if percent else 1
+    text = f'{scale * value.mean:.{digits}f}'
+    return text if value.std is None else f'{text} ± {scale * value.std:.{digits}f}'
+
+
 def group_by(values: Iterable[_T], key: Callable[[_T], Hashable]) -> list[list[_T]]:
     """Values of one key together, in the order in which the keys appear."""
     groups: dict[Hashable, list[_T]] = {}

@@ -16,7 +16,7 @@ from cadnet_jax.files.images import write_png
 from cadnet_jax.files.pages import render_page
 from cadnet_jax.files.text import read_object
 from cadnet_jax.reports.figures import Figure
-from cadnet_jax.reports.grouping import Mean
+from cadnet_jax.reports.grouping import Mean, format_mean
 from cadnet_jax.reports.tables import Column, Row, Table
 
 TITLE = "CADNet: the paper's tables and figures"
@@ -77,14 +77,10 @@ def _remove_report(output_dir: pathlib.Path) -> None:
 
 def show(value: Mean | str | None, column: Column) -> str:
     """A cell as text."""
-    if value is None:
-        return '-'
     if isinstance(value, str):
         return value
-    scale = 100 if column.percent else 1
-    if value.std is None:
-        return f'{scale * value.mean:.2f}'
-    return f'{scale * value.mean:.2f} ± {scale * value.std:.2f} (n={value.n})'
+    text = format_mean(value, percent=column.percent, digits=2)
+    return text if value is None or value.std is None else f'{text} (n={value.n})'
 
 
 def _markdown(tables: Sequence[Table], figures: Sequence[Figure]) -> str:

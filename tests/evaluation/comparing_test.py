@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,4 +108,24 @@ def test_files_that_cannot_be_compared_are_named(tmp_path: pathlib.Path) -> None
         compare_files(first, other)
     other.write_text('{"miou": 0.5}')
     with pytest.raises(ValueError, match=f'{other}: has no scores of pairs.*--boxes'):
+        compare_files(first, other)
+
+
+@pytest.mark.parametrize(
+    'damaged', [None, [], {'a': 1}, {'a': {'group': 'a'}}, {'ap33': '1'}, {'group': []}]
+)
+def test_damaged_scores_of_pairs_are_named(
+    damaged: Any, tmp_path: pathlib.Path
+) -> None:
+    first = write(tmp_path / '1', 'ab', 0.5)
+    values = json.loads(first.read_text())
+    if isinstance(damaged, dict) and 'ap33' in damaged:
+        values['boxes']['pairs']['a']['boxes'] |= damaged
+    elif isinstance(damaged, dict) and 'group' in damaged:
+        values['boxes']['pairs']['a'] |= damaged
+    else:
+        values['boxes']['pairs'] = damaged
+    other = tmp_path / '2'
+    other.write_text(json.dumps(values))
+    with pytest.raises(ValueError, match=f'{other}: its scores of pairs are damaged'):
         compare_files(first, other)
