@@ -175,7 +175,13 @@ def load_rule(
             common.
     """
     rule = read_rule(path)
-    fitted = image_digests(data_dir, rule.fitted_on)
+    try:
+        fitted = image_digests(data_dir, rule.fitted_on)
+    except ValueError as error:
+        raise ValueError(
+            f'{path}: fitted on {rule.fitted_on!r}, which the evaluated data lack. Fit '
+            f'a rule on these by experiments/fit_boxes.py. ({error})'
+        ) from None
     common = fitted.keys() & image_digests(data_dir, split).keys()
     if common:
         raise ValueError(

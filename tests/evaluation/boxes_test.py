@@ -1,5 +1,6 @@
 """Boxes of drawn scores: fitted on boards whose margin is known, and evaluated."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -179,6 +180,9 @@ def test_a_rule_is_never_evaluated_on_what_it_was_fitted_on(
     assert load_rule(path, data_dir, 'test') == RULE
     with pytest.raises(ValueError, match=f'{path}: fitted on 2 of the pairs of'):
         load_rule(path, data_dir, 'test+val[:2]')
+    write_rule(path, dataclasses.replace(RULE, fitted_on='side_a'))
+    with pytest.raises(ValueError, match=f"{path}: fitted on 'side_a', which the eval"):
+        load_rule(path, data_dir, 'test')
 
 
 @pytest.mark.parametrize('text', ['{', '[]', '{"threshold": 0.5}'])
