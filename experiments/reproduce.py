@@ -50,12 +50,12 @@ def main(argv: list[str]) -> None:
     runs = studies.runs_of(STUDIES.value, config.from_flags(), _SEEDS.value)
     prepared, data_dirs = pathlib.Path(_PREPARED_DIR.value), {}
     options = {'count': _COUNT.value, 'size': _SIZE.value}
-    for kind in sorted({k for run in runs for k in (run.trained_on, *run.tested_on)}):
-        if kind in studies.PUBLIC:
-            data_dirs[kind] = studies.public_data(prepared, kind)
-        else:
-            make_builder = functools.partial(synlcd.Builder, config=kind, **options)
-            data_dirs[kind] = preparation.prepare(make_builder, prepared)
+    kinds = {k for run in runs for k in (run.trained_on, *run.tested_on)}
+    for kind in sorted(kinds & studies.PUBLIC.keys()):  # missing ones are said first
+        data_dirs[kind] = studies.public_data(prepared, kind)
+    for kind in sorted(kinds - studies.PUBLIC.keys()):
+        make_builder = functools.partial(synlcd.Builder, config=kind, **options)
+        data_dirs[kind] = preparation.prepare(make_builder, prepared)
     for number, run in enumerate(runs, start=1):
         print(f'{number} of {len(runs)}: {run.name}', flush=True)
         if not studies.complete(

@@ -43,6 +43,7 @@ _UNLABELED = 2  # the stream's key, beside those of pairs with and without a def
 _WAITING_SIZES = 8  # sizes of which an incomplete batch may wait for its others
 _IMAGES = transforms.Pair._fields
 _DESCRIPTION = ('dataset_info.json', 'features.json', 'metadata.json')
+_LISTED_GROUPS = 20  # in a message
 _LONGEST_REASON = 200  # characters of what TFDS says
 _DAMAGED = 'The data are damaged: prepare them again with experiments/prepare_data.py.'
 
@@ -525,6 +526,11 @@ class _PairSource:
             order = np.random.default_rng(selection.seed).permutation(self._chosen)
             count = max(1, round(selection.fraction * len(order)))
             self._chosen = (order[count:] if selection.rest else order[:count]).tolist()
+            if not self._chosen:
+                raise ValueError(
+                    f'{self._name}: label_fraction = {selection.fraction:g} leaves out '
+                    f'none of {len(order)} pairs; set a smaller one, or a larger split.'
+                )
         self._kept: dict[int, dict[str, Any]] = {}
         self._room = round(cache_gb * 1e9)  # bytes
         self._lock = threading.Lock()
@@ -586,9 +592,11 @@ class _PairSource:
         groups = [self.read_group(index) for index in range(len(self._records))]
         named = {*selection.groups, *selection.leave_out}
         if unknown := sorted(named.difference(groups)):
+            known = sorted(set(groups))
+            more = ', ...' * (len(known) > _LISTED_GROUPS)
             raise ValueError(
                 f'{self._name}: there is no group {unknown[0]!r}; there are: '
-                f'{", ".join(sorted(set(groups)))}.'
+                f'{", ".join(known[:_LISTED_GROUPS])}{more}.'
             )
         taken = named.intersection(selection.groups) or set(groups)
         taken -= set(selection.leave_out)

@@ -6,7 +6,7 @@ ones; both take the same steps.
 
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
@@ -19,7 +19,7 @@ from cadnet_jax.files.images import write_png
 from cadnet_jax.files.text import read_object
 from cadnet_jax.inference.restore import load_predictor
 from cadnet_jax.pictures.plots import plot_lines
-from cadnet_jax.reports.grouping import Mean, mean
+from cadnet_jax.reports.grouping import Mean, format_mean, mean
 from cadnet_jax.runs import learned
 from cadnet_jax.runs.workdir import METRICS_FILE, evaluation_folder
 from cadnet_jax.training.log import read_log
@@ -36,6 +36,7 @@ SCORES = {
 _NAME = 'few_labels'
 _NOT_PERCENT = 'false_regions_per_image'
 _CURVE = 'defect_iou'
+_REMEDY = 'Delete it: the same command evaluates again.'
 
 
 class Run(NamedTuple):
@@ -82,7 +83,7 @@ def runs_of(base: Config, fractions: Sequence[float], seeds: int) -> list[Run]:
         )
     runs = []
     for seed in range(seeds):
-        for fraction in fractions:
+        for fraction in dict.fromkeys(fractions):
             for start in (base.train.init_from, ''):
                 config = configs.replace(
                     base, seed=seed, label_fraction=fraction, init_from=start
@@ -104,12 +105,12 @@ def complete(run: Run, root: pathlib.Path, test_split: str) -> bool:
         ValueError: no such split, the folder holds a run of other settings, or the
             weights learned from a pair of the test split.
     """
-    workdir = root / run.name
+    workdir, data = root / run.name, run.config.data
+    learned.check_will_be_new(run.config, data.data_dir, test_split)
     if not train(run.config, workdir):
         return False
-    folder, data = _evaluation(workdir), run.config.data
-    if not (folder / METRICS_FILE).exists():
-        learned.check_new(workdir, data.data_dir, test_split)
+    folder = _evaluation(workdir)
+    if not _is_evaluated(workdir, test_split, run.config.train.steps):
         evaluate(
             load_predictor(workdir, 'latest'),
             data.data_dir,
@@ -175,23 +176,30 @@ def _start(line: Line) -> str:
 
 
 def _show(line: Line, name: str) -> str:
-    value = line.scores[name]
-    if value is None:
-        return '-'
-    scale, digits = (1, 2) if name == _NOT_PERCENT else (100, 1)
-    text = f'{scale * value.mean:.{digits}f}'
-    return text if value.std is None else f'{text} ± {scale * value.std:.{digits}f}'
+    percent = name != _NOT_PERCENT
+    return format_mean(line.scores[name], percent=percent, digits=1 if percent else 2)
 
 
 def _evaluation(workdir: pathlib.Path) -> pathlib.Path:
     return evaluation_folder(workdir, _NAME)
 
 
-def _read_metrics(workdir: pathlib.Path) -> dict[str, float | None]:
+def _is_evaluated(workdir: pathlib.Path, split: str, step: int) -> bool:
+    if not (_evaluation(workdir) / METRICS_FILE).exists():
+        return False
+    metrics = _read_metrics(workdir)
+    return (metrics.get('split'), metrics.get('step')) == (split, step)
+
+
+def _read_metrics(workdir: pathlib.Path) -> dict[str, Any]:
     path = _evaluation(workdir) / METRICS_FILE
     if not path.exists():
         raise FileNotFoundError(f'{path}: missing; run the same command to the end.')
-    return read_object(path, remedy='Delete it: the same command evaluates again.')
+    metrics = read_object(path, remedy=_REMEDY)
+    for name in SCORES:
+        if name not in metrics or not isinstance(metrics[name], int | float | None):
+            raise ValueError(f'{path}: damaged: lacks {name}. {_REMEDY}')
+    return metrics
 
 
 def _mean_curve(workdirs: Sequence[pathlib.Path]) -> tuple[tuple[int, float], ...]:

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
-import scipy.stats
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
 from cadnet_jax.data.batches import read_groups, read_info
+from cadnet_jax.evaluation.bootstrap import Interval, bootstrap
 from cadnet_jax.evaluation.group_counts import (
     RATES,
     GroupCounts,
@@ -25,14 +25,15 @@ from cadnet_jax.evaluation.group_counts import (
 )
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.text import read_object
+from cadnet_jax.inference.predictor import OUT_OF_CLASS_NAMES
 from cadnet_jax.inference.restore import load_predictor
+from cadnet_jax.models.heads import HEADS
 from cadnet_jax.reports.grouping import Mean, mean
 from cadnet_jax.runs import learned
 from cadnet_jax.training.loop import train
 
 _COUNTS_FILE = 'groups.json'
-_DRAWS = 10_000
-_CONFIDENCE = 0.95
+_REMEDY = 'Delete it: the same command counts again.'
 
 
 class Plan(NamedTuple):
@@ -82,7 +83,7 @@ class Line(NamedTuple):
     fraction: float
     seen: Mapping[str, Mean | None] | None
     new: Mapping[str, Mean | None] | None
-    differences: Mapping[str, tuple[float, float, float]] | None
+    differences: Mapping[str, Interval] | None
     counts: GroupCounts
 
 
@@ -99,15 +100,17 @@ def make_plan(
 
     Raises:
         FileNotFoundError: data are not there.
-        ValueError: no such split, a setting is given that differs from run to run, or
-            the two splits have fewer than two groups in common.
+        ValueError: no such split, a setting is given that differs from run to run, the
+            two splits have fewer than two groups in common, groups cannot be left out,
+            or other data have other classes.
     """
     given = configs.differences(Config(), base)
     for name in ('seed', 'label_fraction', 'leave_out'):
         if name in given:
             raise ValueError(f'--{name}: differs from run to run; leave it out.')
     data_dir, split = base.data.data_dir, base.data.train_split
-    common = sorted(read_groups(data_dir, split) & read_groups(data_dir, test_split))
+    learned_groups = read_groups(data_dir, split)
+    common = sorted(learned_groups & read_groups(data_dir, test_split))
     if len(common) < 2:
         raise ValueError(
             f'{data_dir}: {split!r} and {test_split!r} have {len(common)} groups in '
@@ -115,10 +118,24 @@ def make_plan(
             'evaluate.py says what is found of them.'
         )
     for other in other_data:
-        read_info(other)
+        _check_other_data(base, other)
     number = min(folds, len(common)) if folds else len(common)
     dealt = tuple(tuple(common[start::number]) for start in range(number))
-    return Plan(base, test_split, dealt, tuple(fractions), seeds, tuple(other_data))
+    if any(learned_groups <= set(fold) for fold in dealt):
+        raise ValueError(
+            f'--folds={folds}: no group would be left to learn from; set 0, or 2 or '
+            'more.'
+        )
+    shares, others = dict.fromkeys(fractions), dict.fromkeys(other_data)
+    plan = Plan(base, test_split, dealt, tuple(shares), seeds, tuple(others))
+    for run in runs_of(plan):
+        if run.config.data.left_out_groups != run.left_out:
+            raise ValueError(
+                f'{data_dir}: a group cannot be left out if a comma or an outer space '
+                f'is in its name: {", ".join(map(repr, run.left_out))}. Rename the '
+                'group, and prepare the data again.'
+            )
+    return plan
 
 
 def runs_of(plan: Plan) -> list[Run]:
@@ -151,28 +168,29 @@ def complete(run: Run, plan: Plan, root: pathlib.Path) -> bool:
         FileNotFoundError: the data are not there.
         ValueError: the folder holds a run of other settings, or a damaged file.
     """
-    workdir = root / run.name
+    workdir, test = root / run.name, _test(run, plan)
+    tests = {run.config.data.data_dir: run.left_out}
+    if not run.left_out:
+        tests |= {other: () for other in plan.other_data if other not in tests}
+    for data_dir in tests:
+        learned.check_will_be_new(run.config, data_dir, plan.test_split)
     if not train(run.config, workdir):
         return False
-    if (workdir / _COUNTS_FILE).exists():
+    counted = _read_counts(workdir)
+    found = counted.get(test, {})
+    missing = tests.keys() - found
+    if not missing:
         return True
     predictor = load_predictor(workdir, 'latest')
-    tests = [(run.config.data.data_dir, run.left_out)]
-    if not run.left_out:
-        tests += [(other, ()) for other in plan.other_data]
-    for data_dir, _ in tests:
-        learned.check_new(workdir, data_dir, plan.test_split)
-    found = {
-        data_dir: count_groups(
+    for data_dir in sorted(missing):
+        found[data_dir] = count_groups(
             predictor,
             data_dir,
             plan.test_split,
             batch_size=run.config.data.eval_batch_size,
-            groups=groups,
+            groups=tests[data_dir],
         )
-        for data_dir, groups in tests
-    }
-    write_json(workdir / _COUNTS_FILE, found)
+    write_json(workdir / _COUNTS_FILE, counted | {test: found})
     jax.clear_caches()  # the programs of many runs are more than one process can hold
     return True
 
@@ -184,7 +202,7 @@ def summarize(plan: Plan, root: pathlib.Path) -> list[Line]:
         FileNotFoundError: a run is not complete.
         ValueError: a file is damaged.
     """
-    counts = {run.name: _read_counts(root / run.name) for run in runs_of(plan)}
+    counts = {run.name: _finished_counts(run, plan, root) for run in runs_of(plan)}
     lines = []
     for fraction in plan.fractions:
         seen, new = _by_seed(plan, fraction, counts)
@@ -258,8 +276,8 @@ def _mean_rates(
 
 def _differences(
     seen: Sequence[_Groups], new: Sequence[_Groups], groups: Sequence[str]
-) -> dict[str, tuple[float, float, float]]:
-    """New less seen: its value and the ends of a bootstrap interval over groups.
+) -> dict[str, Interval]:
+    """New less seen, with an interval over groups.
 
     Seeds are added up: they are no products of their own.
     """
@@ -270,18 +288,7 @@ def _differences(
             for seeds in (seen, new)
             for key in (part, whole)
         ]
-        result = scipy.stats.bootstrap(
-            data,
-            _difference,
-            paired=True,
-            vectorized=True,
-            n_resamples=_DRAWS,
-            confidence_level=_CONFIDENCE,
-            method='percentile',
-            rng=np.random.default_rng(0),
-        )
-        low, high = result.confidence_interval
-        found[name] = float(_difference(*data)), float(low), float(high)
+        found[name] = bootstrap(_difference, data)
     return found
 
 
@@ -299,9 +306,48 @@ def _number(counts: GroupCounts, name: str) -> int:
     return cast(Mapping[str, int], counts)[name]
 
 
-def _read_counts(workdir: pathlib.Path) -> dict[str, _Groups]:
+def _check_other_data(base: Config, data_dir: str) -> None:
+    """Refuses data whose classes a network of `base` could not be tested on."""
+    ours, theirs = read_info(base.data.data_dir), read_info(data_dir)
+    one_class = ours.class_names == OUT_OF_CLASS_NAMES
+    if HEADS[base.model.head].answer != 'classes' or one_class:
+        return
+    if ours.class_names != theirs.class_names:
+        raise ValueError(
+            f'--other_data={data_dir} has the classes {", ".join(theirs.class_names)}, '
+            f'but {base.data.data_dir} {", ".join(ours.class_names)}. Name data of the '
+            'same classes, or set --head=ooc.'
+        )
+
+
+def _test(run: Run, plan: Plan) -> str:
+    """What the counts of a test are kept under."""
+    return f'{plan.test_split}, step {run.config.train.steps}'
+
+
+def _finished_counts(run: Run, plan: Plan, root: pathlib.Path) -> dict[str, _Groups]:
+    others = () if run.left_out else plan.other_data
+    found = _read_counts(root / run.name).get(_test(run, plan), {})
+    if {run.config.data.data_dir, *others} - found.keys():
+        path = root / run.name / _COUNTS_FILE
+        raise FileNotFoundError(f'{path}: incomplete; run the same command to the end.')
+    return found
+
+
+def _read_counts(workdir: pathlib.Path) -> dict[str, dict[str, _Groups]]:
+    """Test -> data set -> group -> counts; {} before the first test.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
     path = workdir / _COUNTS_FILE
     if not path.exists():
-        raise FileNotFoundError(f'{path}: missing; run the same command to the end.')
-    remedy = 'Delete it: the same command counts again.'
-    return cast(dict[str, _Groups], read_object(path, remedy=remedy))
+        return {}
+    counted = read_object(path, remedy=_REMEDY)
+    try:
+        for found in counted.values():
+            for groups in found.values():
+                add_counts(groups.values())
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError(f'{path}: damaged. {_REMEDY}') from None
+    return counted

@@ -26,6 +26,34 @@ def keep_learned_images(config: Config, workdir: _Path) -> None:
         config: of the run.
         workdir: of the run.
     """
+    write_learned_images(workdir, _images_of(config))
+
+
+def check_will_be_new(config: Config, data_dir: _Path, split: str) -> None:
+    """Refuses, before a run is trained, a test on what it would learn from.
+
+    Args:
+        config: of the run.
+        data_dir: prepared data set that is tested on.
+        split: of it.
+
+    Raises:
+        FileNotFoundError: there is no prepared data set.
+        ValueError: the run, or its first weights, learns from a pair of the split;
+            there is no such split, or a file is damaged.
+    """
+    digests = image_digests(data_dir, split)
+    common = sorted(digests[digest] for digest in digests.keys() & _images_of(config))
+    if common:
+        raise ValueError(
+            f'--test_split={split}: {len(common)} of its {len(digests)} pairs in '
+            f'{data_dir}, such as {common[0]}, are learned from, in --train_split or '
+            'before by --init_from. Name another split.'
+        )
+
+
+def _images_of(config: Config) -> frozenset[str]:
+    """Digests of what a run learns from, and what its first weights learned from."""
     origin = origin_workdir(config)
     earlier = read_learned_images(origin) if origin else frozenset()
     # What a semi-supervised run sees without its label is not new to it either.
@@ -33,7 +61,7 @@ def keep_learned_images(config: Config, workdir: _Path) -> None:
     if config.loss.learns_unlabeled:
         selection = selection._replace(fraction=1.0)
     digests = image_digests(config.data.data_dir, config.data.train_split, selection)
-    write_learned_images(workdir, earlier | digests.keys())
+    return earlier | digests.keys()
 
 
 def origin_workdir(config: Config) -> _Path | None:

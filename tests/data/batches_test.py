@@ -401,6 +401,16 @@ def test_groups_that_cannot_be_left_out_are_refused(
         training_batches(dataclasses.replace(config, leave_out=leave_out), seed=0)
 
 
+def test_a_share_that_leaves_no_pair_without_its_label_is_refused(
+    config: DataConfig,
+) -> None:
+    config = dataclasses.replace(config, label_fraction=0.99)  # of 12 pairs: all
+    with pytest.raises(
+        ValueError, match=r'label_fraction = 0.99 leaves out none of 12'
+    ):
+        training_batches(config, seed=0, unlabeled=True)
+
+
 def test_single_groups_can_be_evaluated(config: DataConfig) -> None:
     batches = evaluation_batches(
         config.data_dir, 'train', batch_size=4, groups=['group_1']

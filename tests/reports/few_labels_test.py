@@ -116,6 +116,26 @@ def test_an_incomplete_run_is_named(
         few_labels.summarize(runs, tmp_path)
 
 
+def test_scores_that_are_damaged_are_named(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    runs = few_labels.runs_of(base(data_dir), [0.25], 1)
+    finished(runs, tmp_path)
+    path = tmp_path / runs[0].name / 'evaluation/few_labels/metrics.json'
+    path.write_text('{"defect_iou": "half"}')
+    with pytest.raises(ValueError, match=f'{path}: damaged: lacks defect_iou. Delete'):
+        few_labels.summarize(runs, tmp_path)
+
+
+def test_pairs_that_are_learned_from_are_refused_before_training(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    runs = few_labels.runs_of(base(data_dir), [1.0], 1)
+    with pytest.raises(ValueError, match='--test_split=train: 12 of its 12 pairs'):
+        few_labels.complete(runs[1], tmp_path, 'train')
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures('small_b0', 'quick_compilation')
 def test_runs_are_trained_and_tested_once(

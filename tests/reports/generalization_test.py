@@ -59,9 +59,51 @@ def test_each_group_is_left_out_once(data_dir: pathlib.Path) -> None:
     assert {run.config.train.seed for run in runs} == {0, 1}
 
 
-def test_folds_leave_out_several_groups(data_dir: pathlib.Path) -> None:
-    assert plan_of(data_dir, folds=1).folds == (('group_0', 'group_1'),)
+def test_folds_leave_out_several_groups(
+    data_dir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert plan_of(data_dir, folds=9).folds == (('group_0',), ('group_1',))
+    monkeypatch.setattr(generalization, 'read_groups', lambda *_: frozenset('abcde'))
+    assert plan_of(data_dir, folds=2).folds == (('a', 'c', 'e'), ('b', 'd'))
+
+
+def test_a_plan_that_no_run_can_follow_is_refused(
+    data_dir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match='--folds=1: no group would be left'):
+        plan_of(data_dir, folds=1)
+    names = frozenset({'round, red', 'square'})
+    monkeypatch.setattr(generalization, 'read_groups', lambda *_: names)
+    with pytest.raises(
+        ValueError, match=r"comma .* in its name: 'round, red'\. Rename"
+    ):
+        plan_of(data_dir)
+
+
+def test_other_data_are_checked_before_training(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(FileNotFoundError, match='no such directory'):
+        plan_of(data_dir, other_data=[str(tmp_path / 'none')])
+    other = prepare_tiny(tmp_path, num={'train': 2})
+    plan = plan_of(data_dir, other_data=[str(other)])
+    with pytest.raises(ValueError, match=f"{other}: cannot read split 'test'"):
+        generalization.complete(generalization.runs_of(plan)[0], plan, tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+    real = generalization.read_info
+
+    def renamed(directory: str) -> Any:
+        names = ('background', 'scratch')
+        info = real(directory)
+        return info._replace(class_names=names) if directory == str(other) else info
+
+    monkeypatch.setattr(generalization, 'read_info', renamed)
+    with pytest.raises(ValueError, match=r'--other_data=.*scratch.*--head=ooc'):
+        plan_of(data_dir, other_data=[str(other)])
+
+
+def test_a_share_that_is_named_twice_is_trained_once(data_dir: pathlib.Path) -> None:
+    assert plan_of(data_dir, fractions=[1.0, 0.5, 1.0]).fractions == (1.0, 0.5)
 
 
 def test_a_setting_that_differs_from_run_to_run_is_refused(
@@ -116,7 +158,8 @@ def finished(
             (f'without_1_seed{seed}', {'group_0': new['group_0']}),
             (f'without_2_seed{seed}', {'group_1': new['group_1']}),
         ):
-            write_json(tmp_path / name / 'groups.json', {data: found})
+            test = {'test, step 2': {data: found}}
+            write_json(tmp_path / name / 'groups.json', test)
     return plan, tmp_path
 
 
@@ -167,6 +210,37 @@ def test_an_incomplete_run_is_named(finished: tuple[Plan, pathlib.Path]) -> None
     (root / 'without_2_seed1' / 'groups.json').unlink()
     with pytest.raises(FileNotFoundError, match=r'without_2_seed1.*to the end'):
         generalization.summarize(plan, root)
+
+
+def test_counts_of_another_test_are_not_reported(
+    finished: tuple[Plan, pathlib.Path],
+) -> None:
+    plan, root = finished
+    with pytest.raises(FileNotFoundError, match='incomplete; run the same command'):
+        generalization.summarize(plan._replace(test_split='val'), root)
+    with pytest.raises(FileNotFoundError, match='incomplete; run the same command'):
+        generalization.summarize(plan._replace(other_data=('other',)), root)
+
+
+@pytest.mark.parametrize(
+    'text', ['{', '[]', '{"test, step 2": {"data": {"group_0": {"pairs": "two"}}}}']
+)
+def test_damaged_counts_are_named(
+    finished: tuple[Plan, pathlib.Path], text: str
+) -> None:
+    plan, root = finished
+    (root / 'all_seed0' / 'groups.json').write_text(text)
+    with pytest.raises(ValueError, match=r'all_seed0/groups.json: damaged.*Delete it'):
+        generalization.summarize(plan, root)
+
+
+def test_pairs_that_are_learned_from_are_refused_before_training(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    plan = plan_of(data_dir)._replace(test_split='train[:3]')
+    with pytest.raises(ValueError, match=r'--test_split=train.*3 of its 3 pairs'):
+        generalization.complete(generalization.runs_of(plan)[0], plan, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
