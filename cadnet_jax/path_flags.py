@@ -12,9 +12,9 @@ flags.disclaim_key_flags()
 class _PathParser(flags.ArgumentParser[str]):
     """Expands `~`, which no shell does behind '='."""
 
-    def __init__(self, *, may_be_empty: bool) -> None:
+    def __init__(self, *, may_be_empty: bool, is_file: bool = False) -> None:
         super().__init__()
-        self._may_be_empty = may_be_empty
+        self._may_be_empty, self._is_file = may_be_empty, is_file
 
     def parse(self, argument: str) -> str:
         if not (argument or self._may_be_empty):
@@ -22,14 +22,17 @@ class _PathParser(flags.ArgumentParser[str]):
             raise ValueError(
                 'it is empty; name the directory or file, or leave it out.'
             )
-        return os.path.expanduser(argument)
+        path = os.path.expanduser(argument)
+        if self._is_file and os.path.isdir(path):
+            raise ValueError('it is a directory; name a file in it.')
+        return path
 
     def flag_type(self) -> str:
         return 'path'
 
 
 def define_path(
-    name: str, default: str | None, help: str, **options: Any
+    name: str, default: str | None, help: str, *, is_file: bool = False, **options: Any
 ) -> flags.FlagHolder[str]:
     """Defines a flag whose value is a path; see `absl.flags.DEFINE`.
 
@@ -37,12 +40,13 @@ def define_path(
         name: of the flag.
         default: None: there is no path; '': there may be none, and empty is allowed.
         help: as --help shows it.
+        is_file: refuse a directory, before the work whose result it could not take.
         **options: of absl, such as `required`.
 
     Returns:
         What holds the parsed value, a string in which `~` is expanded.
     """
-    parser = _PathParser(may_be_empty=default == '')
+    parser = _PathParser(may_be_empty=default == '', is_file=is_file)
     serializer = flags.ArgumentSerializer[str]()
     holder: flags.FlagHolder[str] = flags.DEFINE(
         parser, name, default, help, serializer=serializer, **options

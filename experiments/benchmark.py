@@ -38,7 +38,7 @@ _DEVICES = flags.DEFINE_integer(
 _FILES = flags.DEFINE_integer('files', 200, 'Files in a folder.', lower_bound=2)
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Turns of each workload.', lower_bound=1)
 _RUNS = flags.DEFINE_integer('runs', 4, 'Runs in each turn.', lower_bound=1)
-_OUTPUT = define_path('output', None, 'JSON file for all figures.')
+_OUTPUT = define_path('output', None, 'JSON file for all figures.', is_file=True)
 _TIME_LIMIT = flags.DEFINE_float('time_limit', 480, 'Seconds for --workload=all.')
 _TABLE_OF = define_path('table_of', None, 'Show this file of --workload=all.')
 config.define_flags()

@@ -18,7 +18,7 @@ _SPLIT = flags.DEFINE_string('split', 'val', 'Split that is fitted on; never the
 _BATCH_SIZE = flags.DEFINE_integer(
     'batch_size', 4, 'Pairs that go through the network together.', lower_bound=1
 )
-_OUTPUT = define_path('output', 'boxes.json', 'File of the rule.')
+_OUTPUT = define_path('output', 'boxes.json', 'File of the rule.', is_file=True)
 predictor_flags.define_predictor_flags()
 
 

@@ -31,7 +31,7 @@ _REFERENCE_IS_GOOD = flags.DEFINE_bool(
     'reference_is_good', False, 'References, under nuisance, are good parts, too.'
 )
 _METHOD = flags.DEFINE_string('method', 'shift', 'Of registration.')
-_OUTPUT = define_path('output', 'line.jsonl', 'A line for each part.')
+_OUTPUT = define_path('output', 'line.jsonl', 'A line for each part.', is_file=True)
 predictor_flags.define_predictor_flags()
 
 

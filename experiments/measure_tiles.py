@@ -27,7 +27,7 @@ _LIMIT = flags.DEFINE_integer('limit', 30, 'Pairs of each set; 0: all.', lower_b
 _ROUNDS = flags.DEFINE_integer(
     'rounds', 5, 'Turns in which each is timed; 0: none is.', lower_bound=0
 )
-_OUTPUT = define_path('output', 'tiles.json', 'JSON file with all figures.')
+_OUTPUT = define_path('output', 'tiles.json', 'JSON of all figures.', is_file=True)
 predictor_flags.define_predictor_flags()
 
 

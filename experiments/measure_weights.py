@@ -44,7 +44,7 @@ _TILE_SIZE = flags.DEFINE_integer(
     'tile_size', None, 'Side of the tiles, in pixels.', lower_bound=32
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of what is drawn in the nuisance.')
-_OUTPUT = define_path('output', 'weights.json', 'JSON file with all scores.')
+_OUTPUT = define_path('output', 'weights.json', 'JSON of all scores.', is_file=True)
 flags.mark_flag_as_required('data')
 
 

@@ -86,3 +86,13 @@ def test_the_settings_that_are_paths_are_marked() -> None:
         if field.metadata['is_path']
     }
     assert paths == {'data_dir', 'init_from'}
+
+
+def test_a_directory_is_no_file_to_write(tmp_path: pathlib.Path) -> None:
+    """It is found before the work whose result could not be written."""
+    values = flags.FlagValues()
+    holder = define_path('output', 'a.json', 'A.', is_file=True, flag_values=values)
+    with pytest.raises(flags.Error, match='it is a directory; name a file in it'):
+        values(['script', f'--output={tmp_path}'])
+    values(['script', f'--output={tmp_path}/b.json'])
+    assert holder.value == f'{tmp_path}/b.json'
