@@ -83,12 +83,13 @@ def read_rule(path: str | os.PathLike[str]) -> BoxRule:
     """
     remedy = 'Write it by experiments/fit_boxes.py.'
     values = read_object(path, remedy=remedy)
-    numbers = [field.name for field in dataclasses.fields(BoxRule)][:-1]
-    try:
-        rule = {name: float(values[name]) for name in numbers}
-        return BoxRule(**rule, fitted_on=str(values['fitted_on']))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f'{path}: no rule for boxes ({error!r}). {remedy}') from None
+    rule: dict[str, Any] = {}
+    for field in dataclasses.fields(BoxRule):
+        rule[field.name] = values.get(field.name)
+        kind = str if field.type is str else int | float
+        if not isinstance(rule[field.name], kind):
+            raise ValueError(f'{path}: not a rule: lacks {field.name}. {remedy}')
+    return BoxRule(**rule)
 
 
 def write_rule(path: str | os.PathLike[str], rule: BoxRule) -> None:

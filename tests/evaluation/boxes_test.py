@@ -185,7 +185,9 @@ def test_a_rule_is_never_evaluated_on_what_it_was_fitted_on(
         load_rule(path, data_dir, 'test')
 
 
-@pytest.mark.parametrize('text', ['{', '[]', '{"threshold": 0.5}'])
+@pytest.mark.parametrize(
+    'text', ['{', '[]', '{"threshold": 0.5}', '{"threshold": "high"}']
+)
 def test_a_file_that_is_no_rule_is_named(text: str, tmp_path: pathlib.Path) -> None:
     path = tmp_path / 'boxes.json'
     path.write_text(text)
