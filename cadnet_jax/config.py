@@ -204,8 +204,8 @@ class DataConfig:
     )
     leave_out: str = _field(
         '',
-        'Groups of train_split that are not learned from, with commas between them: '
-        'what a run knows of products that it never saw is tested on these.',
+        'Groups of train_split to leave out of training, separated by commas: they '
+        'are products that the run never sees, for a test on new ones.',
     )
     eval_split: str = _field('val', 'Split that is evaluated during training.')
     batch_size: int = _field(
@@ -352,8 +352,8 @@ class LossConfig:
     )
     score_ratio: float = _field(
         1.0,
-        'How often the contrastive loss of the change score counts for one of DistMap, '
-        "of the head 'ooc' (published code: 512).",
+        "Weight of the change score's contrastive loss relative to that of DistMap, of "
+        "the head 'ooc' (published code: 512).",
         range=POSITIVE,
     )
     tau_ok: float = _field(
@@ -374,7 +374,7 @@ class LossConfig:
     )
     semi_supervised: str = _field(
         'none',
-        'How the pairs that label_fraction leaves out are learned from, without their '
+        'How to learn from the pairs that label_fraction leaves out, without their '
         'labels: dct, uamt, cps, ucc, uaps (docs/rivals.md); or pairs, our own: an '
         'averaged teacher, weak and strong views, references as pairs without a '
         'defect. The loss is then cross entropy and Dice, whatever the head; labeled: '
@@ -383,9 +383,9 @@ class LossConfig:
     )
     ramp_steps: int = _field(
         30_000,
-        'Steps in which the weight of what dct, cps and ucc learn without labels '
-        'rises to 0.1; for uamt and uaps 8/15 of it (published: 30,000, the length of '
-        'the run).',
+        'Steps over which the weight of the loss without labels rises to 0.1, for dct, '
+        'cps and ucc; for uamt and uaps it takes 8/15 of them (published: 30,000, the '
+        'length of the run).',
         range=AT_LEAST_ONE,
     )
 

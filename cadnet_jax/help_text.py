@@ -1,4 +1,4 @@
-"""What --help shows: the flags of a script, in groups, those that matter first."""
+"""What --help shows: the flags of a script, in groups, the most important first."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -59,7 +59,7 @@ def _groups(names: Sequence[str]) -> Iterable[tuple[str, list[str]]]:
     first = [name for name in _FIRST if name in names]
     yield 'What matters first', first
     if own := [name for name in names if name not in ours and name not in first]:
-        yield 'Of this script', own
+        yield 'Flags of this script', own
     for title, group in groups.items():
         if chosen := [name for name in group if name in names and name not in first]:
             yield title, chosen

@@ -21,10 +21,10 @@ _ROOT = define_path(
 )
 _TEST_SPLIT = flags.DEFINE_string('test_split', 'test', 'Split that is tested.')
 _FOLDS = flags.DEFINE_integer(
-    'folds', 0, 'Groups are dealt into so many parts; 0: each is left out alone.', 0
+    'folds', 0, 'Parts that groups are dealt into and left out in; 0: one by one.', 0
 )
 _FRACTIONS = flags.DEFINE_multi_float(
-    'fraction', [1.0], 'Share of the labels; may be given several times.', 0, 1
+    'fraction', [1.0], 'Share of the labels; can be repeated.', 0, 1
 )
 _SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each kind.', lower_bound=1)
 _OTHER_DATA = define_paths(

@@ -1,11 +1,11 @@
-"""Runs the paper's experiments on SynLCD, as far as they are not done.
+"""Runs the paper's experiments on SynLCD, and skips those that are done.
 
     python experiments/reproduce.py --flagfile=experiments/flagfiles/synlcd_small.cfg \\
         --prepared_dir=prepared/small --count=40 --test_split='test[:25%]' \\
         --root=workdirs/synlcd
 
 prepares SynLCD, trains and evaluates run after run, all of seed 0 first. Ctrl-C saves,
-and the same command goes on. Head, seed, balance and labels are the studies' own.
+and the same command resumes. The studies set head, seed, balance and labels.
 """
 
 import functools
@@ -30,7 +30,7 @@ _ROOT = path_flags.define_path(
 )
 _SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each kind.', lower_bound=1)
 _PREPARED_DIR = path_flags.define_path(
-    'prepared_dir', 'prepared', 'Where SynLCD is prepared; it is, where it is missing.'
+    'prepared_dir', 'prepared', 'Where data are prepared; SynLCD is, if missing.'
 )
 _COUNT = flags.DEFINE_integer('count', 300, 'Of SynLCD; see prepare_data.py.')
 _SIZE = flags.DEFINE_integer('size', 512, 'Of SynLCD; see prepare_data.py.')

@@ -1,9 +1,9 @@
-"""Trains CADNet on a prepared data set, or goes on with a run that was stopped.
+"""Trains CADNet on a prepared data set, or resumes a run that was stopped.
 
     python experiments/train.py --flagfile=experiments/flagfiles/deep_pcb.cfg \\
         --data_dir=prepared/deep_pcb/1.1.0 --workdir=WORKDIR
 
-The same command goes on where the run stopped. SIGTERM, or Ctrl-C, saves and exits 0.
+The same command resumes the run. SIGTERM, or Ctrl-C, saves and exits 0.
 """
 
 import pathlib
@@ -31,8 +31,8 @@ _DISTRIBUTED = flags.DEFINE_bool(
 _RESUME_FROM = flags.DEFINE_integer(
     'resume_from',
     None,
-    'Step of the checkpoint to go on from, where the latest one is damaged; those of '
-    'later steps are removed. Give it once: the next start goes on from the latest.',
+    'Step of the checkpoint to resume from if the latest one is damaged; those of '
+    'later steps are removed. Give it once: the next start resumes from the latest.',
     lower_bound=0,
 )
 config.define_flags()

@@ -42,9 +42,7 @@ class BoxEvaluation:
             ValueError: several processes take part.
         """
         if jax.process_count() > 1:
-            raise ValueError(
-                '--boxes: is for one process; run it without --distributed.'
-            )
+            raise ValueError('--boxes works in one process: start only one.')
         self._predictor, self._rule = predictor, rule
         self._data_dir = data_dir
         self._pairs: list[_CountedPair] = []

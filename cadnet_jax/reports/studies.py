@@ -1,8 +1,8 @@
 """The paper's experiments: which runs each consists of, and what they are tested on.
 
 A run has a folder of its own, named after it. Studies share runs: one that several name
-is trained once. What is there already is left alone, so that the same call goes on
-where an earlier one was stopped.
+is trained once. What is there already is left alone, so the same call resumes where an
+earlier one was stopped.
 """
 
 import pathlib

@@ -117,7 +117,7 @@ def describe_other_records(workdir: _Path, data_dir: _Path) -> str:
 def check_new(
     workdir: _Path, data_dir: _Path, split: str, *, allow_learned: bool = False
 ) -> None:
-    """Refuses to measure a run on what it learned from; prints what else is amiss.
+    """Refuses to measure a run on what it learned from; warns of other problems.
 
     Args:
         workdir: of the run.
