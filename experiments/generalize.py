@@ -37,9 +37,13 @@ config.define_flags()
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax.reports import generalization, generalization_page
+    from cadnet_jax.reports import (
+        generalization,
+        generalization_page,
+        generalization_plan,
+    )
 
-    plan = generalization.make_plan(
+    plan = generalization_plan.make_plan(
         config.from_flags(),
         _TEST_SPLIT.value,
         folds=_FOLDS.value,
@@ -47,7 +51,7 @@ def main(argv: list[str]) -> None:
         seeds=_SEEDS.value,
         other_data=_OTHER_DATA.value,
     )
-    root, runs = pathlib.Path(_ROOT.value), generalization.runs_of(plan)
+    root, runs = pathlib.Path(_ROOT.value), generalization_plan.runs_of(plan)
     for number, run in enumerate(runs, start=1):
         print(f'{number} of {len(runs)}: {run.name}', flush=True)
         if not generalization.complete(run, plan, root):

@@ -12,9 +12,7 @@ from typing import Any, NamedTuple, cast
 import jax
 import numpy as np
 
-from cadnet_jax import config as configs
-from cadnet_jax.config import Config
-from cadnet_jax.data.batches import read_groups, read_info
+from cadnet_jax.data.batches import read_info
 from cadnet_jax.evaluation.bootstrap import Interval, bootstrap
 from cadnet_jax.evaluation.group_counts import (
     RATES,
@@ -25,44 +23,14 @@ from cadnet_jax.evaluation.group_counts import (
 )
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.text import read_object
-from cadnet_jax.inference.predictor import OUT_OF_CLASS_NAMES
 from cadnet_jax.inference.restore import load_predictor
-from cadnet_jax.models.heads import HEADS
+from cadnet_jax.reports.generalization_plan import Plan, Run, runs_of
 from cadnet_jax.reports.grouping import Mean, mean
 from cadnet_jax.runs import learned
 from cadnet_jax.training.loop import train
 
 _COUNTS_FILE = 'groups.json'
 _REMEDY = 'Delete it: the same command counts again.'
-
-
-class Plan(NamedTuple):
-    """What is tested.
-
-    Attributes:
-        base: settings of all runs, but for seed, share of the labels and groups.
-        test_split: whose groups are tested.
-        folds: groups that are left out together.
-        fractions: shares of the labels.
-        seeds: runs of each kind.
-        other_data: prepared data sets that the run on all groups is tested on as well.
-    """
-
-    base: Config
-    test_split: str
-    folds: tuple[tuple[str, ...], ...]
-    fractions: tuple[float, ...]
-    seeds: int
-    other_data: tuple[str, ...] = ()
-
-
-class Run(NamedTuple):
-    """A run; `left_out` are the groups that it did not learn from."""
-
-    name: str
-    config: Config
-    fraction: float
-    left_out: tuple[str, ...]
 
 
 class Line(NamedTuple):
@@ -85,77 +53,6 @@ class Line(NamedTuple):
     new: Mapping[str, Mean | None] | None
     differences: Mapping[str, Interval] | None
     counts: GroupCounts
-
-
-def make_plan(
-    base: Config,
-    test_split: str,
-    *,
-    folds: int,
-    fractions: Sequence[float],
-    seeds: int,
-    other_data: Sequence[str] = (),
-) -> Plan:
-    """Deals the groups that are in both splits into folds; see `Plan`.
-
-    Raises:
-        FileNotFoundError: data are not there.
-        ValueError: no such split, a setting is given that differs from run to run, the
-            two splits have fewer than two groups in common, groups cannot be left out,
-            or other data have other classes.
-    """
-    given = configs.differences(Config(), base)
-    for name in ('seed', 'label_fraction', 'leave_out'):
-        if name in given:
-            raise ValueError(f'--{name}: differs from run to run; leave it out.')
-    data_dir, split = base.data.data_dir, base.data.train_split
-    learned_groups = read_groups(data_dir, split)
-    common = sorted(learned_groups & read_groups(data_dir, test_split))
-    if len(common) < 2:
-        raise ValueError(
-            f'{data_dir}: {split!r} and {test_split!r} have {len(common)} groups in '
-            'common; two are needed. Groups of the one alone are new anyway: '
-            'evaluate.py says what is found of them.'
-        )
-    for other in other_data:
-        _check_other_data(base, other)
-    number = min(folds, len(common)) if folds else len(common)
-    dealt = tuple(tuple(common[start::number]) for start in range(number))
-    if any(learned_groups <= set(fold) for fold in dealt):
-        raise ValueError(
-            f'--folds={folds}: no group would be left to learn from; set 0, or 2 or '
-            'more.'
-        )
-    shares, others = dict.fromkeys(fractions), dict.fromkeys(other_data)
-    plan = Plan(base, test_split, dealt, tuple(shares), seeds, tuple(others))
-    for run in runs_of(plan):
-        if run.config.data.left_out_groups != run.left_out:
-            raise ValueError(
-                f'{data_dir}: a group cannot be left out if a comma or an outer space '
-                f'is in its name: {", ".join(map(repr, run.left_out))}. Rename the '
-                'group, and prepare the data again.'
-            )
-    return plan
-
-
-def runs_of(plan: Plan) -> list[Run]:
-    """All runs, those of seed 0 first; of each seed the one on all groups first."""
-    runs = []
-    for seed in range(plan.seeds):
-        for fraction in plan.fractions:
-            ending = f'seed{seed}'
-            if fraction < 1:
-                ending = f'{100 * fraction:g}percent_{ending}'
-            for number, left_out in enumerate([(), *plan.folds]):
-                config = configs.replace(
-                    plan.base,
-                    seed=seed,
-                    label_fraction=fraction,
-                    leave_out=','.join(left_out),
-                )
-                name = f'without_{number}_{ending}' if left_out else f'all_{ending}'
-                runs.append(Run(name, config, fraction, left_out))
-    return runs
 
 
 def complete(run: Run, plan: Plan, root: pathlib.Path) -> bool:
@@ -304,20 +201,6 @@ def _difference(*counts: Any, axis: int = -1) -> Any:
 
 def _number(counts: GroupCounts, name: str) -> int:
     return cast(Mapping[str, int], counts)[name]
-
-
-def _check_other_data(base: Config, data_dir: str) -> None:
-    """Refuses data whose classes a network of `base` could not be tested on."""
-    ours, theirs = read_info(base.data.data_dir), read_info(data_dir)
-    one_class = ours.class_names == OUT_OF_CLASS_NAMES
-    if HEADS[base.model.head].answer != 'classes' or one_class:
-        return
-    if ours.class_names != theirs.class_names:
-        raise ValueError(
-            f'--other_data={data_dir} has the classes {", ".join(theirs.class_names)}, '
-            f'but {base.data.data_dir} {", ".join(ours.class_names)}. Name data of the '
-            'same classes, or set --head=ooc.'
-        )
 
 
 def _test(run: Run, plan: Plan) -> str:

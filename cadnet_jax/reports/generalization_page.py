@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.pages import render_page
-from cadnet_jax.reports.generalization import Line, Plan
+from cadnet_jax.reports.generalization import Line
+from cadnet_jax.reports.generalization_plan import Plan
 from cadnet_jax.reports.grouping import Mean, format_mean
 
 _NAME = 'generalization'

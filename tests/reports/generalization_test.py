@@ -10,8 +10,12 @@ from cadnet_jax import config as configs
 from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
 from cadnet_jax.evaluation.group_counts import GroupCounts, count_groups
 from cadnet_jax.files.atomic import write_json
-from cadnet_jax.reports import generalization, generalization_page
-from cadnet_jax.reports.generalization import Plan
+from cadnet_jax.reports import (
+    generalization,
+    generalization_page,
+    generalization_plan,
+)
+from cadnet_jax.reports.generalization_plan import Plan
 from cadnet_jax.runs.checkpoint import kept_steps
 from tests.support.tiny_data import prepare_tiny
 from tests.support.tiny_run import differencing_predictor
@@ -40,13 +44,13 @@ def base(data_dir: pathlib.Path, **changed: Any) -> Config:
 
 def plan_of(data_dir: pathlib.Path, **options: Any) -> Plan:
     values: dict[str, Any] = {'folds': 0, 'fractions': [1.0], 'seeds': 1} | options
-    return generalization.make_plan(base(data_dir), 'test', **values)
+    return generalization_plan.make_plan(base(data_dir), 'test', **values)
 
 
 def test_each_group_is_left_out_once(data_dir: pathlib.Path) -> None:
     plan = plan_of(data_dir, seeds=2, fractions=[1.0, 0.5])
     assert plan.folds == (('group_0',), ('group_1',))
-    runs = generalization.runs_of(plan)
+    runs = generalization_plan.runs_of(plan)
     assert [run.name for run in runs[:4]] == [
         'all_seed0',
         'without_1_seed0',
@@ -63,7 +67,9 @@ def test_folds_leave_out_several_groups(
     data_dir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert plan_of(data_dir, folds=9).folds == (('group_0',), ('group_1',))
-    monkeypatch.setattr(generalization, 'read_groups', lambda *_: frozenset('abcde'))
+    monkeypatch.setattr(
+        generalization_plan, 'read_groups', lambda *_: frozenset('abcde')
+    )
     assert plan_of(data_dir, folds=2).folds == (('a', 'c', 'e'), ('b', 'd'))
 
 
@@ -73,9 +79,9 @@ def test_a_plan_that_no_run_can_follow_is_refused(
     with pytest.raises(ValueError, match='--folds=1: no group would be left'):
         plan_of(data_dir, folds=1)
     names = frozenset({'round, red', 'square'})
-    monkeypatch.setattr(generalization, 'read_groups', lambda *_: names)
+    monkeypatch.setattr(generalization_plan, 'read_groups', lambda *_: names)
     with pytest.raises(
-        ValueError, match=r"comma .* in its name: 'round, red'\. Rename"
+        ValueError, match=r"group 'round, red' cannot .* comma .*Rename"
     ):
         plan_of(data_dir)
 
@@ -88,16 +94,18 @@ def test_other_data_are_checked_before_training(
     other = prepare_tiny(tmp_path, num={'train': 2})
     plan = plan_of(data_dir, other_data=[str(other)])
     with pytest.raises(ValueError, match=f"{other}: cannot read split 'test'"):
-        generalization.complete(generalization.runs_of(plan)[0], plan, tmp_path / 'run')
+        generalization.complete(
+            generalization_plan.runs_of(plan)[0], plan, tmp_path / 'run'
+        )
     assert not (tmp_path / 'run').exists()
-    real = generalization.read_info
+    real = generalization_plan.read_info
 
     def renamed(directory: str) -> Any:
         names = ('background', 'scratch')
         info = real(directory)
         return info._replace(class_names=names) if directory == str(other) else info
 
-    monkeypatch.setattr(generalization, 'read_info', renamed)
+    monkeypatch.setattr(generalization_plan, 'read_info', renamed)
     with pytest.raises(ValueError, match=r'--other_data=.*scratch.*--head=ooc'):
         plan_of(data_dir, other_data=[str(other)])
 
@@ -111,12 +119,12 @@ def test_a_setting_that_differs_from_run_to_run_is_refused(
 ) -> None:
     config = base(data_dir, seed=3)
     with pytest.raises(ValueError, match='--seed: differs from run to run'):
-        generalization.make_plan(config, 'test', folds=0, fractions=[1.0], seeds=1)
+        generalization_plan.make_plan(config, 'test', folds=0, fractions=[1.0], seeds=1)
 
 
 def test_two_groups_are_needed(data_dir: pathlib.Path) -> None:
     with pytest.raises(ValueError, match='1 groups in common'):
-        generalization.make_plan(
+        generalization_plan.make_plan(
             base(data_dir), 'test[:1]', folds=0, fractions=[1.0], seeds=1
         )
 
@@ -239,7 +247,7 @@ def test_pairs_that_are_learned_from_are_refused_before_training(
 ) -> None:
     plan = plan_of(data_dir)._replace(test_split='train[:3]')
     with pytest.raises(ValueError, match=r'--test_split=train.*3 of its 3 pairs'):
-        generalization.complete(generalization.runs_of(plan)[0], plan, tmp_path)
+        generalization.complete(generalization_plan.runs_of(plan)[0], plan, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -250,7 +258,7 @@ def test_runs_are_trained_and_counted_once(
 ) -> None:
     plan = plan_of(data_dir, folds=2, other_data=[str(data_dir)])
     for _ in range(2):
-        for run in generalization.runs_of(plan):
+        for run in generalization_plan.runs_of(plan):
             assert generalization.complete(run, plan, tmp_path)
     chosen = json.loads((tmp_path / 'without_1_seed0/train_samples.json').read_text())
     assert chosen['leave_out'] == ['group_0'] and len(chosen['ids']) == 6
