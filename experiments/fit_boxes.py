@@ -25,14 +25,12 @@ predictor_flags.define_predictor_flags()
 def main(argv: list[str]) -> None:
     del argv
     from cadnet_jax.evaluation import box_evaluation, box_fit, boxes  # slow to import
+    from cadnet_jax.runs import learned
 
     predictor = predictor_flags.load_predictor()
-    rule, scores = box_fit.fit_boxes(
-        predictor,
-        _DATA_DIR.value or predictor.config.data.data_dir,
-        _SPLIT.value,
-        batch_size=_BATCH_SIZE.value,
-    )
+    data = _DATA_DIR.value or predictor.config.data.data_dir, _SPLIT.value
+    learned.check_new(predictor.workdir, *data)
+    rule, scores = box_fit.fit_boxes(predictor, *data, batch_size=_BATCH_SIZE.value)
     boxes.write_rule(_OUTPUT.value, rule)
     print(f'{rule.describe()}\nThere: {box_evaluation.format_scores(scores)}')
     print(f'Written: {_OUTPUT.value}')

@@ -115,7 +115,7 @@ def describe_other_records(workdir: _Path, data_dir: _Path) -> str:
 
 
 def check_new(
-    workdir: _Path, data_dir: _Path, split: str, *, allow_learned: bool = False
+    workdir: _Path, data_dir: _Path, split: str, *, allow_learned: bool | None = None
 ) -> None:
     """Refuses to measure a run on what it learned from; warns of other problems.
 
@@ -123,7 +123,7 @@ def check_new(
         workdir: of the run.
         data_dir: prepared data set.
         split: of it.
-        allow_learned: print a warning instead.
+        allow_learned: value of that flag: warn instead; None: there is no such flag.
 
     Raises:
         FileNotFoundError: there is no prepared data set.
@@ -134,8 +134,9 @@ def check_new(
         print(f'warning: {text}.')
     if text := describe_learned(workdir, data_dir, split):
         if not allow_learned:
+            flag = '' if allow_learned is None else ', or give --allow_learned'
             raise ValueError(
                 f'{text}: a score on these says nothing about new parts. Name another '
-                '--split, or give --allow_learned.'
+                f'--split{flag}.'
             )
         print(f'warning: {text}.')

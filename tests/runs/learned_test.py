@@ -12,6 +12,7 @@ from cadnet_jax.data.batches import read_info
 from cadnet_jax.datasets.schema import digest_records
 from cadnet_jax.runs.learned import (
     check_new,
+    check_will_be_new,
     describe_learned,
     describe_other_records,
     keep_learned_images,
@@ -105,10 +106,26 @@ def test_an_evaluation_on_learned_pairs_is_refused_unless_it_is_asked_for(
     write_run(tmp_path, data_dir)
     check_new(tmp_path, data_dir, 'test')
     with pytest.raises(ValueError, match=r"12 of the 12.*'train'.*--allow_learned"):
+        check_new(tmp_path, data_dir, 'train', allow_learned=False)
+    with pytest.raises(ValueError, match=r'Name another --split\.$'):
         check_new(tmp_path, data_dir, 'train')
     assert not capsys.readouterr().out
     check_new(tmp_path, data_dir, 'train', allow_learned=True)
     assert 'warning: ' in capsys.readouterr().out
+
+
+def test_a_test_on_what_a_run_would_learn_from_is_refused(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """What its first weights learned from is not new to it either."""
+    write_run(tmp_path, data_dir)
+    config = Config(data=DataConfig(str(data_dir), train_split='val'))
+    check_will_be_new(config, data_dir, 'train')
+    with pytest.raises(ValueError, match=r'--test_split=test\+val: 5 of its 12 pairs'):
+        check_will_be_new(config, data_dir, 'test+val')
+    config = dataclasses.replace(config, train=TrainConfig(init_from=str(tmp_path)))
+    with pytest.raises(ValueError, match='--test_split=train: 12 of its 12 pairs'):
+        check_will_be_new(config, data_dir, 'train')
 
 
 def test_data_that_were_prepared_again_are_named(
