@@ -56,7 +56,8 @@ def fit_threshold(
     Raises:
         FileNotFoundError: there is no prepared data set.
         ValueError: `share` is not in (0, 1), there is no such split, it has no
-            background, or its data have other classes than the network.
+            background, too much of it has the highest scores, or its data have other
+            classes than the network.
     """
     if not 0 < share < 1:
         raise ValueError(f'share is {share}; it must be in (0, 1).')
@@ -72,7 +73,12 @@ def fit_threshold(
             f'{data_dir}: no background in {split!r}; name another --split.'
         )
     shares = marked / marked[0]
-    index = int(np.argmax(shares <= share)) if (shares <= share).any() else BINS - 1
+    if shares[-1] > share:
+        raise ValueError(
+            f'{shares[-1]:.3%} of the background of {split!r} of {data_dir} has the '
+            'highest scores, so no threshold marks less; set a larger --share.'
+        )
+    index = int(np.argmax(shares <= share))
     return FittedThreshold(
         index * largest / BINS,
         float(shares[index]),

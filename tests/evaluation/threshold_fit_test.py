@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from cadnet_jax.evaluation import threshold_fit
 from cadnet_jax.evaluation.evaluate import end_of_curves
 from cadnet_jax.evaluation.predictions import predicted_pairs
 from cadnet_jax.evaluation.threshold_fit import fit_threshold
@@ -57,3 +58,14 @@ def test_no_more_than_the_share_is_marked_and_a_lower_threshold_marks_more(
 def test_a_share_that_is_none_is_refused(data_dir: pathlib.Path, share: float) -> None:
     with pytest.raises(ValueError, match=r'share is .*in \(0, 1\)'):
         fit_threshold(random_predictor(), data_dir, 'val', share, batch_size=1)
+
+
+def test_a_share_that_no_threshold_reaches_is_refused(
+    data_dir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All scores are beyond the end of the range."""
+    monkeypatch.setattr(threshold_fit, 'end_of_curves', lambda _: 1e-9)
+    with pytest.raises(ValueError, match=r'100.000% of the background.*larger --share'):
+        fit_threshold(
+            random_predictor(), data_dir, 'val', 0.3, batch_size=2, progress=False
+        )
