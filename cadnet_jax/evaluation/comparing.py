@@ -11,9 +11,10 @@ import numpy as np
 
 from cadnet_jax.evaluation.bootstrap import bootstrap
 from cadnet_jax.files.text import read_object
-from cadnet_jax.runs.scores import PairScores
+from cadnet_jax.runs.scores import BoxMetrics, PairScores
 
-SCORES = ('ap33', 'f33', 'defect_iou', 'hit_rate', 'false_regions')
+_OF_BOXES = 'ap33', 'f33'
+SCORES = (*_OF_BOXES, 'defect_iou', 'hit_rate', 'false_regions')
 
 
 class Difference(NamedTuple):
@@ -76,11 +77,15 @@ def compare_files(
 ) -> dict[str, Difference | None]:
     """The differences of all scores of two metrics.json.
 
+    Scores of boxes are left out if only one of the two takes all defects as one class.
+
     Raises:
         FileNotFoundError: one is not there.
         ValueError: one has no scores of pairs, or they are of other pairs.
     """
-    ours, theirs = _read_pairs(first), _read_pairs(second)
+    our_boxes, their_boxes = _read_boxes(first), _read_boxes(second)
+    ours, theirs = our_boxes['pairs'], their_boxes['pairs']
+    alike = our_boxes.get('one_class') == their_boxes.get('one_class')
     if ours.keys() != theirs.keys():
         raise ValueError(
             f'{second}: not of the same pairs as {first}; evaluate the same split.'
@@ -93,6 +98,7 @@ def compare_files(
             groups,
         )
         for name in SCORES
+        if alike or name not in _OF_BOXES
     }
 
 
@@ -125,19 +131,19 @@ def _mean_difference(sums: Any, counts: Any, axis: int = -1) -> Any:
     return np.sum(sums, axis=axis) / np.sum(counts, axis=axis)
 
 
-def _read_pairs(path: str | os.PathLike[str]) -> dict[str, PairScores]:
+def _read_boxes(path: str | os.PathLike[str]) -> BoxMetrics:
     remedy = 'Name the metrics.json of evaluate.py --boxes.'
     values = read_object(path, remedy=remedy)
     if 'boxes' not in values:
         raise ValueError(f'{path}: has no scores of pairs. {remedy}')
     try:
-        pairs: dict[str, PairScores] = values['boxes']['pairs']
-        intact = all(map(_is_intact, pairs.values()))
+        boxes: BoxMetrics = values['boxes']
+        intact = all(map(_is_intact, boxes['pairs'].values()))
     except (KeyError, TypeError, AttributeError):
         intact = False
     if not intact:
         raise ValueError(f'{path}: its scores of pairs are damaged. {remedy}')
-    return pairs
+    return boxes
 
 
 def _is_intact(pair: PairScores) -> bool:

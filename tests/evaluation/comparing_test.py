@@ -102,6 +102,16 @@ def test_two_files_are_compared_score_by_score(tmp_path: pathlib.Path) -> None:
     assert lines[3].startswith('hit_rate: +0.00 ')
 
 
+def test_boxes_of_one_class_are_not_compared_with_those_of_several(
+    tmp_path: pathlib.Path,
+) -> None:
+    first, second = write(tmp_path / '1', 'abc', 0.5), write(tmp_path / '2', 'abc', 0.7)
+    values = json.loads(second.read_text())
+    values['boxes']['one_class'] = True
+    second.write_text(json.dumps(values))
+    assert tuple(compare_files(first, second)) == SCORES[2:]
+
+
 def test_files_that_cannot_be_compared_are_named(tmp_path: pathlib.Path) -> None:
     first, other = write(tmp_path / '1', 'abc', 0.5), write(tmp_path / '2', 'abd', 0.5)
     with pytest.raises(ValueError, match='not of the same pairs as'):
