@@ -1,4 +1,4 @@
-"""Images to be registered: in gray, reduced, without slow changes of light."""
+"""Images for registration: gray, reduced, without slow changes of light."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -80,12 +80,12 @@ class ReducedPair(NamedTuple):
         return np.asarray(self.reduction @ matrix @ np.linalg.inv(self.reduction))
 
     def enlarged(self, matrix: np.ndarray) -> np.ndarray:
-        """The other way round."""
+        """A matrix between the reduced images as one between whole ones."""
         enlarged = np.linalg.inv(self.reduction) @ matrix @ self.reduction
         return np.asarray(enlarged / enlarged[2, 2])
 
     def correlation(self, matrix: np.ndarray, among: np.ndarray | None = None) -> float:
-        """Pearson's, over the pixels that both show; -1 if these are too few.
+        """Pearson's correlation of the pixels that both show; -1 if these are too few.
 
         `among`, bool [h, w], says which pixels of the reference are looked at.
         """
@@ -140,7 +140,7 @@ def _plane(row: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _smooth(gray: np.ndarray, sigma: float) -> np.ndarray:
-    """Slow changes, by a blur of about `sigma` pixels of a reduced image."""
+    """Slow changes: a blur of about `sigma` pixels, made on a reduced image."""
     step = max(1, int(sigma / 2))
     height, width = gray.shape
     size = max(1, round(width / step)), max(1, round(height / step))

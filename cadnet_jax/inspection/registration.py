@@ -16,13 +16,13 @@ import numpy as np
 
 from cadnet_jax.config import NOT_NEGATIVE
 from cadnet_jax.inspection.fields import check, setting
-from cadnet_jax.inspection.fitting import agreeing_pixels, best_start, refine
 from cadnet_jax.inspection.reduced_images import (
     ReducedImage,
     ReducedPair,
     shown_pixels,
     warp,
 )
+from cadnet_jax.inspection.registration_fit import agreeing_pixels, best_start, refine
 
 # What is fitted in turn; the last is the method's own model.
 METHODS: Mapping[str, tuple[int, ...]] = {

@@ -1,4 +1,4 @@
-"""Where the best match of a reduced image and its reference lies.
+"""Fits the motion between an image and its reference, on reduced images.
 
 Matrices are those of `registration`, between whole images.
 """
@@ -25,7 +25,7 @@ _REACH = 3.0  # pixels around a difference that are left out with it
 def best_start(
     image: ReducedImage, reference: ReducedImage, pair: ReducedPair, method: str
 ) -> np.ndarray:
-    """The best of the starts; of equal ones the nearest to no motion at all."""
+    """The best of the starts; of equal ones the one with the least motion."""
     starts = [np.eye(3), _shift_matrix(pair)]
     if method != 'shift':
         small = ReducedPair.of(image, reference, _SEARCHED_SIDE)
@@ -46,7 +46,7 @@ def _shift_matrix(pair: ReducedPair) -> np.ndarray:
 
 
 def _turned(pair: ReducedPair) -> Iterator[np.ndarray]:
-    """Turns, each with the shift that fits it best."""
+    """Turns, each with its best shift."""
     height, width = pair.shape
     for degrees in _TURNS[_TURNS != 0]:
         center = ((width - 1) / 2, (height - 1) / 2)
