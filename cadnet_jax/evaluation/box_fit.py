@@ -73,7 +73,7 @@ def fit_boxes(
     chosen = choose_rule(regions, sizes, split)
     if not chosen:
         raise ValueError(
-            f'{split!r} of {data_dir}: no region lies in a labeled box, so that there '
+            f'{split!r} of {data_dir}: no region lies in a labeled box, so there '
             'is no margin; name another split or other weights.'
         )
     rule, widened = chosen

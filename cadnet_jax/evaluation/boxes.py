@@ -1,4 +1,4 @@
-"""Scores of pixels -> boxes, as data sets with labeled boxes count defects.
+"""Boxes of scores of pixels, for data sets that label defects by boxes.
 
 A box is drawn around a region of pixels above a threshold, and widened by a margin:
 people label a defect with some room around it. Threshold and margin are fitted on a

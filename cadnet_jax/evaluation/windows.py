@@ -1,4 +1,4 @@
-"""Windows of images as parts: defects found against false alarms, and review removed.
+"""Windows of images as parts: defects found, false alarms, and review removed.
 
 An image is cut into windows that do not overlap. A good one shows no label, a bad one
 shows a defect as a whole; those that show a part of one alone count as neither. The

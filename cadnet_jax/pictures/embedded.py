@@ -1,4 +1,4 @@
-"""Pictures that stand in a page itself."""
+"""Pictures inside a page."""
 
 import base64
 
@@ -9,7 +9,7 @@ _QUALITY = 80
 
 
 def embed_jpeg(picture: np.ndarray, *, width: int) -> str:
-    """A picture as a JPEG in base64, as `src` of an image takes it.
+    """A picture as the `src` of an image: a JPEG in base64.
 
     Args:
         picture: uint8 [H, W, 3], RGB.

@@ -95,15 +95,15 @@ def runs_of(base: Config, fractions: Sequence[float], seeds: int) -> list[Run]:
 
 
 def complete(run: Run, root: pathlib.Path, test_split: str) -> bool:
-    """Trains a run as far as it is not, and evaluates its last weights.
+    """Trains what is left of a run, and evaluates its last weights if needed.
 
     Returns:
         Whether it is complete; False where it was asked to stop.
 
     Raises:
         FileNotFoundError: the data or the weights are not there.
-        ValueError: no such split, the folder holds a run of other settings, or the
-            weights learned from a pair of the test split.
+        ValueError: no such split, a pair of the test split is learned from, the folder
+            holds a run of other settings, or a file is damaged.
     """
     workdir, data = root / run.name, run.config.data
     learned.check_will_be_new(run.config, data.data_dir, test_split)

@@ -56,14 +56,15 @@ class Line(NamedTuple):
 
 
 def complete(run: Run, plan: Plan, root: pathlib.Path) -> bool:
-    """Trains a run as far as it is not, and counts what its last weights find.
+    """Trains what is left of a run, and counts what its last weights find.
 
     Returns:
         Whether it is complete; False where it was asked to stop.
 
     Raises:
         FileNotFoundError: the data are not there.
-        ValueError: the folder holds a run of other settings, or a damaged file.
+        ValueError: no such split, a tested pair is learned from, or the folder holds a
+            run of other settings or a damaged file.
     """
     workdir, test = root / run.name, _test(run, plan)
     tests = {run.config.data.data_dir: run.left_out}

@@ -251,7 +251,7 @@ def complete(
     split: str,
     num_pictures: int = 0,
 ) -> bool:
-    """Trains a run as far as it is not, and evaluates its last weights where missing.
+    """Trains what is left of a run, and makes the evaluations that are missing.
 
     A run with all its evaluations is complete, whether its checkpoints are there or
     not.
