@@ -233,14 +233,14 @@ def public_data(prepared_dir: pathlib.Path, kind: str) -> pathlib.Path:
         FileNotFoundError: it is not prepared.
     """
     folder = prepared_dir / PUBLIC[kind]
-    versions = sorted(path.parent for path in folder.glob('*/dataset_info.json'))
+    versions = [path.parent for path in folder.glob('*/dataset_info.json')]
     if not versions:
         raise FileNotFoundError(
             f'{folder}: not prepared. Download the set, then: experiments/'
             f'prepare_data.py --dataset={PUBLIC[kind]} --source_dir=... '
             f'--output_dir={prepared_dir}'
         )
-    return versions[-1]
+    return max(versions, key=lambda path: [int(x) for x in path.name.split('.')])
 
 
 def complete(

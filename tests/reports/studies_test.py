@@ -75,10 +75,10 @@ def test_a_public_set_is_looked_for_and_named_where_it_is_missing(
     folder = tmp_path / 'pku_market_pcb/by_crop'
     with pytest.raises(FileNotFoundError, match=f'{folder}: not prepared.*--dataset='):
         studies.public_data(tmp_path, 'pku')
-    for version in ('1.0.0', '1.1.0'):
+    for version in ('1.0.0', '1.9.0', '1.10.0'):
         write_json(folder / version / 'dataset_info.json', {})
     (folder / '2.0.0').mkdir()
-    assert studies.public_data(tmp_path, 'pku') == folder / '1.1.0'
+    assert studies.public_data(tmp_path, 'pku') == folder / '1.10.0'
 
 
 def test_the_cross_test_has_all_four_pairings() -> None:
