@@ -20,7 +20,7 @@ from cadnet_jax.models.peers import NO_PEERS, Peers, add_peers
 def parameter_shapes(model: CADNet, peers: Peers = NO_PEERS) -> dict[str, Any]:
     """The variables of `model` ('params', 'batch_stats') as shapes, not computed."""
     shapes = _shapes(model, VARIANTS[model.config.variant])
-    return add_peers(shapes, peers, lambda _: shapes)
+    return add_peers(shapes, peers, lambda _: shapes) if peers.number else shapes
 
 
 @functools.cache
