@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from cadnet_jax import config as configs
-from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
+from cadnet_jax.config import Config
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.images import read_image
 from cadnet_jax.reports import few_labels
 from cadnet_jax.reports.few_labels import Run
 from cadnet_jax.training.loop import train
 from tests.support.tiny_data import prepare_tiny
+from tests.support.tiny_run import short_run
 
 
 @pytest.fixture(scope='module')
@@ -23,18 +24,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def base(data_dir: pathlib.Path, **changed: Any) -> Config:
-    config = Config(
-        data=DataConfig(
-            data_dir=str(data_dir),
-            batch_size=2,
-            eval_batch_size=2,
-            crop_size=32,
-            eval_split='val[:1]',
-        ),
-        optim=OptimConfig(warmup_steps=1),
-        train=TrainConfig(steps=2, eval_every=1, checkpoint_every=2, init_from='given'),
-    )
-    return configs.replace(config, **changed)
+    return short_run(data_dir, **{'init_from': 'given', 'eval_every': 1} | changed)
 
 
 def test_each_share_is_learned_from_both_weights(data_dir: pathlib.Path) -> None:

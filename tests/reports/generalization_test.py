@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from cadnet_jax import config as configs
-from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
 from cadnet_jax.evaluation.group_counts import GroupCounts, count_groups
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.reports import (
@@ -18,7 +17,7 @@ from cadnet_jax.reports import (
 from cadnet_jax.reports.generalization_plan import Plan
 from cadnet_jax.runs.checkpoint import kept_steps
 from tests.support.tiny_data import prepare_tiny
-from tests.support.tiny_run import differencing_predictor
+from tests.support.tiny_run import differencing_predictor, short_run
 
 
 @pytest.fixture(scope='module')
@@ -27,24 +26,9 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return prepare_tiny(tmp_path_factory.mktemp('data'))
 
 
-def base(data_dir: pathlib.Path, **changed: Any) -> Config:
-    config = Config(
-        data=DataConfig(
-            data_dir=str(data_dir),
-            batch_size=2,
-            eval_batch_size=2,
-            crop_size=32,
-            eval_split='val[:1]',
-        ),
-        optim=OptimConfig(warmup_steps=1),
-        train=TrainConfig(steps=2, eval_every=2, checkpoint_every=2),
-    )
-    return configs.replace(config, **changed)
-
-
 def plan_of(data_dir: pathlib.Path, **options: Any) -> Plan:
     values: dict[str, Any] = {'folds': 0, 'fractions': [1.0], 'seeds': 1} | options
-    return generalization_plan.make_plan(base(data_dir), 'test', **values)
+    return generalization_plan.make_plan(short_run(data_dir), 'test', **values)
 
 
 def test_each_group_is_left_out_once(data_dir: pathlib.Path) -> None:
@@ -117,7 +101,7 @@ def test_a_share_that_is_named_twice_is_trained_once(data_dir: pathlib.Path) -> 
 def test_a_setting_that_differs_from_run_to_run_is_refused(
     data_dir: pathlib.Path,
 ) -> None:
-    config = base(data_dir, seed=3)
+    config = short_run(data_dir, seed=3)
     with pytest.raises(ValueError, match='--seed: differs from run to run'):
         generalization_plan.make_plan(config, 'test', folds=0, fractions=[1.0], seeds=1)
 
@@ -125,7 +109,7 @@ def test_a_setting_that_differs_from_run_to_run_is_refused(
 def test_two_groups_are_needed(data_dir: pathlib.Path) -> None:
     with pytest.raises(ValueError, match='1 groups in common'):
         generalization_plan.make_plan(
-            base(data_dir), 'test[:1]', folds=0, fractions=[1.0], seeds=1
+            short_run(data_dir), 'test[:1]', folds=0, fractions=[1.0], seeds=1
         )
 
 

@@ -8,7 +8,14 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from cadnet_jax.config import Config, DataConfig, ModelConfig
+from cadnet_jax import config as configs
+from cadnet_jax.config import (
+    Config,
+    DataConfig,
+    ModelConfig,
+    OptimConfig,
+    TrainConfig,
+)
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.inference.predictor import Predictor, make_predictor
 from cadnet_jax.models.cadnet import Features, Outputs, build_model
@@ -34,6 +41,22 @@ def write_run(
     model = build_model(config.model, len(class_names))
     save_variables(workdir, initialize(model, seed=0), {'source': 'initial weights'})
     return workdir
+
+
+def short_run(data_dir: str | pathlib.Path, **changed: Any) -> Config:
+    """Settings of two steps on `tiny_data`; `changed`: others, by name."""
+    config = Config(
+        data=DataConfig(
+            str(data_dir),
+            batch_size=2,
+            eval_batch_size=2,
+            crop_size=32,
+            eval_split='val[:1]',
+        ),
+        optim=OptimConfig(warmup_steps=1),
+        train=TrainConfig(steps=2, eval_every=2, checkpoint_every=2),
+    )
+    return configs.replace(config, **changed)
 
 
 def random_predictor(head: str = 'cad') -> Predictor:
