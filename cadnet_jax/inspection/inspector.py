@@ -87,8 +87,8 @@ class Inspection(NamedTuple):
 class Inspector:
     """Inspects images of one view of the parts of a recipe.
 
-    A call does `register`, `score` and `judge` in turn; threads may do the first and
-    the last while the network scores other images.
+    A call does `register`, `score` and `judge` in turn; threads may do each of them for
+    other images at the same time.
 
     Attributes:
         recipe: what decides.

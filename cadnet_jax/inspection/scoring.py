@@ -45,8 +45,9 @@ def score_parts(
 ) -> Iterator[ScoredPart]:
     """Yields the parts in their order, with scores.
 
-    Threads read and register the next images while the network runs. An image that
-    cannot be read, or is missing, is a fault of the part and stops nothing.
+    Threads read and register the next images while the network runs on two parts at a
+    time: the last tile of one would leave a core idle. An image that cannot be read, or
+    is missing, is a fault of the part and stops nothing.
 
     Args:
         inspectors: of each view.
