@@ -129,4 +129,5 @@ def tally(sample: Sample) -> Tally:
     counts['ISO noise (%)', sample.disturbance.noise] = 1
     counts['RGB deviation (grey levels)', sample.disturbance.deviation] = 1
     counts['screen texture (%)', sample.disturbance.texture] = 1
+    counts['exponent of saturation (%)', sample.disturbance.saturation] = 1
     return counts

@@ -13,6 +13,7 @@ BRIGHTNESS = range(1, 7)  # gray levels that are added
 CONTRAST = range(50, 151, 10)  # percent that values are multiplied by
 NOISE = range(10, 101, 10)  # percent of the strongest ISO noise
 DEVIATION = range(3, 34, 3)  # gray levels, the channel that deviates most
+SATURATION = range(50, 201, 10)  # percent, the exponent of the saturation
 TEXTURE = range(0, 11)  # percent of the brightness; half of all screens have none
 
 _BAND = 128  # rows that are disturbed at a time, which bounds the memory
@@ -32,6 +33,7 @@ class Disturbance(NamedTuple):
     noise: int
     deviation: int
     texture: int
+    saturation: int
 
 
 def random_disturbance(rng: np.random.Generator) -> Disturbance:
@@ -42,6 +44,7 @@ def random_disturbance(rng: np.random.Generator) -> Disturbance:
         noise=int(rng.choice(NOISE)),
         deviation=int(rng.choice(DEVIATION)),
         texture=int(rng.choice(TEXTURE[1:])) if rng.integers(2) else 0,
+        saturation=int(rng.choice(SATURATION)),
     )
 
 
@@ -55,7 +58,7 @@ def disturb(
     disturbed = np.empty_like(screen)
     for top in range(0, size, _BAND):
         band = slice(top, top + _BAND)
-        values = screen[band].astype(np.float32)
+        values = _saturate(screen[band].astype(np.float32), disturbance.saturation)
         if phases is not None:
             values *= 1 + disturbance.texture / 100 * _texture(phases[:, band])
         values *= disturbance.contrast / 100
@@ -63,6 +66,22 @@ def disturb(
         values += disturbance.noise / 100 * _noise(values, rng)
         disturbed[band] = values.clip(0, 255).round()
     return disturbed
+
+
+def _saturate(values: NDArray[np.float32], exponent: int) -> NDArray[np.float32]:
+    """Colors whose saturation (HSV) is raised to a power; hue and value stay.
+
+    Grays and pure colors stay as they are, those between become paler or stronger:
+    the nonlinear saturation difference of the paper's figure 5 (f).
+
+    Args:
+        values: float32 [H, W, 3].
+        exponent: in percent.
+    """
+    value = values.max(axis=-1, keepdims=True)
+    chroma = value - values.min(axis=-1, keepdims=True)
+    saturation = np.divide(chroma, value, out=np.ones_like(value), where=chroma > 0)
+    return np.asarray(value - (value - values) * saturation ** (exponent / 100 - 1))
 
 
 def _deviation(most: int, rng: np.random.Generator) -> NDArray[np.float32]:

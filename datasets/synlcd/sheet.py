@@ -28,7 +28,9 @@ _QUALITY = 64  # of the JPEG, percent
 _LINE = [('02', 4), ('06', 3), ('09', 2), ('08', 5)]
 _ABPT = [('03', 0), ('05', 2), ('06', 1), ('09', 6)]
 _MIXED = [('04', 2), ('10', 1), ('03', 3), ('06', 5)]
-_UNCHANGED = Disturbance(brightness=0, contrast=100, noise=0, deviation=0, texture=0)
+_UNCHANGED = Disturbance(
+    brightness=0, contrast=100, noise=0, deviation=0, texture=0, saturation=100
+)
 _DISTURBANCES = {
     'brightness 6': _UNCHANGED._replace(brightness=6),
     'contrast 50 %': _UNCHANGED._replace(contrast=50),
@@ -36,7 +38,9 @@ _DISTURBANCES = {
     'ISO noise 100 %': _UNCHANGED._replace(noise=100),
     'RGB deviation 33': _UNCHANGED._replace(deviation=33),
     'screen texture 10 %': _UNCHANGED._replace(texture=10),
-    'all together': Disturbance(6, 80, 70, 24, 8),
+    'saturation ^ 0.5': _UNCHANGED._replace(saturation=50),
+    'saturation ^ 2': _UNCHANGED._replace(saturation=200),
+    'all together': Disturbance(6, 80, 70, 24, 8, 150),
 }
 
 

@@ -39,7 +39,7 @@ _CITATION = """\
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Writes SynLCD as `schema` describes."""
 
-    VERSION = tfds.core.Version('2.0.0')
+    VERSION = tfds.core.Version('3.0.0')
     BUILDER_CONFIGS = [  # noqa: RUF012 (TFDS reads it off the class)
         tfds.core.BuilderConfig(name='line', description='Line defects.'),
         tfds.core.BuilderConfig(name='abpt', description='Abnormal points.'),

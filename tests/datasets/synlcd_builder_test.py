@@ -48,7 +48,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def test_a_pattern_has_as_many_defective_samples_as_defect_free_ones(
     mixed: pathlib.Path,
 ) -> None:
-    assert mixed.parts[-3:] == ('synlcd', 'mixed', '2.0.0')
+    assert mixed.parts[-3:] == ('synlcd', 'mixed', '3.0.0')
     for split, names in (('train', patterns.TRAIN), ('test', patterns.TEST)):
         pairs = read(mixed, split)
         assert set(pairs) == {
@@ -134,7 +134,7 @@ def test_another_process_writes_the_same_bytes(
         flags = ('--count=2', '--size=64', f'--workers={number}')
         done = run('--dataset=synlcd/mixed', f'--output_dir={folder}', *flags)
         assert done.returncode == 0, done.stderr
-        written = files(folder / 'synlcd/mixed/2.0.0')
+        written = files(folder / 'synlcd/mixed/3.0.0')
         del written['summary.json']  # the command's own
         assert written == files(mixed)
 
@@ -207,7 +207,7 @@ def test_the_command_prepares_once_and_refuses_other_options(
     flags = ('--dataset=synlcd/line', f'--output_dir={tmp_path}', '--size=64')
     first = run(*flags, '--count=1', '--workers=2')
     assert first.returncode == 0, first.stderr
-    prepared = tmp_path / 'synlcd/line/2.0.0'
+    prepared = tmp_path / 'synlcd/line/3.0.0'
     assert f'Prepared: {prepared}' in first.stdout and '100%' in first.stderr
     assert 'line width (pixels at 512)' in first.stdout
     again = run(*flags, '--count=1', '--workers=1')
@@ -260,7 +260,7 @@ def test_control_c_ends_all_processes_and_leaves_nothing(
         rest = process.stderr.read().decode()
         assert process.wait(timeout=60) == 130, rest
     assert rest.splitlines()[-1] == 'interrupted' and 'Traceback' not in rest
-    assert not list(tmp_path.rglob('*2.0.0*'))
+    assert not list(tmp_path.rglob('*3.0.0*'))
     with pytest.raises(ProcessLookupError):
         for _ in range(100):  # for what has ended to be cleared away
             os.killpg(process.pid, 0)

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 
@@ -21,7 +22,9 @@ from cadnet_jax.datasets.synlcd.lines import Line
 from cadnet_jax.datasets.synlcd.points import Dot
 
 SIZE = 192
-UNCHANGED = Disturbance(brightness=0, contrast=100, noise=0, deviation=0, texture=0)
+UNCHANGED = Disturbance(
+    brightness=0, contrast=100, noise=0, deviation=0, texture=0, saturation=100
+)
 UPRIGHT = Line('red', 100, 3, 0.5, at=(0.5, 0.5), steep=True, slope=0.0)
 
 
@@ -136,6 +139,7 @@ def test_what_is_drawn_is_in_the_lists_of_table_1(
         assert disturbance.contrast in range(50, 151, 10)
         assert disturbance.noise in tens and disturbance.deviation in threes
         assert 0 <= disturbance.texture <= 10
+        assert disturbance.saturation in range(50, 201, 10)
 
 
 def test_faint_defects_are_drawn_as_well() -> None:
@@ -310,6 +314,25 @@ def test_each_disturbance_does_what_its_name_says() -> None:
     assert (disturbed(UNCHANGED._replace(contrast=150), level=200) == 255).all()
     deviation = disturbed(UNCHANGED._replace(deviation=21)).astype(int)[0, 0] - 100
     assert np.abs(deviation).max() == 21 and len(set(deviation)) > 1
+
+
+def test_saturation_is_raised_to_a_power() -> None:
+    """OpenCV's HSV is the oracle: value and hue stay, saturation 1/2 becomes 1/4.
+
+    Grays and pure colors stay.
+    """
+    colors = [(200, 100, 100), (100, 150, 200), (90, 90, 90), (0, 200, 0)]
+    screen = np.array([colors] * 2, np.uint8).repeat(64, axis=0).repeat(32, axis=1)
+    rng = np.random.default_rng(0)
+    square = disturbances.disturb(screen, UNCHANGED._replace(saturation=200), rng)
+    before, after = (
+        cv2.cvtColor(x[:1, ::32].astype(np.float32) / 255, cv2.COLOR_RGB2HSV)[0]
+        for x in (screen, square)
+    )
+    np.testing.assert_allclose(after[:, 1], before[:, 1] ** 2, atol=0.005)
+    np.testing.assert_allclose(after[:, 2], before[:, 2], atol=1e-6)
+    np.testing.assert_allclose(after[:2, 0], before[:2, 0], atol=1.5)  # degrees
+    np.testing.assert_array_equal(square[0, 64:], screen[0, 64:])
 
 
 def test_noise_and_texture_are_as_strong_as_they_say() -> None:

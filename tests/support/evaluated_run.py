@@ -23,7 +23,7 @@ def write_evaluated_run(
 ) -> str:
     """Writes a run on SynLCD's config `trained_on`, without its evaluation."""
     root = workdir.parent / f'data_of_{workdir.name[:1]}'
-    data_dir = str(root / 'synlcd' / trained_on / '2.0.0')
+    data_dir = str(root / 'synlcd' / trained_on / '3.0.0')
     names = ('iou', 'line', 'abpt', 'pixels')
     scores = {k: settings.pop(k) for k in names if k in settings}
     learned = settings.pop('learned', (900, 60, 40))
