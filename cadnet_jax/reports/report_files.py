@@ -87,15 +87,23 @@ def _markdown(tables: Sequence[Table], figures: Sequence[Figure]) -> str:
     lines = [f'# {_plain(TITLE)}', '', _plain(NOTE)]
     for table in tables:
         lines += ['', f'## {_plain(table.title)}', '', _plain(table.note), '']
-        lines.append(_line(['', *(column.name for column in table.columns)]))
-        lines.append('|---' * (1 + len(table.columns)) + '|')
-        for row in table.rows:
-            cells = (show(row.cells[column.name], column) for column in table.columns)
-            lines.append(_line([row.label, *cells]))
+        lines += markdown_table(table)
     for figure in figures:
         name = f'figures/{figure.key}.png'
         lines += ['', f'## {_plain(figure.title)}', '', f'![]({name})']
     return '\n'.join(lines) + '\n'
+
+
+def markdown_table(table: Table) -> list[str]:
+    """The lines of a table in Markdown, without its title and note."""
+    lines = [
+        _line(['', *(column.name for column in table.columns)]),
+        '|---' * (1 + len(table.columns)) + '|',
+    ]
+    for row in table.rows:
+        cells = (show(row.cells[column.name], column) for column in table.columns)
+        lines.append(_line([row.label, *cells]))
+    return lines
 
 
 def _line(cells: Sequence[str]) -> str:

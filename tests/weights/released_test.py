@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 from typing import Any
@@ -89,7 +90,8 @@ def test_the_package_agrees_with_itself() -> None:
     assert released.SHA256 == released.card_digest() == digest
     if path.exists():
         assert path.stat().st_size < 9e6
-        assert '<' not in (path.parent / 'CARD.md').read_text(), 'fields to fill in'
+        text = (path.parent / 'CARD.md').read_text()
+        assert not re.search('<(?!!--)', text), 'fields to fill in'
         predictor = cadnet_jax.load_predictor()
         assert predictor.class_names == ('background', 'defect')
 
