@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
         return
     check_report.remove(output_dir)  # the old one says nothing about this check
     if _DATA_DIR.value:
-        from cadnet_jax.data.batches import read_info  # slow to import
+        from cadnet_jax.data.prepared_set import read_info  # slow to import
 
         builder_flags.refuse_paired_folder_flags('--data_dir')
         read_info(path)  # says what is wrong with the directory

@@ -41,9 +41,12 @@ flags.adopt_module_key_flags(builder_flags)
 def main(argv: list[str]) -> None:
     del argv
     # Not at the top: the processes that make or read data import this file as well.
-    from cadnet_jax.data.batches import read_info
+    import cv2
+
+    from cadnet_jax.data.prepared_set import read_info
     from cadnet_jax.datasets import preparation
 
+    cv2.setNumThreads(0)  # a builder takes processes, not threads
     source_dir = pathlib.Path(_SOURCE_DIR.value) if _SOURCE_DIR.value else None
     make_builder = builder_flags.make_builder(_DATASET.value, source_dir)
     output_dir = pathlib.Path(_OUTPUT_DIR.value)

@@ -20,7 +20,8 @@ from cadnet_jax.benchmarks.workloads_network import (
 )
 from cadnet_jax.benchmarks.workloads_torch import TORCH_WORKLOADS, check_installed
 from cadnet_jax.config import Config
-from cadnet_jax.data.batches import read_info, training_batches
+from cadnet_jax.data.batches import training_batches
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.devices import AXIS, replicate, shard
 from cadnet_jax.inference.predictor import Predictor, make_predictor
 from cadnet_jax.models.cadnet import build_model

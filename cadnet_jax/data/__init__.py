@@ -1,1 +1,1 @@
-"""Prepared data: labels, batches, and what changes pairs on their way."""
+"""Prepared data: what is read, labels, batches, and what changes pairs on their way."""

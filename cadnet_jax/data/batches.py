@@ -1,8 +1,4 @@
-"""Prepared directory -> batches.
-
-A prepared directory is what `experiments/prepare_data.py` writes: array_record files
-with `image`, `reference`, `mask`, `id` and `group` (and `boxes`, where the data set has
-some), and beside them the class names and the pixels of each class (`metadata.json`).
+"""Pairs of a prepared directory -> batches, to learn from or to evaluate.
 
 Every batch is a function of (data, settings, seed, index): the number of reader threads
 and the memory for decoded pairs change the speed alone, and an iterator's state is the
@@ -10,21 +6,21 @@ index of the next batch.
 """
 
 import functools
-import hashlib
 import pathlib
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
-import cv2
 import grain
 import numpy as np
-import tensorflow_datasets as tfds
 
 from cadnet_jax.config import DataConfig
 from cadnet_jax.data import transforms
-from cadnet_jax.data.labels import IGNORED
+from cadnet_jax.data.pair_source import (
+    IMAGES,
+    READER_THREADS,
+    PairSource,
+    training_source,
+)
 from cadnet_jax.data.sampling import (
     Source,
     Subset,
@@ -32,90 +28,11 @@ from cadnet_jax.data.sampling import (
     have_defects,
     num_unchanged,
 )
-from cadnet_jax.files.text import are_counts, are_names, read_object
+from cadnet_jax.data.selection import Selection, learned_pairs
 
-# Pairs are decoded in parallel; OpenCV's own threads would only get in their way.
-cv2.setNumThreads(0)
-
-_EVALUATION_THREADS = 4
 _ENDLESS = 2**40  # batches
 _UNLABELED = 2  # the stream's key, beside those of pairs with and without a defect
 _WAITING_SIZES = 8  # sizes of which an incomplete batch may wait for its others
-_IMAGES = transforms.Pair._fields
-_DESCRIPTION = ('dataset_info.json', 'features.json', 'metadata.json')
-_LISTED_GROUPS = 20  # in a message
-_LONGEST_REASON = 200  # characters of what TFDS says
-_DAMAGED = 'The data are damaged: prepare them again with experiments/prepare_data.py.'
-
-
-class DatasetInfo(NamedTuple):
-    """What a prepared data set says about itself."""
-
-    name: str
-    class_names: tuple[str, ...]  # index = id in the masks; 0 is the background
-    num_examples: dict[str, int]  # split -> pairs
-    class_pixels: dict[str, tuple[int, ...]]  # split -> pixels of each class
-    fingerprint: str = ''  # of all records; '' where an earlier version prepared them
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.class_names)
-
-
-def read_info(data_dir: str | pathlib.Path) -> DatasetInfo:
-    """Reads the description of a prepared data set; no image is touched.
-
-    Raises:
-        FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
-        ValueError: it was written by something else than our builders.
-    """
-    info = _open(data_dir).info
-    metadata = info.metadata or {}
-    names, pixels = metadata.get('class_names'), metadata.get('class_pixels')
-    if not (
-        names
-        and pixels
-        and are_names(names)
-        and isinstance(pixels, dict)
-        and all(are_counts(counts) for counts in pixels.values())
-    ):
-        raise ValueError(
-            f'{data_dir}: metadata.json names no class_names and class_pixels. '
-            'Prepare the data again with experiments/prepare_data.py.'
-        )
-    return DatasetInfo(
-        name='/'.join(filter(None, (info.name, info.config_name))),
-        class_names=tuple(names),
-        num_examples={name: split.num_examples for name, split in info.splits.items()},
-        class_pixels={split: tuple(counts) for split, counts in pixels.items()},
-        fingerprint=str(metadata.get('records', '')),
-    )
-
-
-class Selection(NamedTuple):
-    """Some pairs of a split.
-
-    Attributes:
-        fraction: share of the pairs.
-        seed: draws them; a smaller share is part of a larger one.
-        rest: take those that the share leaves out.
-        groups: take pairs of these alone; none: of all.
-        leave_out: groups that are not taken.
-    """
-
-    fraction: float = 1.0
-    seed: int = 0
-    rest: bool = False
-    groups: tuple[str, ...] = ()
-    leave_out: tuple[str, ...] = ()
-
-
-_ALL = Selection()
-
-
-def learned_pairs(config: DataConfig, seed: int) -> Selection:
-    """The pairs of `train_split` whose labels a run of `seed` learns from."""
-    return Selection(config.label_fraction, seed, leave_out=config.left_out_groups)
 
 
 def training_batches(
@@ -164,7 +81,7 @@ def training_batches(
             pairs that are not there.
     """
     _check_training_config(config, process_count)
-    source = _training_source(config, seed)
+    source = training_source(config, seed)
     if len(source) < config.batch_size and config.label_fraction == 1:
         raise ValueError(
             f'train_split {config.train_split!r} of {config.data_dir} has '
@@ -173,7 +90,7 @@ def training_batches(
         )
 
     def augment(example: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-        pair = transforms.Pair(*(example[name] for name in _IMAGES))
+        pair = transforms.Pair(*(example[name] for name in IMAGES))
         return transforms.augment(pair, config, rng)._asdict()
 
     def without_label(
@@ -202,7 +119,7 @@ def training_batches(
         ]
         dataset = grain.experimental.ZipMapDataset(parts).map(_join)
     if unlabeled:
-        rest = _training_source(config, seed, unlabeled=True)
+        rest = training_source(config, seed, unlabeled=True)
         others = crops(
             rest, config.batch_size, stream, _UNLABELED, transform=without_label
         )
@@ -215,6 +132,20 @@ def training_batches(
     return iter(dataset.to_iter_dataset(options))
 
 
+def _check_training_config(config: DataConfig, process_count: int) -> None:
+    if config.batch_size % process_count:
+        raise ValueError(
+            f'batch_size is {config.batch_size}; it must be a multiple of the number '
+            f'of processes, {process_count}.'
+        )
+    if config.paint_defects and config.unchanged_fraction >= 0:
+        raise ValueError(
+            '--paint_defects: a fixed share of the crops stays unchanged. Leave out '
+            '--unchanged_fraction.'
+        )
+    check_sampling(config, process_count)
+
+
 def _stream_seed(seed: int, *key: int) -> int:
     if key == (0,):
         return seed
@@ -222,7 +153,7 @@ def _stream_seed(seed: int, *key: int) -> int:
 
 
 def _split_by_defects(
-    source: '_PairSource', config: DataConfig, seed: int
+    source: PairSource, config: DataConfig, seed: int
 ) -> list[tuple[Subset, int]]:
     """Pairs with and without a defect, and how many crops of a batch come of each."""
     changed = _have_defects(
@@ -249,70 +180,17 @@ def _split_by_defects(
 @functools.lru_cache(maxsize=4)
 def _have_defects(data_dir: str, split: str, selection: Selection) -> np.ndarray:
     """Whether each training pair has a defect pixel; kept, as it takes a while."""
-    source = _PairSource(data_dir, split, selection)
-    return have_defects(source.read_mask, len(source), threads=_EVALUATION_THREADS)
+    source = PairSource(data_dir, split, selection)
+    return have_defects(source.read_mask, len(source), threads=READER_THREADS)
 
 
 def _join(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in _IMAGES}
+    return {name: np.concatenate([part[name] for part in parts]) for name in IMAGES}
 
 
 def _add_rest(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     labeled, rest = parts
-    return labeled | {f'unlabeled_{name}': rest[name] for name in _IMAGES}
-
-
-class LabeledSubset(NamedTuple):
-    """The pairs that a run learns from which does not take all of its split."""
-
-    ids: tuple[str, ...]
-    class_pixels: tuple[int, ...]
-
-
-def read_labeled_subset(config: DataConfig, *, seed: int) -> LabeledSubset:
-    """Reads the ids and labels of the pairs that `training_batches` draws from.
-
-    Raises:
-        FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
-        ValueError: no such split, or damaged data.
-    """
-    source = _training_source(config, seed)
-    ids, pixels = [], np.zeros(256, np.int64)
-    for index in range(len(source)):
-        example = source[index]
-        ids.append(example['id'])
-        pixels += np.bincount(example['mask'].ravel(), minlength=256)
-    return LabeledSubset(tuple(ids), tuple(pixels[: source.num_classes].tolist()))
-
-
-def image_digests(
-    data_dir: str | pathlib.Path, split: str, selection: Selection = _ALL
-) -> dict[str, str]:
-    """Digest of the inspected image of each pair -> id of the pair.
-
-    Args:
-        data_dir: prepared data set.
-        split: such as 'train[:98%]'.
-        selection: of its pairs.
-
-    Raises:
-        FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
-        ValueError: no such split, an empty split, or damaged data.
-    """
-    source = _PairSource(data_dir, split, selection)
-    with ThreadPoolExecutor(_EVALUATION_THREADS) as pool:
-        return dict(pool.map(source.read_digest, range(len(source))))
-
-
-def read_groups(data_dir: str | pathlib.Path, split: str) -> frozenset[str]:
-    """The groups of the pairs of a split; no image is decoded.
-
-    Raises:
-        FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
-        ValueError: no such split, an empty split, or damaged data.
-    """
-    source = _PairSource(data_dir, split)
-    return frozenset(source.read_group(index) for index in range(len(source)))
+    return labeled | {f'unlabeled_{name}': rest[name] for name in IMAGES}
 
 
 def evaluation_batches(
@@ -345,19 +223,19 @@ def evaluation_batches(
     """
     if batch_size < 1:
         raise ValueError(f'batch_size is {batch_size}; it must be at least 1.')
-    source = _PairSource(data_dir, split, Selection(groups=tuple(groups)))
+    source = PairSource(data_dir, split, Selection(groups=tuple(groups)))
     dataset = grain.MapDataset.source(source)
     if painted:
         dataset = dataset.seed(0).random_map(_paint)
     dataset = dataset[process_index::process_count]
     options = grain.ReadOptions(
-        num_threads=_EVALUATION_THREADS, prefetch_buffer_size=2 * _EVALUATION_THREADS
+        num_threads=READER_THREADS, prefetch_buffer_size=2 * READER_THREADS
     )
     return group_by_size(iter(dataset.to_iter_dataset(options)), batch_size)
 
 
 def _paint(example: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-    pair = transforms.Pair(*(example[name] for name in _IMAGES))
+    pair = transforms.Pair(*(example[name] for name in IMAGES))
     height, width = pair.mask.shape
     whole = slice(0, height), slice(0, width)
     painted = transforms.paint_pair(pair, whole, rng, changed_share=1.0)
@@ -383,7 +261,7 @@ def group_by_size(
 def _padded_batch(examples: list[dict[str, Any]], batch_size: int) -> dict[str, Any]:
     missing = batch_size - len(examples)
     batch: dict[str, Any] = {'valid': np.arange(batch_size) < len(examples)}
-    for name in _IMAGES:
+    for name in IMAGES:
         values = np.stack([example[name] for example in examples])
         batch[name] = np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
     for name in ('id', 'group'):
@@ -392,275 +270,3 @@ def _padded_batch(examples: list[dict[str, Any]], batch_size: int) -> dict[str, 
         none = np.zeros((0, 5), np.int32)
         batch['boxes'] = [example['boxes'] for example in examples] + [none] * missing
     return batch
-
-
-def _open(data_dir: str | pathlib.Path) -> tfds.core.DatasetBuilder:
-    """A reader of a prepared directory, of which all files are there."""
-    path = pathlib.Path(data_dir)
-    if not str(data_dir):
-        raise FileNotFoundError(
-            '--data_dir is missing: give the directory that prepare_data.py prints.'
-        )
-    if not path.is_dir():
-        raise FileNotFoundError(
-            f'{data_dir}: no such directory. Prepare the data with '
-            'experiments/prepare_data.py, or correct --data_dir.'
-        )
-    if not (path / 'dataset_info.json').is_file():
-        patterns = ['*/' * depth + 'dataset_info.json' for depth in (1, 2, 3)]
-        inside = [str(file.parent) for glob in patterns for file in path.glob(glob)]
-        remedy = (
-            f'Did you mean {" or ".join(sorted(inside))}?'
-            if inside
-            else 'Prepare it with experiments/prepare_data.py.'
-        )
-        raise FileNotFoundError(f'{data_dir}: not a prepared data set. {remedy}')
-    builder = _read_description(path)
-    for split in builder.info.splits.values():
-        for file in split.filepaths:
-            if not file.exists():
-                raise FileNotFoundError(
-                    f'{data_dir}: incomplete, {file.name} is missing. Delete it and '
-                    'prepare it again with experiments/prepare_data.py.'
-                )
-    return builder
-
-
-def _read_description(path: pathlib.Path) -> tfds.core.DatasetBuilder:
-    """What TFDS makes of the JSON files of a prepared directory.
-
-    Raises:
-        ValueError: one is missing or damaged, or names a class that is not TFDS' own.
-    """
-    for name in _DESCRIPTION:
-        if not (path / name).is_file():
-            raise ValueError(f'{path}: incomplete, {name} is missing. {_DAMAGED}')
-        values = read_object(path / name, remedy=_DAMAGED)
-        # TFDS imports the module of each class that it finds here.
-        for kind in _classes_of(values) if name == 'features.json' else ():
-            if not str(kind).startswith('tensorflow_datasets.core.features.'):
-                raise ValueError(
-                    f'{path / name}: names {kind!r}, which is not a feature of '
-                    f'tensorflow_datasets. {_DAMAGED}'
-                )
-    try:
-        builder = tfds.builder_from_directory(str(path))
-        _ = builder.info.splits, builder.info.metadata
-    except Exception as error:  # TFDS and protobuf raise much
-        line = ' '.join(str(error).split())[:_LONGEST_REASON]
-        raise ValueError(
-            f'{path}: dataset_info.json, features.json or metadata.json is damaged '
-            f'({line}). {_DAMAGED}'
-        ) from None
-    return builder
-
-
-def _classes_of(values: Any) -> Iterator[Any]:
-    """The names of classes in features.json, at any depth."""
-    if isinstance(values, dict):
-        for name, value in values.items():
-            if name in ('pythonClassName', 'type'):
-                yield value
-            yield from _classes_of(value)
-    elif isinstance(values, list):
-        for value in values:
-            yield from _classes_of(value)
-
-
-def _check_split(
-    builder: tfds.core.DatasetBuilder, data_dir: str | pathlib.Path, split: str
-) -> None:
-    splits = builder.info.splits
-    known = ', '.join(f'{name} ({splits[name].num_examples})' for name in splits)
-    try:
-        num_examples = splits[split].num_examples
-    except ValueError as error:
-        reason = str(error).splitlines()[0].partition(' Should be')[0].rstrip('.')
-        raise ValueError(
-            f'{data_dir}: cannot read split {split!r} ({reason}). There are: {known}; '
-            "a part is written as 'train[:10%]'."
-        ) from None
-    if not num_examples:
-        raise ValueError(
-            f'{data_dir}: split {split!r} is empty. There are: {known}; choose another '
-            'split or a larger part.'
-        )
-
-
-def _training_source(
-    config: DataConfig, seed: int, *, unlabeled: bool = False
-) -> '_PairSource':
-    selection = learned_pairs(config, seed)._replace(rest=unlabeled)
-    return _PairSource(
-        config.data_dir, config.train_split, selection, cache_gb=config.cache_gb
-    )
-
-
-class _PairSource:
-    """Random access to the decoded examples of a split, or of a share of them.
-
-    Those that are read first are kept, as far as `cache_gb` goes. None gives way to
-    another: in a shuffled order each is as likely to be read next.
-    """
-
-    def __init__(
-        self,
-        data_dir: str | pathlib.Path,
-        split: str,
-        selection: Selection = _ALL,
-        *,
-        cache_gb: float = 0.0,
-    ) -> None:
-        builder = _open(data_dir)
-        _check_split(builder, data_dir, split)
-        self._name = f'{data_dir}, split {split}'
-        self.num_classes = len(builder.info.metadata['class_names'])
-        # The images are left encoded: decoding them here, straight to RGB, is faster.
-        self._records = builder.as_data_source(
-            split, decoders=dict.fromkeys(_IMAGES, tfds.decode.SkipDecoding())
-        )
-        self._chosen: Sequence[int] = range(len(self._records))
-        if selection.groups or selection.leave_out:
-            self._chosen = self._of_groups(selection)
-        if selection.fraction < 1:
-            order = np.random.default_rng(selection.seed).permutation(self._chosen)
-            count = max(1, round(selection.fraction * len(order)))
-            self._chosen = (order[count:] if selection.rest else order[:count]).tolist()
-            if not self._chosen:
-                raise ValueError(
-                    f'{self._name}: label_fraction = {selection.fraction:g} leaves out '
-                    f'none of {len(order)} pairs; set a smaller one, or a larger split.'
-                )
-        self._kept: dict[int, dict[str, Any]] = {}
-        self._room = round(cache_gb * 1e9)  # bytes
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._chosen)
-
-    def __repr__(self) -> str:
-        return f'PairSource({self._name})'
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """'image', 'reference' [H, W, 3], 'mask' [H, W], 'id', 'group'; maybe 'boxes'.
-
-        The arrays are not to be changed.
-
-        Raises:
-            ValueError: a file is cut short or damaged, or a label is outside the
-                class map.
-        """
-        example = self._kept.get(index)
-        if example is None:
-            example = self._decode(index)
-            self._keep(index, example)
-        return example
-
-    def read_mask(self, index: int) -> np.ndarray:
-        """The mask alone, uint8 [H, W]; labels outside the class map are let through.
-
-        Raises:
-            ValueError: a file is cut short or damaged.
-        """
-        return self._decode_image(self._read(index), 'mask')
-
-    def read_digest(self, index: int) -> tuple[str, str]:
-        """Digest of the stored image, and the id of its pair.
-
-        Raises:
-            ValueError: a file is cut short or damaged.
-        """
-        record = self._read(index)
-        digest = hashlib.blake2b(record['image'], digest_size=8).hexdigest()
-        return digest, record['id'].decode()
-
-    def read_group(self, index: int) -> str:
-        """The group of a pair.
-
-        Raises:
-            ValueError: a file is cut short or damaged.
-        """
-        group: str = self._read(index)['group'].decode()
-        return group
-
-    def _of_groups(self, selection: Selection) -> list[int]:
-        """The records of the groups that are taken.
-
-        Raises:
-            ValueError: there is no such group, or no pair is left.
-        """
-        groups = [self.read_group(index) for index in range(len(self._records))]
-        named = {*selection.groups, *selection.leave_out}
-        if unknown := sorted(named.difference(groups)):
-            known = sorted(set(groups))
-            more = ', ...' * (len(known) > _LISTED_GROUPS)
-            raise ValueError(
-                f'{self._name}: there is no group {unknown[0]!r}; there are: '
-                f'{", ".join(known[:_LISTED_GROUPS])}{more}.'
-            )
-        taken = named.intersection(selection.groups) or set(groups)
-        taken -= set(selection.leave_out)
-        if not taken:
-            raise ValueError(f'{self._name}: no pair is left; leave out fewer groups.')
-        return [index for index, group in enumerate(groups) if group in taken]
-
-    def _keep(self, index: int, example: dict[str, Any]) -> None:
-        size = sum(example[name].nbytes for name in _IMAGES)
-        with self._lock:  # several threads read
-            if index not in self._kept and size <= self._room:
-                self._kept[index] = example
-                self._room -= size
-
-    def _decode(self, index: int) -> dict[str, Any]:
-        record = self._read(index)
-        example: dict[str, Any] = {key: record[key].decode() for key in ('id', 'group')}
-        for name in _IMAGES:
-            example[name] = self._decode_image(record, name)
-            example[name].flags.writeable = False  # it may be kept
-        if 'boxes' in record:
-            example['boxes'] = record['boxes']
-        self._check_labels(example)
-        return example
-
-    def _read(self, index: int) -> dict[str, Any]:
-        try:
-            record: dict[str, Any] = self._records[self._chosen[index]]
-            return record
-        except (TypeError, RuntimeError):
-            message = f'{self._name}: cannot read pair {index}. {_DAMAGED}'
-            raise ValueError(message) from None
-
-    def _decode_image(self, record: dict[str, Any], name: str) -> np.ndarray:
-        mode = cv2.IMREAD_GRAYSCALE if name == 'mask' else cv2.IMREAD_COLOR_RGB
-        image = cv2.imdecode(np.frombuffer(record[name], np.uint8), mode)
-        if image is None:
-            raise ValueError(
-                f'{self._name}: the {name} of {record["id"].decode()!r} is no image. '
-                f'{_DAMAGED}'
-            )
-        return image
-
-    def _check_labels(self, example: dict[str, Any]) -> None:
-        mask = example['mask']
-        unknown = mask[(mask >= self.num_classes) & (mask != IGNORED)]
-        if unknown.size:
-            raise ValueError(
-                f'{self._name}: the mask of {example["id"]!r} has the value '
-                f'{unknown[0]} ({unknown.size} pixels), outside the class map: 0 to '
-                f'{self.num_classes - 1}, or {IGNORED} for pixels to '
-                'ignore. Correct the mask and prepare the data again.'
-            )
-
-
-def _check_training_config(config: DataConfig, process_count: int) -> None:
-    if config.batch_size % process_count:
-        raise ValueError(
-            f'batch_size is {config.batch_size}; it must be a multiple of the number '
-            f'of processes, {process_count}.'
-        )
-    if config.paint_defects and config.unchanged_fraction >= 0:
-        raise ValueError(
-            '--paint_defects: a fixed share of the crops stays unchanged. Leave out '
-            '--unchanged_fraction.'
-        )
-    check_sampling(config, process_count)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import jax
 
-from cadnet_jax.data.batches import read_groups, read_info
+from cadnet_jax.data.prepared_set import read_info
+from cadnet_jax.data.split_contents import read_groups
 from cadnet_jax.evaluation.box_scores import PairBoxes, box_scores
 from cadnet_jax.evaluation.boxes import BoxRule, find_boxes, require_boxes
 from cadnet_jax.evaluation.metrics import Counts, no_counts, scores

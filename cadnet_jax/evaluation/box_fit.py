@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cadnet_jax.data.batches import image_digests, read_info
+from cadnet_jax.data.prepared_set import read_info
+from cadnet_jax.data.split_contents import image_digests
 from cadnet_jax.evaluation.box_scores import (
     PairBoxes,
     box_scores,

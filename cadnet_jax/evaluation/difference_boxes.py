@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cadnet_jax.data.batches import evaluation_batches, image_digests
+from cadnet_jax.data.batches import evaluation_batches
+from cadnet_jax.data.split_contents import image_digests
 from cadnet_jax.evaluation.box_fit import choose_rule, widen_all
 from cadnet_jax.evaluation.box_scores import (
     PairBoxes,

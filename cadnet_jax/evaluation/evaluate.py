@@ -7,7 +7,7 @@ import re
 import jax
 from tqdm import tqdm
 
-from cadnet_jax.data.batches import DatasetInfo, read_info
+from cadnet_jax.data.prepared_set import DatasetInfo, read_info
 from cadnet_jax.devices import sum_over_processes
 from cadnet_jax.evaluation.box_evaluation import BoxEvaluation, format_boxes
 from cadnet_jax.evaluation.boxes import BoxRule

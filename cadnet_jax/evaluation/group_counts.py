@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from tqdm import tqdm
 
-from cadnet_jax.data.batches import read_info
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.evaluation.metrics import Counts, count, no_counts
 from cadnet_jax.evaluation.predictions import check_classes, predicted_pairs
 from cadnet_jax.inference.predictor import Predictor

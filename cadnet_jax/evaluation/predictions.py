@@ -7,8 +7,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from cadnet_jax.data.batches import DatasetInfo, evaluation_batches
+from cadnet_jax.data.batches import evaluation_batches
 from cadnet_jax.data.labels import IGNORED, is_defect
+from cadnet_jax.data.prepared_set import DatasetInfo
 from cadnet_jax.evaluation.boxes import Boxes, labeled_boxes
 from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inference.predictor import Predictor

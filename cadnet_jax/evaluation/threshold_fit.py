@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from cadnet_jax.data.batches import read_info
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.evaluation.curves import BINS, count_scores, no_histograms
 from cadnet_jax.evaluation.evaluate import end_of_curves
 from cadnet_jax.evaluation.predictions import check_classes, predicted_pairs

@@ -12,7 +12,7 @@ import jax
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
-from cadnet_jax.data.batches import read_info
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.evaluation.evaluate import evaluate
 from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.images import write_png

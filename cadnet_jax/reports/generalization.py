@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 import jax
 import numpy as np
 
-from cadnet_jax.data.batches import read_info
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.evaluation.bootstrap import Interval, bootstrap
 from cadnet_jax.evaluation.group_counts import (
     RATES,

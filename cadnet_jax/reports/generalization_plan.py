@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
-from cadnet_jax.data.batches import read_groups, read_info
+from cadnet_jax.data.prepared_set import read_info
+from cadnet_jax.data.split_contents import read_groups
 from cadnet_jax.inference.predictor import OUT_OF_CLASS_NAMES
 from cadnet_jax.models.heads import HEADS
 

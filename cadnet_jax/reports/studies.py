@@ -13,7 +13,8 @@ import jax
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
-from cadnet_jax.data.batches import evaluation_batches, read_info
+from cadnet_jax.data.batches import evaluation_batches
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.evaluation.evaluate import evaluate, output_directory
 from cadnet_jax.inference.predictor import (
     default_rule,

@@ -7,7 +7,9 @@ in other data and under another name as well; one that was saved again by JPEG i
 import pathlib
 
 from cadnet_jax.config import Config
-from cadnet_jax.data.batches import image_digests, learned_pairs, read_info
+from cadnet_jax.data.prepared_set import read_info
+from cadnet_jax.data.selection import learned_pairs
+from cadnet_jax.data.split_contents import image_digests
 from cadnet_jax.runs.workdir import (
     checkpoint_at,
     dataset_file,

@@ -25,7 +25,8 @@ from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.text import are_counts, are_names, read_object
 
 if TYPE_CHECKING:  # Slow to import, and prediction reads no prepared data.
-    from cadnet_jax.data.batches import DatasetInfo, LabeledSubset
+    from cadnet_jax.data.prepared_set import DatasetInfo
+    from cadnet_jax.data.split_contents import LabeledSubset
 
 Path = str | pathlib.Path
 Kind = Literal['best', 'latest']
@@ -231,7 +232,7 @@ def as_training_data(values: Mapping[str, Any]) -> TrainingData:
 
 
 def write_learned_images(workdir: Path, digests: Iterable[str]) -> None:
-    """Writes learned_images.json; see `data.batches.image_digests`."""
+    """Writes learned_images.json; see `data.split_contents.image_digests`."""
     write_json(learned_file(workdir), {'digests': sorted(digests)})
 
 

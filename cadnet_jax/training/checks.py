@@ -7,14 +7,11 @@ import pathlib
 import jax
 
 from cadnet_jax.config import Config
-from cadnet_jax.data.batches import (
-    DatasetInfo,
-    LabeledSubset,
-    evaluation_batches,
-    read_info,
-)
+from cadnet_jax.data.batches import evaluation_batches
 from cadnet_jax.data.label_checks import label_faults
+from cadnet_jax.data.prepared_set import DatasetInfo, read_info
 from cadnet_jax.data.sampling import num_unchanged
+from cadnet_jax.data.split_contents import LabeledSubset
 from cadnet_jax.devices import any_process, text_of_first_process
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.runs.checkpoint import kept_steps

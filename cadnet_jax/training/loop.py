@@ -16,13 +16,9 @@ import optax
 from tqdm import tqdm
 
 from cadnet_jax.config import Config
-from cadnet_jax.data.batches import (
-    LabeledSubset,
-    evaluation_batches,
-    read_labeled_subset,
-    training_batches,
-)
+from cadnet_jax.data.batches import evaluation_batches, training_batches
 from cadnet_jax.data.sampling import num_unchanged
+from cadnet_jax.data.split_contents import LabeledSubset, read_labeled_subset
 from cadnet_jax.devices import AXIS, replicate, shard, unreplicate
 from cadnet_jax.evaluation.evaluate import evaluate
 from cadnet_jax.files.disk import full_disk_explained

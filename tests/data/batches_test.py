@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import pathlib
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -16,26 +15,12 @@ import pytest
 import tensorflow_datasets as tfds
 
 from cadnet_jax.config import DataConfig
-from cadnet_jax.data.batches import (
-    DatasetInfo,
-    evaluation_batches,
-    group_by_size,
-    image_digests,
-    learned_pairs,
-    read_info,
-    read_labeled_subset,
-    training_batches,
-)
+from cadnet_jax.data.batches import evaluation_batches, group_by_size, training_batches
+from cadnet_jax.data.split_contents import read_labeled_subset
 from tests.support import tiny_data
-from tests.support.tiny_data import CLASS_NAMES, SPLITS, prepare_tiny
+from tests.support.tiny_data import SPLITS, prepare_tiny
 
 IMAGES = ('image', 'reference', 'mask')
-
-
-@pytest.fixture(scope='module')
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """12 training pairs of 64x64; 5 and 7 pairs for validation and testing."""
-    return prepare_tiny(tmp_path_factory.mktemp('tiny'))
 
 
 @pytest.fixture(scope='module')
@@ -49,13 +34,6 @@ def mixed_sizes(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def partly_unchanged(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """12 training pairs of 64x64, of which 4 have no defect, but ignored pixels."""
     return prepare_tiny(tmp_path_factory.mktemp('partly'), unchanged_every=3)
-
-
-@pytest.fixture
-def config(prepared: pathlib.Path) -> DataConfig:
-    return DataConfig(
-        data_dir=str(prepared), batch_size=4, crop_size=32, reader_threads=2
-    )
 
 
 def unchanged(config: DataConfig) -> DataConfig:
@@ -82,23 +60,6 @@ def assert_same(
         assert a.keys() == b.keys() == set(IMAGES)
         for name in IMAGES:
             np.testing.assert_array_equal(a[name], b[name])
-
-
-def test_info_says_what_was_prepared(prepared: pathlib.Path) -> None:
-    info = read_info(prepared)
-    assert isinstance(info, DatasetInfo)
-    assert info.name == 'tiny_pairs'
-    assert info.class_names == CLASS_NAMES
-    assert info.num_classes == 3
-    assert info.num_examples == SPLITS
-
-
-def test_class_pixels_are_those_of_the_masks(prepared: pathlib.Path) -> None:
-    """Counted anew from the decoded masks, without the ignored pixels."""
-    (batch,) = evaluation_batches(prepared, 'test', batch_size=7)
-    counts = np.bincount(batch['mask'].ravel(), minlength=256)
-    assert counts[255] == 7 * 64
-    assert read_info(prepared).class_pixels['test'] == tuple(counts[:3])
 
 
 def test_boxes_are_those_that_were_stored(tmp_path: pathlib.Path) -> None:
@@ -350,43 +311,6 @@ def test_a_sliced_split_trains_on_that_part_alone(config: DataConfig) -> None:
 # --- Evaluation ---------------------------------------------------------------------
 
 
-def test_a_share_of_the_labels_is_drawn_by_the_seed_and_nested(
-    config: DataConfig,
-) -> None:
-    """12 pairs: a half has 6 of them, all of which stand in three quarters."""
-
-    def ids(fraction: float, seed: int = 0) -> set[str]:
-        part = dataclasses.replace(config, label_fraction=fraction)
-        return set(read_labeled_subset(part, seed=seed).ids)
-
-    half, more = ids(0.5), ids(0.75)
-    assert (len(half), len(more)) == (6, 9)
-    assert half < more
-    assert half == ids(0.5)
-    assert half != ids(0.5, seed=1)
-    assert len(ids(0.001)) == 1
-
-
-def test_a_run_does_not_learn_from_groups_that_are_left_out(
-    config: DataConfig,
-) -> None:
-    """12 pairs of two groups in turn; a share is one of those that are left."""
-
-    def ids(**changed: Any) -> set[str]:
-        return set(
-            read_labeled_subset(dataclasses.replace(config, **changed), seed=0).ids
-        )
-
-    first = {f'train_{n:03}' for n in range(1, 12, 2)}
-    assert ids(leave_out='group_0') == first
-    assert ids(leave_out=' group_1,') == ids() - first
-    half = ids(leave_out='group_0', label_fraction=0.5)
-    assert half < first and len(half) == 3
-    left = dataclasses.replace(config, leave_out='group_0')
-    digests = image_digests(config.data_dir, 'train', learned_pairs(left, 0))
-    assert set(digests.values()) == first
-
-
 @pytest.mark.parametrize(
     ('leave_out', 'message'),
     [
@@ -587,79 +511,3 @@ def test_bad_evaluation_split_is_an_error_at_the_call(
 def test_evaluation_batch_size_must_be_positive(prepared: pathlib.Path) -> None:
     with pytest.raises(ValueError, match='batch_size is 0'):
         evaluation_batches(prepared, 'test', batch_size=0)
-
-
-def test_missing_and_unprepared_directories_name_the_remedy(
-    prepared: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
-    with pytest.raises(FileNotFoundError, match=r'nowhere.*prepare_data\.py'):
-        read_info(tmp_path / 'nowhere')
-    with pytest.raises(FileNotFoundError, match=r'data_dir.*prepare_data\.py'):
-        read_info('')
-    with pytest.raises(FileNotFoundError, match=r'not a prepared.*prepare_data\.py'):
-        read_info(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r'Did you mean .*1\.0\.0\?'):
-        read_info(prepared.parent)
-
-
-@pytest.fixture
-def damaged(prepared: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
-    """A copy to be damaged."""
-    return pathlib.Path(shutil.copytree(prepared, tmp_path / 'tiny_pairs' / '1.0.0'))
-
-
-def test_a_missing_shard_is_found_before_anything_is_read(
-    damaged: pathlib.Path,
-) -> None:
-    (shard,) = damaged.glob('*-val*')
-    shard.unlink()
-    with pytest.raises(FileNotFoundError, match=f'{shard.name} is missing'):
-        read_info(damaged)
-
-
-def test_a_shard_cut_short_is_named(damaged: pathlib.Path) -> None:
-    (shard,) = damaged.glob('*-val*')
-    shard.write_bytes(shard.read_bytes()[:50_000])
-    with pytest.raises(
-        ValueError, match=r'split val.*damaged.*prepare_data\.py'
-    ) as error:
-        list(evaluation_batches(damaged, 'val', batch_size=2))
-    assert str(damaged) in str(error.value) and '\n' not in str(error.value)
-
-
-def test_a_record_that_is_no_image_is_named(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tiny_data, 'encode_png', lambda image: b'no image')
-    directory = prepare_tiny(tmp_path)
-    config = DataConfig(data_dir=str(directory), crop_size=32)
-    with pytest.raises(ValueError, match=r"split train: the image of 'train_0\d\d'"):
-        next(training_batches(config, seed=0))
-
-
-def test_data_of_another_builder_are_refused(damaged: pathlib.Path) -> None:
-    (damaged / 'metadata.json').unlink()
-    with pytest.raises(ValueError, match=r'metadata\.json is missing.*prepare'):
-        read_info(damaged)
-
-
-def test_a_label_outside_the_class_map_is_named(damaged: pathlib.Path) -> None:
-    """In training as in evaluation; data set, pair, value and remedy are said."""
-    file = damaged / 'metadata.json'
-    metadata = json.loads(file.read_text())
-    assert metadata['class_names'].pop() == CLASS_NAMES[2]
-    file.write_text(json.dumps(metadata))
-    config = DataConfig(data_dir=str(damaged), batch_size=2, crop_size=32)
-    readers = {
-        'val': lambda: list(evaluation_batches(damaged, 'val', batch_size=2)),
-        'train': lambda: next(training_batches(config, seed=0)),
-    }
-    for split, read in readers.items():
-        with pytest.raises(ValueError, match='outside the class map') as error:
-            read()
-        message = str(error.value)
-        assert message.startswith(f"{damaged}, split {split}: the mask of '{split}_0")
-        # Defects of a 64 x 64 board are 8 x 8.
-        assert 'has the value 2 (64 pixels)' in message
-        assert ': 0 to 1, or 255 for pixels to ignore' in message
-        assert '\n' not in message

@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 import tifffile
 from PIL import Image
 
-from cadnet_jax.data.batches import read_info
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.datasets import paired_folder, preparation
 from cadnet_jax.datasets.checks import KINDS, Finding
 from cadnet_jax.datasets.paired_folder.manifest import Options, read_source

@@ -14,7 +14,7 @@ import pytest
 import skimage.io
 import tensorflow_datasets as tfds
 
-from cadnet_jax.data.batches import read_info
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.datasets import box_masks, pku_market_pcb, preparation
 from cadnet_jax.datasets.pku_market_pcb import annotation
 from cadnet_jax.datasets.pku_market_pcb import pku_market_pcb_dataset_builder as builder

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from cadnet_jax.data.batches import read_info
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.datasets import preparation, synlcd, worker_pool
 from cadnet_jax.datasets.synlcd import composition, patterns, sheet
 from tests.conftest import ROOT

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from cadnet_jax.data.batches import read_info
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.evaluation.evaluate import evaluate
 from cadnet_jax.evaluation.evaluation_page import PAGE_FILE, PairLine, PairList
 from cadnet_jax.evaluation.metrics import count

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from cadnet_jax.data.batches import read_info
+from cadnet_jax.data.prepared_set import read_info
 from tests.conftest import ROOT
 from tests.support.tiny_deep_pcb import write_tiny_deep_pcb
 

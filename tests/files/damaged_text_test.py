@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from cadnet_jax import config
-from cadnet_jax.data.batches import read_info
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.text import read_object, read_text
 from cadnet_jax.runs.finished_runs import read_metrics

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from cadnet_jax.config import OptimConfig
-from cadnet_jax.data.batches import DatasetInfo
+from cadnet_jax.data.prepared_set import DatasetInfo
 from cadnet_jax.runs.checkpoint import Checkpoints, kept_steps, load_variables
 from cadnet_jax.runs.workdir import (
     Kind,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cadnet_jax.config import Config, DataConfig, TrainConfig
-from cadnet_jax.data.batches import read_info
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.datasets.schema import digest_records
 from cadnet_jax.runs.learned import (
     check_new,

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from cadnet_jax.config import Config, DataConfig, TrainConfig
-from cadnet_jax.data.batches import read_info
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.runs.learned import keep_learned_images
 from cadnet_jax.runs.workdir import training_data, write_dataset_info
 from cadnet_jax.training.checks import check_inputs, warn_of_origin

@@ -26,7 +26,7 @@ from cadnet_jax.config import (
     differences,
     load,
 )
-from cadnet_jax.data.batches import read_labeled_subset
+from cadnet_jax.data.split_contents import read_labeled_subset
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.runs.checkpoint import (

@@ -20,7 +20,8 @@ from cadnet_jax.config import (
     OptimConfig,
     TrainConfig,
 )
-from cadnet_jax.data.batches import read_labeled_subset, training_batches
+from cadnet_jax.data.batches import training_batches
+from cadnet_jax.data.split_contents import read_labeled_subset
 from cadnet_jax.data.transforms import normalize
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.peers import NO_PEERS, PEERS
