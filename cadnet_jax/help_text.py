@@ -6,7 +6,7 @@ from typing import Any
 
 from absl import app, flags
 
-from cadnet_jax.config import flag_groups
+from cadnet_jax.config_flags import flag_groups
 
 _ENDING = (
     '',

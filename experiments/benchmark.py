@@ -15,7 +15,7 @@ import shlex
 import environment  # noqa: F401
 from absl import flags
 
-from cadnet_jax import cli, config
+from cadnet_jax import cli, config_flags
 from cadnet_jax.benchmarks.tables import format_device, read_results
 from cadnet_jax.path_flags import define_path
 
@@ -41,7 +41,7 @@ _RUNS = flags.DEFINE_integer('runs', 4, 'Runs in each turn.', lower_bound=1)
 _OUTPUT = define_path('output', None, 'JSON file for all figures.', is_file=True)
 _TIME_LIMIT = flags.DEFINE_float('time_limit', 480, 'Seconds for --workload=all.')
 _TABLE_OF = define_path('table_of', None, 'Show this file of --workload=all.')
-config.define_flags()
+config_flags.define_flags()
 
 
 def main(argv: list[str]) -> None:
@@ -57,7 +57,7 @@ def main(argv: list[str]) -> None:
 
     def settings() -> benchmark.Settings:
         return benchmark.Settings(
-            config.from_flags(), _IMAGE_SIZE.value, _DEVICES.value, _FILES.value
+            config_flags.from_flags(), _IMAGE_SIZE.value, _DEVICES.value, _FILES.value
         )
 
     compared = [settings()]

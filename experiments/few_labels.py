@@ -13,7 +13,7 @@ import pathlib
 import environment  # noqa: F401
 from absl import flags
 
-from cadnet_jax import cli, config
+from cadnet_jax import cli, config_flags
 from cadnet_jax.path_flags import define_path
 
 _ROOT = define_path(
@@ -24,7 +24,7 @@ _FRACTIONS = flags.DEFINE_multi_float(
     'fraction', [1.0], 'Share of the labels; can be repeated.', 0, 1
 )
 _SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each kind.', lower_bound=1)
-config.define_flags()
+config_flags.define_flags()
 
 
 def main(argv: list[str]) -> None:
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
     from cadnet_jax.reports import few_labels  # slow to import
 
     root = pathlib.Path(_ROOT.value)
-    runs = few_labels.runs_of(config.from_flags(), _FRACTIONS.value, _SEEDS.value)
+    runs = few_labels.runs_of(config_flags.from_flags(), _FRACTIONS.value, _SEEDS.value)
     for number, run in enumerate(runs, start=1):
         print(f'{number} of {len(runs)}: {run.name}', flush=True)
         if not few_labels.complete(run, root, _TEST_SPLIT.value):

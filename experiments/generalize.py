@@ -13,7 +13,7 @@ import pathlib
 import environment  # noqa: F401
 from absl import flags
 
-from cadnet_jax import cli, config
+from cadnet_jax import cli, config_flags
 from cadnet_jax.path_flags import define_path, define_paths
 
 _ROOT = define_path(
@@ -32,7 +32,7 @@ _OTHER_DATA = define_paths(
     'Prepared data whose test split the network that learned from all groups is tested '
     'on as well, such as SynLCD of the other kind of defects.',
 )
-config.define_flags()
+config_flags.define_flags()
 
 
 def main(argv: list[str]) -> None:
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> None:
     )
 
     plan = generalization_plan.make_plan(
-        config.from_flags(),
+        config_flags.from_flags(),
         _TEST_SPLIT.value,
         folds=_FOLDS.value,
         fractions=_FRACTIONS.value,

@@ -13,7 +13,7 @@ import pathlib
 import environment  # noqa: F401
 from absl import flags
 
-from cadnet_jax import cli, config, path_flags
+from cadnet_jax import cli, model_config, path_flags
 from cadnet_jax.models.heads import HEADS
 
 _WEIGHTS = path_flags.define_path(
@@ -26,7 +26,7 @@ _OUTPUT_DIR = path_flags.define_path(
     'output_dir', None, 'Folder for the checkpoint.', required=True
 )
 _VARIANT = flags.DEFINE_enum(
-    'variant', 'b0', config.VARIANTS, 'Mix Transformer that the weights are of.'
+    'variant', 'b0', model_config.VARIANTS, 'Mix Transformer that the weights are of.'
 )
 _HEAD = flags.DEFINE_enum(
     'head', 'cad', list(HEADS), 'Decoder that the weights are of.'
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
     from cadnet_jax.runs.checkpoint import save_variables
     from cadnet_jax.weights.pretrained import convert, encoder_of_run, read_weights
 
-    settings = config.ModelConfig(head=_HEAD.value, variant=_VARIANT.value)
+    settings = model_config.ModelConfig(head=_HEAD.value, variant=_VARIANT.value)
     if pathlib.Path(_WEIGHTS.value).is_dir():
         imported = encoder_of_run(_WEIGHTS.value)
     else:

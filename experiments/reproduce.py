@@ -14,7 +14,7 @@ import pathlib
 import environment  # noqa: F401
 from absl import flags
 
-from cadnet_jax import cli, config, path_flags
+from cadnet_jax import cli, config_flags, path_flags
 
 _NAMES = ['comparison', 'cross_test', 'few_labels', 'ablation']
 STUDIES = flags.DEFINE_multi_enum(
@@ -38,7 +38,7 @@ _TEST_SPLIT = flags.DEFINE_string('test_split', 'test', 'Split that is tested.')
 _NUM_PICTURES = flags.DEFINE_integer(
     'num_pictures', 4, 'Pairs of each test whose pictures are written.', lower_bound=0
 )
-config.define_flags()
+config_flags.define_flags()
 
 
 def main(argv: list[str]) -> None:
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
     from cadnet_jax.datasets import preparation, synlcd
     from cadnet_jax.reports import studies
 
-    runs = studies.runs_of(STUDIES.value, config.from_flags(), _SEEDS.value)
+    runs = studies.runs_of(STUDIES.value, config_flags.from_flags(), _SEEDS.value)
     prepared, data_dirs = pathlib.Path(_PREPARED_DIR.value), {}
     options = {'count': _COUNT.value, 'size': _SIZE.value}
     kinds = {k for run in runs for k in (run.trained_on, *run.tested_on)}

@@ -12,7 +12,7 @@ import environment  # noqa: F401
 import jax
 from absl import flags
 
-from cadnet_jax import cli, config
+from cadnet_jax import cli, config_flags
 from cadnet_jax.path_flags import define_path
 
 _WORKDIR = define_path(
@@ -35,7 +35,7 @@ _RESUME_FROM = flags.DEFINE_integer(
     'later steps are removed. Give it once: the next start resumes from the latest.',
     lower_bound=0,
 )
-config.define_flags()
+config_flags.define_flags()
 
 
 def main(argv: list[str]) -> None:
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
     from cadnet_jax.training import loop  # slow to import
 
     loop.train(
-        config.from_flags(),
+        config_flags.from_flags(),
         pathlib.Path(_WORKDIR.value),
         resume_from=_RESUME_FROM.value,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cadnet_jax import config
+from cadnet_jax import config, config_flags
 from cadnet_jax.config import Config
 from cadnet_jax.models.heads import HEADS
 
@@ -28,9 +28,9 @@ APART = 'semi_supervised'
 
 FLAGS_SCRIPT = """
 import dataclasses, json
-from cadnet_jax import cli, config
-config.define_flags({sections})
-cli.run(lambda argv: print(json.dumps(dataclasses.asdict(config.from_flags()))))
+from cadnet_jax import cli, config_flags
+config_flags.define_flags({sections})
+cli.run(lambda argv: print(json.dumps(dataclasses.asdict(config_flags.from_flags()))))
 """
 
 
@@ -357,7 +357,7 @@ def test_only_the_named_sections_get_flags() -> None:
 
 
 def test_each_setting_is_in_one_group() -> None:
-    grouped = [name for group in config.flag_groups().values() for name in group]
+    grouped = [name for group in config_flags.flag_groups().values() for name in group]
     assert sorted(grouped) == sorted(field.name for _, field in FIELDS)
 
 
@@ -370,6 +370,6 @@ def test_help_lists_every_flag_of_the_script_once_in_groups() -> None:
     assert sorted(listed) == sorted({*listed, *(field.name for _, field in FIELDS)})
     titles = re.findall(r'^(\w.*):$', done.stdout, re.MULTILINE)
     assert titles[0] == 'What matters first'
-    assert titles[-6:] == list(config.flag_groups())
+    assert titles[-6:] == list(config_flags.flag_groups())
     first = done.stdout.split('\nData:')[0]
     assert '--data_dir' in first and '--tau_ok' not in first

@@ -7,8 +7,8 @@ import pytest
 from jax.experimental import multihost_utils
 
 from cadnet_jax import devices
-from cadnet_jax.config import ModelConfig
 from cadnet_jax.evaluation.metrics import Counts
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.runs.state import initial_state
 

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from cadnet_jax.config import LossConfig, ModelConfig
 from cadnet_jax.data.labels import IGNORED
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import CADNet, build_model
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.training.losses import total_loss
+from cadnet_jax.training_config import LossConfig
 from tests.support import tiny_networks
 
 pytestmark = pytest.mark.slow

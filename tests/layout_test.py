@@ -33,7 +33,8 @@ ROOMS = (
 # network when it builds it.
 EXCEPTIONS = {
     ('config', 'models.heads'),
-    ('models.heads', 'config'),
+    ('model_config', 'models.heads'),
+    ('models.heads', 'model_config'),
     ('models.heads', 'models.cadnet'),
     ('models.heads', 'models.rivals.segmenter'),
     ('models.heads', 'models.rivals.unet'),

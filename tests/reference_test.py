@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cadnet_jax.config import ModelConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import CADNet, Outputs, build_model
 from cadnet_jax.models.kernels.operations import resize_bilinear
 from cadnet_jax.training.losses import contrastive, cross_entropy

@@ -13,7 +13,6 @@ from typing import Any
 import grain
 import numpy as np
 
-from cadnet_jax.config import DataConfig
 from cadnet_jax.data import transforms
 from cadnet_jax.data.pair_source import (
     IMAGES,
@@ -29,6 +28,7 @@ from cadnet_jax.data.sampling import (
     num_unchanged,
 )
 from cadnet_jax.data.selection import Selection, learned_pairs
+from cadnet_jax.data_config import DataConfig
 
 _ENDLESS = 2**40  # batches
 _UNLABELED = 2  # the stream's key, beside those of pairs with and without a defect

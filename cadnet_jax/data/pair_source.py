@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
-from cadnet_jax.config import DataConfig
 from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.data.prepared_set import DAMAGED, open_split
 from cadnet_jax.data.selection import (
@@ -21,6 +20,7 @@ from cadnet_jax.data.selection import (
     take_share,
 )
 from cadnet_jax.data.transforms import Pair
+from cadnet_jax.data_config import DataConfig
 
 # Pairs are decoded in parallel; OpenCV's own threads would only get in their way.
 cv2.setNumThreads(0)

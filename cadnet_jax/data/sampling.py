@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from cadnet_jax.config import DataConfig
 from cadnet_jax.data.labels import IGNORED
+from cadnet_jax.data_config import DataConfig
 
 
 class Source(Protocol):

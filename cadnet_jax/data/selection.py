@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cadnet_jax.config import DataConfig
+from cadnet_jax.data_config import DataConfig
 
 _LISTED_GROUPS = 20  # in a message
 

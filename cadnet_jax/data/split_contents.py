@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cadnet_jax.config import DataConfig
 from cadnet_jax.data.pair_source import READER_THREADS, PairSource, training_source
 from cadnet_jax.data.selection import ALL, Selection
+from cadnet_jax.data_config import DataConfig
 
 
 class LabeledSubset(NamedTuple):

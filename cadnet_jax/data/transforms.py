@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from cadnet_jax.config import DataConfig
 from cadnet_jax.data import painting
 from cadnet_jax.data.labels import IGNORED
+from cadnet_jax.data_config import DataConfig
 
 # ImageNet statistics in RGB order, on the scale 0 to 255 (mmsegmentation, SegFormer).
 MEAN = (123.675, 116.28, 103.53)

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
-from cadnet_jax.config import Range
+from cadnet_jax.ranges import Range
 
 _Section = TypeVar('_Section')
 _NAMES = {

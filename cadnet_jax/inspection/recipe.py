@@ -22,12 +22,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from cadnet_jax.config import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, Range
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.text import read_object
 from cadnet_jax.inspection.fields import check, from_json, setting
 from cadnet_jax.inspection.registration import METHODS, Tolerance
 from cadnet_jax.inspection.rules import Rules
+from cadnet_jax.ranges import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, Range
 
 _Path = str | os.PathLike[str]
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from cadnet_jax.config import NOT_NEGATIVE
 from cadnet_jax.inspection.fields import check, setting
 from cadnet_jax.inspection.reduced_images import (
     ReducedImage,
@@ -23,6 +22,7 @@ from cadnet_jax.inspection.reduced_images import (
     warp,
 )
 from cadnet_jax.inspection.registration_fit import agreeing_pixels, best_start, refine
+from cadnet_jax.ranges import NOT_NEGATIVE
 
 # What is fitted in turn; the last is the method's own model.
 METHODS: Mapping[str, tuple[int, ...]] = {

@@ -16,11 +16,11 @@ import scipy.sparse
 import scipy.spatial
 import skimage.measure
 
-from cadnet_jax.config import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE
 from cadnet_jax.inference.decision import PixelScores, Rule, decide
 from cadnet_jax.inference.defects import Defect, find_defects
 from cadnet_jax.inspection.fields import check, setting
 from cadnet_jax.inspection.variation import Variation
+from cadnet_jax.ranges import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE
 
 OK, NG, INVALID = 'OK', 'NG', 'INVALID'
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from cadnet_jax.config import ModelConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.change import distance_map
 from cadnet_jax.models.decoder import Decoder
 from cadnet_jax.models.heads import HEADS, Head

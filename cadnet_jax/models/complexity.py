@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from cadnet_jax.config import ModelConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import CADNet, build_model
 from cadnet_jax.models.decoder import CHANNELS
 from cadnet_jax.models.heads import HEADS

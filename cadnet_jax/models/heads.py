@@ -8,7 +8,7 @@ too, so nothing here imports JAX before a network is built.
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from cadnet_jax.config import ModelConfig
+    from cadnet_jax.model_config import ModelConfig
     from cadnet_jax.models.cadnet import CADNet
     from cadnet_jax.models.rivals.segmenter import Segmenter
     from cadnet_jax.models.rivals.unet import UNet

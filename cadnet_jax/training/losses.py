@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from cadnet_jax.config import LossConfig
 from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.models.cadnet import Outputs
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.kernels.operations import resize_bilinear
+from cadnet_jax.training_config import LossConfig
 
 
 def cross_entropy(

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from cadnet_jax.config import OptimConfig, check_schedule
 from cadnet_jax.models.cadnet import outside_encoder
+from cadnet_jax.training_config import OptimConfig, check_schedule
 
 _MUON_RMS = 0.2  # of an update: that of AdamW (Liu et al.)
 _WARMUP_START = 1e-6  # of the peak rate (SegFormer's `warmup_ratio`)

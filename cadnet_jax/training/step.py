@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from cadnet_jax.config import LossConfig
 from cadnet_jax.data.transforms import normalize
 from cadnet_jax.devices import AXIS
 from cadnet_jax.models.cadnet import CADNet
@@ -24,6 +23,7 @@ from cadnet_jax.runs.state import TrainState
 from cadnet_jax.training.hard_candidates import keep_hardest
 from cadnet_jax.training.losses import total_loss
 from cadnet_jax.training.semi_supervised.objective import semi_supervised_loss
+from cadnet_jax.training_config import LossConfig
 
 Batch = Mapping[str, Any]
 Metrics = dict[str, jax.Array]

@@ -22,7 +22,8 @@ from cadnet_jax.benchmarks import (
 )
 from cadnet_jax.benchmarks.benchmark import Job, Settings, Workload
 from cadnet_jax.benchmarks.workloads_files import FILE_WORKLOADS
-from cadnet_jax.config import Config, DataConfig
+from cadnet_jax.config import Config
+from cadnet_jax.data_config import DataConfig
 from cadnet_jax.inference.pair_files import PairFiles, predict_files
 from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant

@@ -17,7 +17,9 @@ import pytest
 
 from cadnet_jax.benchmarks import device, forms, parity, subject, tables, timing
 from cadnet_jax.benchmarks.runner import Part, run_parts
-from cadnet_jax.config import Config, DataConfig, ModelConfig
+from cadnet_jax.config import Config
+from cadnet_jax.data_config import DataConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant

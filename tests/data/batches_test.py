@@ -14,9 +14,9 @@ import orbax.checkpoint as ocp
 import pytest
 import tensorflow_datasets as tfds
 
-from cadnet_jax.config import DataConfig
 from cadnet_jax.data.batches import evaluation_batches, group_by_size, training_batches
 from cadnet_jax.data.split_contents import read_labeled_subset
+from cadnet_jax.data_config import DataConfig
 from tests.support import tiny_data
 from tests.support.tiny_data import SPLITS, prepare_tiny
 

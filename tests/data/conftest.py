@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from cadnet_jax.config import DataConfig
+from cadnet_jax.data_config import DataConfig
 from tests.support.tiny_data import prepare_tiny
 
 

@@ -5,8 +5,8 @@ import pathlib
 
 import pytest
 
-from cadnet_jax.config import DataConfig
 from cadnet_jax.data.batches import evaluation_batches, training_batches
+from cadnet_jax.data_config import DataConfig
 from tests.support import tiny_data
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 

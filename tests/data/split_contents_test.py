@@ -3,9 +3,9 @@
 import dataclasses
 from typing import Any
 
-from cadnet_jax.config import DataConfig
 from cadnet_jax.data.selection import learned_pairs
 from cadnet_jax.data.split_contents import image_digests, read_labeled_subset
+from cadnet_jax.data_config import DataConfig
 
 
 def test_a_share_of_the_labels_is_drawn_by_the_seed_and_nested(

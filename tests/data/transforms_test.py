@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cadnet_jax.config import DataConfig
 from cadnet_jax.data import transforms
 from cadnet_jax.data.transforms import Pair, augment, normalize, paint_pair
+from cadnet_jax.data_config import DataConfig
 
 GEOMETRY_ONLY: dict[str, Any] = {'photometric_probability': 0.0}
 IDENTITY: dict[str, Any] = {

@@ -28,10 +28,10 @@ VALUES: dict[str, Any] = {
 WITH_OPTIONS = [name for name in catalogue.NAMES if name != 'paired_folder']
 FLAGS_SCRIPT = """
 import dataclasses, json
-from cadnet_jax import cli, config
+from cadnet_jax import cli, config_flags
 from tests.conftest import ROOT
-config.define_flags()
-cli.run(lambda argv: print(json.dumps(dataclasses.asdict(config.from_flags()))))
+config_flags.define_flags()
+cli.run(lambda argv: print(json.dumps(dataclasses.asdict(config_flags.from_flags()))))
 """
 
 

@@ -14,9 +14,9 @@ import pytest
 import skimage.io
 import tensorflow_datasets as tfds
 
-from cadnet_jax.config import DataConfig
 from cadnet_jax.data.batches import evaluation_batches, training_batches
 from cadnet_jax.data.prepared_set import read_info
+from cadnet_jax.data_config import DataConfig
 from cadnet_jax.datasets import mvtec_ad, preparation
 from cadnet_jax.datasets.mvtec_ad import mvtec_ad_dataset_builder as builder
 from cadnet_jax.datasets.mvtec_ad import references

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from jax.experimental import multihost_utils
 
-from cadnet_jax.config import ModelConfig
 from cadnet_jax.data.batches import evaluation_batches
 from cadnet_jax.evaluation import evaluate as evaluation
 from cadnet_jax.evaluation import predictions
@@ -27,6 +26,7 @@ from cadnet_jax.evaluation.metrics import count, no_counts, summarize
 from cadnet_jax.files.images import read_image
 from cadnet_jax.inference.decision import PixelScores, Rule
 from cadnet_jax.inference.predictor import PixelMaps, Predictor
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.complexity import gmacs
 from cadnet_jax.pictures.overlays import highlight
 from tests.conftest import ROOT

@@ -10,12 +10,13 @@ import numpy as np
 import optax
 import pytest
 
-from cadnet_jax.config import ModelConfig, OptimConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.runs.checkpoint import kept_steps, save_variables
 from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.training.optim import make_optimizer
+from cadnet_jax.training_config import OptimConfig
 from cadnet_jax.weights.initial import init_from
 from cadnet_jax.weights.pretrained import encoder_of_run
 from tests.conftest import ROOT

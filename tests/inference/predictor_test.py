@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import cadnet_jax
-from cadnet_jax.config import Config, DataConfig
+from cadnet_jax.config import Config
+from cadnet_jax.data_config import DataConfig
 from cadnet_jax.inference import pixel_maps, tiled_network
 from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inference.predictor import (

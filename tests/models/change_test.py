@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from cadnet_jax.config import ModelConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.change import MinMaxNorm
 
 DISTANCES = np.random.default_rng(0).random((3, 4, 5, 1), np.float32)

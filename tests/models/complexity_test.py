@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 from jax.extend.core import jaxprs_in_params
 
-from cadnet_jax.config import ModelConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.complexity import count_parameters, gmacs, multiply_adds
 from cadnet_jax.models.decoder import CHANNELS

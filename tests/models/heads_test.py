@@ -9,14 +9,16 @@ import numpy as np
 import optax
 import pytest
 
-from cadnet_jax.config import Config, LossConfig, ModelConfig
+from cadnet_jax.config import Config
 from cadnet_jax.evaluation.evaluate import evaluate
 from cadnet_jax.inference.predictor import make_predictor
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.mix_transformer import VARIANTS
 from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.training.step import train_step
+from cadnet_jax.training_config import LossConfig
 from tests.support import tiny_networks
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 

@@ -15,7 +15,7 @@ import pytest
 from flax import linen as nn
 from flax import traverse_util
 
-from cadnet_jax.config import ModelConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models import decoder
 from cadnet_jax.models.cadnet import CADNet, Outputs, build_model, outside_encoder
 from cadnet_jax.models.decoder import Decoder

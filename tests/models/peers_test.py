@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from cadnet_jax.config import ModelConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.complexity import count_parameters
 from cadnet_jax.models.initialize import initialize, parameter_shapes

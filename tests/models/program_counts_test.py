@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from cadnet_jax.config import ModelConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.complexity import multiply_adds
 from cadnet_jax.models.initialize import parameter_shapes

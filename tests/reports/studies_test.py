@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from cadnet_jax import config as configs
-from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
+from cadnet_jax.config import Config
+from cadnet_jax.data_config import DataConfig
 from cadnet_jax.datasets import preparation, synlcd
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.models.cadnet import build_model
@@ -17,6 +18,7 @@ from cadnet_jax.reports import studies
 from cadnet_jax.reports.studies import Run
 from cadnet_jax.runs.checkpoint import load_variables, save_variables
 from cadnet_jax.runs.finished_runs import read_results, write_records
+from cadnet_jax.training_config import OptimConfig, TrainConfig
 
 pytestmark = [
     pytest.mark.slow,

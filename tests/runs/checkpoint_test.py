@@ -14,7 +14,6 @@ import jax
 import numpy as np
 import pytest
 
-from cadnet_jax.config import OptimConfig
 from cadnet_jax.data.prepared_set import DatasetInfo
 from cadnet_jax.runs.checkpoint import Checkpoints, kept_steps, load_variables
 from cadnet_jax.runs.workdir import (
@@ -25,6 +24,7 @@ from cadnet_jax.runs.workdir import (
     write_dataset_info,
 )
 from cadnet_jax.training.optim import make_optimizer
+from cadnet_jax.training_config import OptimConfig
 from cadnet_jax.weights.initial import init_from
 from tests.support.small_state import (
     assert_equal,

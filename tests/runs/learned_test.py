@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from cadnet_jax.config import Config, DataConfig, TrainConfig
+from cadnet_jax.config import Config
 from cadnet_jax.data.prepared_set import read_info
+from cadnet_jax.data_config import DataConfig
 from cadnet_jax.datasets.schema import digest_records
 from cadnet_jax.runs.learned import (
     check_new,
@@ -23,6 +24,7 @@ from cadnet_jax.runs.workdir import (
     training_data,
     write_dataset_info,
 )
+from cadnet_jax.training_config import TrainConfig
 from tests.support.tiny_data import SPLITS, prepare_tiny
 
 

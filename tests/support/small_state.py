@@ -6,9 +6,9 @@ import grain
 import jax
 import numpy as np
 
-from cadnet_jax.config import OptimConfig
 from cadnet_jax.runs.state import TrainState
 from cadnet_jax.training.optim import make_optimizer
+from cadnet_jax.training_config import OptimConfig
 
 
 def small_params(value: float) -> dict[str, Any]:

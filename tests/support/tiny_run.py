@@ -9,20 +9,17 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from cadnet_jax import config as configs
-from cadnet_jax.config import (
-    Config,
-    DataConfig,
-    ModelConfig,
-    OptimConfig,
-    TrainConfig,
-)
+from cadnet_jax.config import Config
+from cadnet_jax.data_config import DataConfig
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.inference.predictor import Predictor, make_predictor
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import Features, Outputs, build_model
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.models.mix_transformer import SMALLEST_SIDE
 from cadnet_jax.runs.checkpoint import save_variables
 from cadnet_jax.runs.workdir import TrainingData, write_dataset_info
+from cadnet_jax.training_config import OptimConfig, TrainConfig
 from tests.support.tiny_data import CLASS_NAMES
 
 

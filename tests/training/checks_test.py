@@ -5,11 +5,13 @@ import pathlib
 
 import pytest
 
-from cadnet_jax.config import Config, DataConfig, TrainConfig
+from cadnet_jax.config import Config
 from cadnet_jax.data.prepared_set import read_info
+from cadnet_jax.data_config import DataConfig
 from cadnet_jax.runs.learned import keep_learned_images
 from cadnet_jax.runs.workdir import training_data, write_dataset_info
 from cadnet_jax.training.checks import check_inputs, warn_of_origin
+from cadnet_jax.training_config import TrainConfig
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 
 

@@ -28,7 +28,9 @@ jax.distributed.initialize(
 )
 from cadnet_jax import cli
 from cadnet_jax.training import loop
-from cadnet_jax.config import Config, DataConfig, OptimConfig, TrainConfig
+from cadnet_jax.config import Config
+from cadnet_jax.data_config import DataConfig
+from cadnet_jax.training_config import OptimConfig, TrainConfig
 from cadnet_jax.models.mix_transformer import VARIANTS
 from tests.support.tiny_networks import TINY
 

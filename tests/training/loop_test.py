@@ -17,16 +17,10 @@ import jax
 import numpy as np
 import pytest
 
-from cadnet_jax.config import (
-    Config,
-    DataConfig,
-    ModelConfig,
-    OptimConfig,
-    TrainConfig,
-    differences,
-    load,
-)
+from cadnet_jax.config import Config, differences, load
 from cadnet_jax.data.split_contents import read_labeled_subset
+from cadnet_jax.data_config import DataConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.runs.checkpoint import (
@@ -41,6 +35,7 @@ from cadnet_jax.training import loop
 from cadnet_jax.training.log import read_log
 from cadnet_jax.training.optim import make_optimizer
 from cadnet_jax.training.step import make_train_step
+from cadnet_jax.training_config import OptimConfig, TrainConfig
 from tests.conftest import ROOT
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 

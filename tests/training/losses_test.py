@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cadnet_jax.config import LossConfig
 from cadnet_jax.models.cadnet import Outputs
 from cadnet_jax.training.losses import (
     balance_factors,
@@ -14,6 +13,7 @@ from cadnet_jax.training.losses import (
     cross_entropy,
     total_loss,
 )
+from cadnet_jax.training_config import LossConfig
 
 MASK = jnp.array([[[0, 1, 2], [255, 0, 2]]], jnp.int32)
 DISTANCE = jnp.array([[[0.1, 0.5, 3.0], [9.0, 1.3, 2.0]]])

@@ -8,12 +8,15 @@ import jax
 import numpy as np
 import pytest
 
-from cadnet_jax.config import Config, DataConfig, ModelConfig, TrainConfig
+from cadnet_jax.config import Config
 from cadnet_jax.data.batches import training_batches
 from cadnet_jax.data.transforms import normalize
+from cadnet_jax.data_config import DataConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.training.norm_statistics import make_norm_statistics
+from cadnet_jax.training_config import TrainConfig
 from tests.support.tiny_data import prepare_tiny
 
 COUNT = 3

@@ -8,8 +8,8 @@ import numpy as np
 import optax
 import pytest
 
-from cadnet_jax.config import OptimConfig
 from cadnet_jax.training.optim import learning_rate_schedule, make_optimizer
+from cadnet_jax.training_config import OptimConfig
 
 PARAMS = {
     'encoder': {'kernel': np.full((2, 3), 2, 'f4'), 'bias': np.full(3, 2, 'f4')},

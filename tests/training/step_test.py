@@ -9,10 +9,11 @@ import numpy as np
 import optax
 import pytest
 
-from cadnet_jax.config import LossConfig, ModelConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.training import step as ts
+from cadnet_jax.training_config import LossConfig
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,7 +25,8 @@ CLASS_PIXELS = (100, 2, 1)
 # draws; ignored pixels on one device only; batch shares of the classes.
 DEVICES = """
     import jax, numpy as np, optax
-    from cadnet_jax.config import LossConfig, ModelConfig
+    from cadnet_jax.model_config import ModelConfig
+    from cadnet_jax.training_config import LossConfig
     from cadnet_jax.devices import AXIS, replicate, shard, unreplicate
     from cadnet_jax.models.cadnet import build_model
     from cadnet_jax.runs.state import initial_state

@@ -9,7 +9,9 @@ import numpy as np
 import optax
 import pytest
 
-from cadnet_jax.config import Config, DataConfig, ModelConfig, TrainConfig
+from cadnet_jax.config import Config
+from cadnet_jax.data_config import DataConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.runs.checkpoint import (
@@ -19,6 +21,7 @@ from cadnet_jax.runs.checkpoint import (
     save_variables,
 )
 from cadnet_jax.runs.state import TrainState, initial_state
+from cadnet_jax.training_config import TrainConfig
 from cadnet_jax.weights import released
 from cadnet_jax.weights.initial import describe, describe_origin, init_from
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from cadnet_jax.config import ModelConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import CADNet, build_model
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.weights.pretrained import convert, read_weights

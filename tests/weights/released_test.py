@@ -17,12 +17,14 @@ import safetensors
 from flax import traverse_util
 
 import cadnet_jax
-from cadnet_jax.config import Config, DataConfig, LossConfig, TrainConfig
+from cadnet_jax.config import Config
+from cadnet_jax.data_config import DataConfig
 from cadnet_jax.evaluation.evaluate import output_directory
 from cadnet_jax.files.images import read_image
 from cadnet_jax.inference.restore import load_predictor
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
+from cadnet_jax.training_config import LossConfig, TrainConfig
 from cadnet_jax.weights import released
 from cadnet_jax.weights.loading import load_weights
 from tests.conftest import ROOT

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from cadnet_jax.config import ModelConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import Features, Outputs
 from cadnet_jax.models.rivals.danet import DADecoder
 from cadnet_jax.models.rivals.deeplab import DeepLabDecoder

@@ -16,7 +16,7 @@ import numpy as np
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from cadnet_jax.config import ModelConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import Features, Outputs, encode_pair
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.initializers import FAN_OUT

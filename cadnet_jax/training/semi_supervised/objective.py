@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from cadnet_jax.config import LossConfig
 from cadnet_jax.models.peers import each_network, put_back
 from cadnet_jax.training.semi_supervised.cps import cps
 from cadnet_jax.training.semi_supervised.dct import dct
@@ -23,6 +22,7 @@ from cadnet_jax.training.semi_supervised.terms import (
 from cadnet_jax.training.semi_supervised.uamt import uamt
 from cadnet_jax.training.semi_supervised.uaps import uaps
 from cadnet_jax.training.semi_supervised.ucc import ucc
+from cadnet_jax.training_config import LossConfig
 
 Result = tuple[jax.Array, tuple[Terms, Any]]
 

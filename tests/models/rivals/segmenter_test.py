@@ -13,7 +13,7 @@ import optax
 import pytest
 from jax.extend.core import jaxprs_in_params
 
-from cadnet_jax.config import LossConfig, ModelConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.complexity import gmacs, multiply_adds
 from cadnet_jax.models.heads import HEADS
@@ -22,6 +22,7 @@ from cadnet_jax.models.kernels.backend import plain_forms
 from cadnet_jax.models.rivals.segmenter import DESIGNS
 from cadnet_jax.runs.state import initial_state
 from cadnet_jax.training.step import train_step
+from cadnet_jax.training_config import LossConfig
 from tests.support import tiny_networks
 from tests.support.tiny_data import boards
 

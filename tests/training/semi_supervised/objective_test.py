@@ -12,17 +12,12 @@ import optax
 import pytest
 
 from cadnet_jax import config as configs
-from cadnet_jax.config import (
-    Config,
-    DataConfig,
-    LossConfig,
-    ModelConfig,
-    OptimConfig,
-    TrainConfig,
-)
+from cadnet_jax.config import Config
 from cadnet_jax.data.batches import training_batches
 from cadnet_jax.data.split_contents import read_labeled_subset
 from cadnet_jax.data.transforms import normalize
+from cadnet_jax.data_config import DataConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.peers import NO_PEERS, PEERS
 from cadnet_jax.runs.checkpoint import load_variables
@@ -43,6 +38,7 @@ from cadnet_jax.training.semi_supervised.uamt import uamt
 from cadnet_jax.training.semi_supervised.uaps import uaps
 from cadnet_jax.training.semi_supervised.ucc import ucc
 from cadnet_jax.training.step import train_step
+from cadnet_jax.training_config import LossConfig, OptimConfig, TrainConfig
 from tests.support.tiny_data import SPLITS, prepare_tiny
 
 pytestmark = pytest.mark.usefixtures('small_unet', 'quick_compilation')
