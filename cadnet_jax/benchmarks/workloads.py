@@ -28,12 +28,14 @@ from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.runs.state import initial_state
 from cadnet_jax.runs.workdir import training_data
+from cadnet_jax.training.memory import keep_freed_memory
 from cadnet_jax.training.optim import make_optimizer
 from cadnet_jax.training.step import Batch, make_train_step
 
 
 def training_step(settings: Settings) -> Job:
     """A batch in host memory to updated parameters, over all devices."""
+    keep_freed_memory()  # before JAX starts, as training does
     config = settings.config
     update = _Training(config, (9, 1, 1))
     names = ('image', 'reference', 'mask')
@@ -44,6 +46,7 @@ def training_step(settings: Settings) -> Job:
 
 def pipeline(settings: Settings) -> Job:
     """Training on a prepared data set: decoding, augmentation, transfer, step."""
+    keep_freed_memory()
     config = settings.config
     data = training_data(read_info(config.data.data_dir), config.data.train_split)
     batches = training_batches(config.data, seed=0)

@@ -44,6 +44,7 @@ from cadnet_jax.training.checks import (
     warn_of_origin,
 )
 from cadnet_jax.training.log import RecentMetrics, TrainingLog, not_finite
+from cadnet_jax.training.memory import keep_freed_memory
 from cadnet_jax.training.norm_statistics import make_norm_statistics
 from cadnet_jax.training.optim import learning_rate_schedule, make_optimizer
 from cadnet_jax.training.step import Step, make_train_step
@@ -88,6 +89,7 @@ def train(
             directory of other settings or other data, or that another process writes
             to, a damaged checkpoint, or a loss that is no longer finite.
     """
+    keep_freed_memory()
     workdir = pathlib.Path(workdir)
     schedule = learning_rate_schedule(config.optim, config.train.steps)
     batches = training_batches(
