@@ -54,7 +54,7 @@ def main(argv: list[str]) -> None:
     data_dir = _DATA_DIR.value or predictor.config.data.data_dir
     data = data_dir, _SPLIT.value
     learned.check_new(predictor.workdir, *data, allow_learned=_ALLOW_LEARNED.value)
-    rule = box_fit.load_rule(_BOXES.value, *data) if _BOXES.value else None
+    rule = box_fit.load_rule(_BOXES.value, predictor, *data) if _BOXES.value else None
     output_dir = _OUTPUT_DIR.value or evaluate.output_directory(predictor, *data)
     print(evaluate.class_note(predictor, data_dir), end='')
     metrics = evaluate.evaluate(

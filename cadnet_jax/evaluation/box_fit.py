@@ -31,6 +31,7 @@ from cadnet_jax.evaluation.boxes import (
 )
 from cadnet_jax.evaluation.predictions import check_classes, predicted_pairs
 from cadnet_jax.inference.predictor import Predictor, default_rule
+from cadnet_jax.runs.checkpoint_record import tree_digest
 from cadnet_jax.runs.scores import BoxScores
 
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
@@ -78,6 +79,8 @@ def fit_boxes(
             'is no margin; name another split or other weights.'
         )
     rule, widened = chosen
+    digest = tree_digest(predictor.variables)
+    rule = dataclasses.replace(rule, weights_sha256=digest)
     return rule, box_scores(widened, rule.min_score)
 
 
@@ -161,21 +164,30 @@ def fit_min_score(pairs: Sequence[PairBoxes], rule: BoxRule) -> BoxRule:
 
 
 def load_rule(
-    path: str | os.PathLike[str], data_dir: str | pathlib.Path, split: str
+    path: str | os.PathLike[str],
+    predictor: Predictor,
+    data_dir: str | pathlib.Path,
+    split: str,
 ) -> BoxRule:
-    """A rule that was fitted on other pairs than those that are to be evaluated.
+    """A rule of this network, fitted on other pairs than those that are evaluated.
 
     Args:
         path: of the rule.
+        predictor: the network.
         data_dir: prepared data set, where its split is looked for as well.
         split: that is to be evaluated.
 
     Raises:
         FileNotFoundError: there is no such rule or data set.
-        ValueError: the rule is damaged, a split is missing, or the two have a pair in
-            common.
+        ValueError: the rule is damaged or of other weights, a split is missing, or the
+            two have a pair in common.
     """
     rule = read_rule(path)
+    if rule.weights_sha256 != tree_digest(predictor.variables):
+        raise ValueError(
+            f'{path}: fitted to the scores of other weights than those of '
+            f'{predictor.workdir}; fit a rule to these by experiments/fit_boxes.py.'
+        )
     try:
         fitted = image_digests(data_dir, rule.fitted_on)
     except ValueError as error:

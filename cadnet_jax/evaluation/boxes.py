@@ -56,6 +56,7 @@ class BoxRule:
         min_score: score from which on a box is counted in the F-score. Average
             precision counts all.
         fitted_on: the split that chose all four.
+        weights_sha256: of the network whose scores chose them; '' for differencing.
     """
 
     threshold: float
@@ -63,6 +64,7 @@ class BoxRule:
     margin_after: float
     min_score: float
     fitted_on: str
+    weights_sha256: str = ''
 
     def describe(self) -> str:
         """A sentence for the terminal."""

@@ -22,6 +22,9 @@ from cadnet_jax.evaluation.boxes import BoxRule, find_boxes, read_rule, write_ru
 from cadnet_jax.evaluation.difference_boxes import measure_differencing
 from cadnet_jax.evaluation.evaluate import evaluate, format_table
 from cadnet_jax.inference.decision import PixelScores
+from cadnet_jax.inference.predictor import Predictor
+from cadnet_jax.inference.restore import load_predictor
+from cadnet_jax.runs.checkpoint_record import tree_digest
 from tests.conftest import ROOT
 from tests.evaluation.box_scores_test import boxes, labels
 from tests.support.tiny_data import prepare_tiny
@@ -29,6 +32,12 @@ from tests.support.tiny_run import differencing_predictor, write_run
 
 NAMES = ('background', 'open', 'short')
 RULE = BoxRule(0.3, 2, 1, 0.5, 'val')
+
+
+def of_network(predictor: Predictor) -> BoxRule:
+    """`RULE`, as if it had been fitted to this network's scores."""
+    digest = tree_digest(predictor.variables)
+    return dataclasses.replace(RULE, weights_sha256=digest)
 
 
 @pytest.fixture(scope='module')
@@ -175,14 +184,27 @@ def test_data_without_boxes_are_refused_with_the_remedy(tmp_path: pathlib.Path) 
 def test_a_rule_is_never_evaluated_on_what_it_was_fitted_on(
     data_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    path = tmp_path / 'boxes.json'
-    write_rule(path, RULE)
-    assert load_rule(path, data_dir, 'test') == RULE
+    path, predictor = tmp_path / 'boxes.json', differencing_predictor()
+    rule = of_network(predictor)
+    write_rule(path, rule)
+    assert load_rule(path, predictor, data_dir, 'test') == rule
     with pytest.raises(ValueError, match=f'{path}: fitted on 2 of the pairs of'):
-        load_rule(path, data_dir, 'test+val[:2]')
-    write_rule(path, dataclasses.replace(RULE, fitted_on='side_a'))
+        load_rule(path, predictor, data_dir, 'test+val[:2]')
+    write_rule(path, dataclasses.replace(rule, fitted_on='side_a'))
     with pytest.raises(ValueError, match=f"{path}: fitted on 'side_a', which the eval"):
-        load_rule(path, data_dir, 'test')
+        load_rule(path, predictor, data_dir, 'test')
+
+
+def test_a_rule_goes_with_the_weights_that_it_was_fitted_to(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    path, predictor = tmp_path / 'boxes.json', differencing_predictor()
+    rule, _ = fit_boxes(predictor, data_dir, 'val', batch_size=1)
+    write_rule(path, rule)
+    assert load_rule(path, predictor, data_dir, 'test') == rule
+    other = dataclasses.replace(predictor, variables={'params': {'x': np.ones(1)}})
+    with pytest.raises(ValueError, match=f'{path}: fitted to the scores of other wei'):
+        load_rule(path, other, data_dir, 'test')
 
 
 @pytest.mark.parametrize(
@@ -223,7 +245,7 @@ def test_the_scripts_fit_evaluate_and_compare(tmp_path: pathlib.Path) -> None:
         return done.stdout
 
     rule = tmp_path / 'boxes.json'
-    write_rule(rule, RULE)
+    write_rule(rule, of_network(load_predictor(workdir)))
     evaluated = run(
         'evaluate', f'--workdir={workdir}', f'--boxes={rule}', '--num_pictures=0'
     )
