@@ -2,9 +2,9 @@
 
     python experiments/benchmark.py --crop_size=512 --batch_size=1
 
-Each workload runs in a process of its own, with random weights, and in turn with the
-others, or, with --compare='--batch_size=8 --dtype=bfloat16', with itself at a second
-setting. What is to be known of a device is measured in one run, with released weights:
+Each workload runs in its own process, with random weights, in turn with the others.
+With --compare='--batch_size=8 --dtype=bfloat16' it takes turns with itself at these
+second settings. One run measures a whole device with the released weights:
 
     python experiments/benchmark.py --workload=all --output=device.json
     python experiments/benchmark.py --table_of=device.json
@@ -30,10 +30,10 @@ _WORKLOAD = flags.DEFINE_multi_enum(
     'What is timed; may be given several times. pipeline needs --data_dir; torch_* are '
     "Hugging Face's SegFormer-B0 on single images (needs torch and transformers).",
 )
-_COMPARE = flags.DEFINE_string('compare', None, 'Flags of a second setting.')
-_IMAGE_SIZE = flags.DEFINE_integer('image_size', 512, 'In pixels.', lower_bound=1)
+_COMPARE = flags.DEFINE_string('compare', None, 'Flags of the second settings.')
+_IMAGE_SIZE = flags.DEFINE_integer('image_size', 512, 'Side in pixels.', lower_bound=1)
 _DEVICES = flags.DEFINE_integer(
-    'devices', 0, 'Virtual devices to split the CPU into; 0: as it is.', lower_bound=0
+    'devices', 0, 'Virtual devices to split the CPU into; 0: none.', lower_bound=0
 )
 _FILES = flags.DEFINE_integer('files', 200, 'Files in a folder.', lower_bound=2)
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Turns of each workload.', lower_bound=1)

@@ -2,8 +2,8 @@
 
     python experiments/benchmark_preparation.py --num_pairs=300
 
-generates, checks and prepares 300 pairs and then 1,500. Prints the peak of all its
-processes together (shared pages once), and what 10,000 pairs would take at that slope.
+It generates, checks and prepares 300 pairs and then 1,500. It prints the peak memory of
+all its processes together (shared pages count once), and extrapolates to 10,000 pairs.
 """
 
 import pathlib

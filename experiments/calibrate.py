@@ -2,8 +2,8 @@
 
     python experiments/calibrate.py --recipe=RECIPE --good=GOOD --bad=BAD
 
-GOOD and BAD are folders of images, or CSV files with the column image; BAD may be left
-out. The threshold, its bound and the files' hashes become the next revision.
+GOOD and BAD are folders of images, or CSV files with the column image. BAD is optional.
+The threshold, its bound and the hashes of the files become the next revision.
 """
 
 import environment  # noqa: F401
@@ -14,7 +14,9 @@ from cadnet_jax.path_flags import define_path
 
 _RECIPE = define_path('recipe', None, 'Folder of the recipe.', required=True)
 _GOOD = define_path('good', None, 'Good parts.', required=True)
-_BAD = define_path('bad', None, 'Bad parts: escapes are counted, too.')
+_BAD = define_path(
+    'bad', None, 'Bad parts, among which escapes are counted (optional).'
+)
 _TARGET = flags.DEFINE_float(
     'target',
     0.01,
@@ -23,7 +25,7 @@ _TARGET = flags.DEFINE_float(
     upper_bound=0.5,
 )
 _CONFIDENCE = flags.DEFINE_float(
-    'confidence', 0.95, 'Of the bounds.', lower_bound=0.5, upper_bound=0.9999
+    'confidence', 0.95, 'Confidence of the bounds.', lower_bound=0.5, upper_bound=0.9999
 )
 _DEVIATIONS = flags.DEFINE_float(
     'deviations',

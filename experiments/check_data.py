@@ -1,14 +1,14 @@
-"""Checks pairs before anything is learned from them: your own, or prepared ones.
+"""Checks pairs before training: your own, or those of a prepared data set.
 
     python experiments/check_data.py --source_dir=my_pairs --output_dir=check
     python experiments/check_data.py --data_dir=prepared/deep_pcb/1.1.0
 
-prints a table of what was found and writes findings.csv and report.html, a page with
-the worst pairs. The status is 1 where there are errors, which stop a preparation.
+They print a table of findings and write findings.csv and report.html, a page with the
+worst pairs. The exit status is 1 if there are errors, which would stop prepare_data.py.
 
     python experiments/check_data.py --init_manifest=my_pairs
 
-writes a first manifest.csv and classes.csv, for folders with files of equal names.
+This one writes a first manifest.csv and classes.csv, for folders with equal file names.
 """
 
 import pathlib
@@ -25,7 +25,7 @@ _SOURCE_DIR = define_path(
     '',
     'Directory with manifest.csv, or with the folders of images, references and masks.',
 )
-_DATA_DIR = define_path('data_dir', '', 'Instead: any prepared directory.')
+_DATA_DIR = define_path('data_dir', '', 'Instead: directory of a prepared data set.')
 _INIT_MANIFEST = define_path(
     'init_manifest', '', 'Instead: directory for a first manifest.csv and classes.csv.'
 )

@@ -2,8 +2,8 @@
 
     python experiments/compare_scores.py --first=A/metrics.json --second=B/metrics.json
 
-Each line is the mean difference over pairs, of the second less the first, with a 95 %
-interval of a paired bootstrap over groups.
+Each line has the mean difference over pairs, the second minus the first, with a 95 %
+interval from a paired bootstrap over groups.
 """
 
 import environment  # noqa: F401
@@ -12,7 +12,9 @@ from cadnet_jax import cli
 from cadnet_jax.path_flags import define_path
 
 _FIRST = define_path('first', None, 'metrics.json of one evaluation.', required=True)
-_SECOND = define_path('second', None, 'That of the other one.', required=True)
+_SECOND = define_path(
+    'second', None, 'metrics.json of the other evaluation.', required=True
+)
 
 
 def main(argv: list[str]) -> None:

@@ -4,7 +4,7 @@
         --flagfile=experiments/flagfiles/synlcd_small.cfg \\
         --prepared_dir=prepared/small --test_split='test[:25%]'
 
-It is reproduce.py with --study=cross_test: the same folders, and the same flags.
+This is reproduce.py with --study=cross_test. It has the same folders and flags.
 """
 
 import environment  # noqa: F401

@@ -1,8 +1,8 @@
-"""Boxes of plain differencing, beside those of a network (fit_boxes.py).
+"""Scores the boxes of plain differencing, to compare with a network (fit_boxes.py).
 
     python experiments/difference_boxes.py --data_dir=prepared/deep_pcb/1.1.0
 
-Opening, threshold and margin are fitted on a training part; no network takes part.
+Opening, threshold and margin are fitted on a training part; no network is used.
 """
 
 import environment  # noqa: F401

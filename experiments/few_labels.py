@@ -1,11 +1,11 @@
-"""How far a few labels go, from the released weights and from random ones.
+"""Measures what a few labels achieve, from the released weights and from random ones.
 
     python experiments/few_labels.py --flagfile=experiments/flagfiles/few_labels.cfg \\
         --data_dir=prepared/deep_pcb/1.1.0 --root=workdirs/few_labels \\
         --fraction=0.01 --fraction=0.05 --fraction=1 --seeds=3
 
-trains both ways with equal steps on each share of the labels, and tests the last
-weights. The same command resumes. Written into --root: few_labels.md, .png and .json.
+It trains both ways with equal steps on each share of the labels, and tests the last
+weights. It writes few_labels.md, .png and .json into --root. The same command resumes.
 """
 
 import pathlib
@@ -16,9 +16,7 @@ from absl import flags
 from cadnet_jax import cli, config_flags
 from cadnet_jax.path_flags import define_path
 
-_ROOT = define_path(
-    'root', None, 'Folder for the runs, each in a folder of its own.', required=True
-)
+_ROOT = define_path('root', None, 'Folder for the folders of the runs.', required=True)
 _TEST_SPLIT = flags.DEFINE_string('test_split', 'test', 'Split that is tested.')
 _FRACTIONS = flags.DEFINE_multi_float(
     'fraction', [1.0], 'Share of the labels; can be repeated.', 0, 1

@@ -1,4 +1,4 @@
-"""Fits how boxes are made of scores, on a training part with labeled boxes.
+"""Fits the rule that makes boxes from scores, on a training part with labeled boxes.
 
 python experiments/fit_boxes.py --data_dir=prepared/deep_pcb/1.1.0 --split=val
 python experiments/evaluate.py --data_dir=prepared/deep_pcb/1.1.0 --boxes=boxes.json

@@ -1,9 +1,9 @@
-"""Fits --threshold, by the share of the background that may be marked.
+"""Fits --threshold to the share of the background that may be marked.
 
 python experiments/fit_threshold.py --workdir=WORKDIR --split=val --share=0.003
 
-prints the threshold for evaluate.py and predict.py. It needs no labels of the defects
-that it is used for, of which the split may have none.
+It prints the threshold for evaluate.py and predict.py. It needs no labels of the
+defects that the threshold is for; the split may have none of them.
 """
 
 import environment  # noqa: F401

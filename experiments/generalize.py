@@ -1,11 +1,11 @@
-"""Does a network find defects on products that it never saw?
+"""Measures whether a network finds defects on products that it has never seen.
 
     python experiments/generalize.py --flagfile=FLAGFILE --test_split=test \\
         --root=workdirs/generalize --seeds=3
 
-trains one network on all groups (products) and others that leave some of them out, and
-tests each group both ways. Ctrl-C saves; the same command resumes. Written into --root:
-generalization.html and generalization.json.
+It trains one network on all groups (products) and others that leave some of them out,
+and tests each group both ways. It writes generalization.html and generalization.json
+into --root. Ctrl-C saves; the same command resumes.
 """
 
 import pathlib
@@ -16,9 +16,7 @@ from absl import flags
 from cadnet_jax import cli, config_flags
 from cadnet_jax.path_flags import define_path, define_paths
 
-_ROOT = define_path(
-    'root', None, 'Folder for the runs, each in a folder of its own.', required=True
-)
+_ROOT = define_path('root', None, 'Folder for the folders of the runs.', required=True)
 _TEST_SPLIT = flags.DEFINE_string('test_split', 'test', 'Split that is tested.')
 _FOLDS = flags.DEFINE_integer(
     'folds', 0, 'Parts that groups are dealt into and left out in; 0: one by one.', 0

@@ -1,4 +1,4 @@
-"""Makes weights from elsewhere a checkpoint that train.py starts from.
+"""Makes a checkpoint that train.py can start from out of weights from elsewhere.
 
 python experiments/import_weights.py --weights=mit_b0.pth --output_dir=mit_b0
 python experiments/train.py --init_from=mit_b0 ...
@@ -26,11 +26,9 @@ _OUTPUT_DIR = path_flags.define_path(
     'output_dir', None, 'Folder for the checkpoint.', required=True
 )
 _VARIANT = flags.DEFINE_enum(
-    'variant', 'b0', model_config.VARIANTS, 'Mix Transformer that the weights are of.'
+    'variant', 'b0', model_config.VARIANTS, 'Mix Transformer of the weights.'
 )
-_HEAD = flags.DEFINE_enum(
-    'head', 'cad', list(HEADS), 'Decoder that the weights are of.'
-)
+_HEAD = flags.DEFINE_enum('head', 'cad', list(HEADS), 'Decoder of the weights.')
 _NUM_CLASSES = flags.DEFINE_integer(
     'num_classes',
     0,

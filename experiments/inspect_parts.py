@@ -1,4 +1,4 @@
-"""Inspects images of parts by a recipe: a verdict on each, with its reasons.
+"""Inspects images of parts by a recipe, and gives each a verdict with reasons.
 
     python experiments/inspect_parts.py --recipe=RECIPE --image=IMAGE --output_dir=DIR
 
@@ -15,7 +15,7 @@ from cadnet_jax import cli
 from cadnet_jax.path_flags import define_path
 
 _RECIPE = define_path('recipe', None, 'Folder of the recipe.', required=True)
-_REVISION = flags.DEFINE_integer('revision', None, 'Of it. Default: the latest.', 1)
+_REVISION = flags.DEFINE_integer('revision', None, 'Revision. Default: the latest.', 1)
 _IMAGE = define_path('image', '', 'Folder of images, CSV file, or one image.')
 _RULES_ONLY = define_path(
     'rules_only',
@@ -24,7 +24,7 @@ _RULES_ONLY = define_path(
     'by the rules and areas of this recipe, without the network.',
 )
 _OUTPUT_DIR = define_path(
-    'output_dir', None, 'Folder for the results, of one recipe.', required=True
+    'output_dir', None, 'Folder for the results of one recipe.', required=True
 )
 _OVERLAYS = flags.DEFINE_bool('overlays', True, 'Write pictures.')
 _KEEP_SCORES = flags.DEFINE_bool('keep_scores', False, 'Keep scores for --rules_only.')

@@ -3,8 +3,8 @@
     python experiments/make_recipe.py --recipe=RECIPE --reference=GOOD.png \\
         --set=rules.any.threshold=0.8 --set=rules.any.min_area=40
 
-RECIPE is a folder. What is not given stays as it is there, or has its default.
-docs/inspection.md has all fields.
+RECIPE is a folder. A field that is not given keeps its value there, or has its default.
+docs/inspection.md lists all fields.
 """
 
 import environment  # noqa: F401

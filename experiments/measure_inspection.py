@@ -11,7 +11,9 @@ from absl import flags
 from cadnet_jax import cli
 from cadnet_jax.inference import predictor_flags
 
-_COUNT = flags.DEFINE_integer('count', 2000, 'Images of 512 x 512.', lower_bound=8)
+_COUNT = flags.DEFINE_integer(
+    'count', 2000, 'Number of images, of 512 x 512 pixels.', lower_bound=8
+)
 predictor_flags.define_predictor_flags()
 
 

@@ -3,7 +3,7 @@
     python experiments/measure_line.py --data_dir=prepared/deep_pcb/1.1.0 \\
         --splits=train,val --calibrate=group00041,group13000 --output=line.jsonl
 
-The same command resumes where it stopped. Differencing is measured beside the network.
+The same command resumes where it stopped. Differencing is also measured.
 """
 
 import environment  # noqa: F401
@@ -14,7 +14,7 @@ from cadnet_jax.inference import predictor_flags
 from cadnet_jax.path_flags import define_path
 
 _DATA_DIR = define_path('data_dir', None, 'Prepared pairs.', required=True)
-_SPLITS = flags.DEFINE_list('splits', ['train', 'val'], 'Of them.')
+_SPLITS = flags.DEFINE_list('splits', ['train', 'val'], 'Splits of the pairs.')
 _CALIBRATE = flags.DEFINE_list(
     'calibrate',
     [],
@@ -25,13 +25,19 @@ _TARGET = flags.DEFINE_float('target', 0.01, 'False-reject rate that the bound h
 _WINDOW = flags.DEFINE_integer(
     'window', 320, 'Side of the windows that are parts, in pixels; 0: whole pairs.', 0
 )
-_WINDOWS = flags.DEFINE_integer('windows', 4, 'Most good and bad ones of an image.', 1)
-_NUISANCE = flags.DEFINE_string('nuisance', '', 'See measure_weights.py.')
+_WINDOWS = flags.DEFINE_integer(
+    'windows', 4, 'Largest number of good and of bad windows of an image.', 1
+)
+_NUISANCE = flags.DEFINE_string(
+    'nuisance', '', 'Disturbance of the images: see measure_weights.py.'
+)
 _REFERENCE_IS_GOOD = flags.DEFINE_bool(
     'reference_is_good', False, 'References, under nuisance, are good parts, too.'
 )
-_METHOD = flags.DEFINE_string('method', 'shift', 'Of registration.')
-_OUTPUT = define_path('output', 'line.jsonl', 'A line for each part.', is_file=True)
+_METHOD = flags.DEFINE_string('method', 'shift', 'Method of registration.')
+_OUTPUT = define_path(
+    'output', 'line.jsonl', 'File with a line for each part.', is_file=True
+)
 predictor_flags.define_predictor_flags()
 
 

@@ -1,7 +1,7 @@
 """Moves the images of prepared pairs, and counts hits and false regions by method.
 
     python experiments/measure_registration.py --split=val --limit=20 \\
-        --data_dir=prepared/synthetic_pairs/1.0.0
+        --data_dir=prepared/synthetic_pairs/1.1.0
 """
 
 import environment  # noqa: F401
@@ -12,8 +12,8 @@ from cadnet_jax.inference import predictor_flags
 from cadnet_jax.path_flags import define_path
 
 _DATA_DIR = define_path('data_dir', None, 'Prepared pairs.', required=True)
-_SPLIT = flags.DEFINE_string('split', 'val', 'Of them.')
-_LIMIT = flags.DEFINE_integer('limit', 20, 'Pairs.', lower_bound=1)
+_SPLIT = flags.DEFINE_string('split', 'val', 'Split of the pairs.')
+_LIMIT = flags.DEFINE_integer('limit', 20, 'Number of pairs.', lower_bound=1)
 predictor_flags.define_predictor_flags()
 
 

@@ -1,10 +1,10 @@
-"""Measures what tiles of several sizes cost and lose, in speed and on prepared sets.
+"""Measures the speed and the scores of tiles of several sizes on prepared sets.
 
 python experiments/measure_tiles.py --tiling=96:12 --tiling=192:12 --limit=30 \
     --data=boards=prepared/deep_pcb/1.1.0:val
 
-The last column tells how far the border of a tile reaches: the share of scores that it
-changes by more than 0.01, by the distance in pixels.
+The last column shows how far the influence of a tile's border reaches: the share of the
+scores that it changes by more than 0.01, by the distance from it in pixels.
 """
 
 import environment  # noqa: F401
@@ -27,7 +27,9 @@ _LIMIT = flags.DEFINE_integer('limit', 30, 'Pairs of each set; 0: all.', lower_b
 _ROUNDS = flags.DEFINE_integer(
     'rounds', 5, 'Turns in which each is timed; 0: none is.', lower_bound=0
 )
-_OUTPUT = define_path('output', 'tiles.json', 'JSON of all figures.', is_file=True)
+_OUTPUT = define_path(
+    'output', 'tiles.json', 'JSON file for all figures.', is_file=True
+)
 predictor_flags.define_predictor_flags()
 
 

@@ -1,4 +1,4 @@
-"""Measures weights on sets they were not trained on, beside plain differencing.
+"""Measures weights and plain differencing on sets that were not trained on.
 
 python experiments/measure_weights.py --choose=drawn \
     --data=drawn=prepared/synthetic_pairs/1.1.0:val --data=x=prepared/x/1.0.0:test
@@ -44,7 +44,7 @@ _TILE_SIZE = flags.DEFINE_integer(
     'tile_size', None, 'Side of the tiles, in pixels.', lower_bound=32
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of what is drawn in the nuisance.')
-_OUTPUT = define_path('output', 'weights.json', 'JSON of all scores.', is_file=True)
+_OUTPUT = define_path('output', 'weights.json', 'JSON for all scores.', is_file=True)
 flags.mark_flag_as_required('data')
 
 

@@ -29,7 +29,7 @@ _OUTPUT_DIR = define_path(
     'NAME_overlay.png and NAME.json (class, scores, box, area, centroid of defects).',
     required=True,
 )
-_PANELS = flags.DEFINE_bool('panels', False, 'Also: reference, prediction, DistMap.')
+_PANELS = flags.DEFINE_bool('panels', False, 'Also panels with reference and DistMap.')
 _SKIP_BAD = flags.DEFINE_bool('skip_bad', False, 'Leave out pairs that are invalid.')
 _BIT_DEPTH = flags.DEFINE_integer(
     'bit_depth', 16, 'Bits that the camera fills of 16, in files of 16 bits.', 8, 16

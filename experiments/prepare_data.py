@@ -1,4 +1,4 @@
-"""Prepares a data set for training: checks or makes it, then writes array_record files.
+"""Prepares a data set for training: checks or generates it, writes array_record files.
 
 python experiments/prepare_data.py --dataset=deep_pcb --source_dir=DeepPCB/PCBData
 python experiments/prepare_data.py --dataset=synlcd/mixed --output_dir=prepared

@@ -1,10 +1,10 @@
-"""Releases the weights of a training run with the package.
+"""Puts the weights of a training run into the package.
 
     python experiments/release_weights.py --workdir=WORKDIR --card=CARD.md
 
-writes weights.safetensors and CARD.md in cadnet_jax/weights/released_weights, and the
-SHA-256 of the first into cadnet_jax/weights/released.py and the card. Commit the three
-together.
+It writes weights.safetensors and CARD.md into cadnet_jax/weights/released_weights, and
+the SHA-256 of the weights into cadnet_jax/weights/released.py and the card. Commit the
+three files together.
 """
 
 import pathlib

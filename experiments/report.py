@@ -2,11 +2,11 @@
 
     python experiments/report.py WORKDIR... --output_dir=REPORT
 
-writes report.html (one file, with its figures), report.md, report.json and runs.jsonl
-(settings and scores, a line a run), which report.py reads in place of the work
-directories. A run's place in the tables follows from its own files, not from its name:
-config.json, dataset.json and what evaluate.py wrote. Runs that differ in the seed alone
-are one row.
+It writes report.html (one file, with its figures), report.md, report.json and
+runs.jsonl (settings and scores, one line per run), which report.py reads in place of
+the work directories. A run's place in the tables follows from config.json, dataset.json
+and what evaluate.py wrote, not from its name. Runs that differ only in the seed share
+one row.
 """
 
 import pathlib

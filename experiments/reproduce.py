@@ -1,11 +1,11 @@
-"""Runs the paper's experiments on SynLCD, and skips those that are done.
+"""Runs the paper's experiments on SynLCD, and skips runs that are finished.
 
     python experiments/reproduce.py --flagfile=experiments/flagfiles/synlcd_small.cfg \\
         --prepared_dir=prepared/small --count=40 --test_split='test[:25%]' \\
         --root=workdirs/synlcd
 
-prepares SynLCD, trains and evaluates run after run, all of seed 0 first. Ctrl-C saves,
-and the same command resumes. The studies set head, seed, balance and labels.
+It prepares SynLCD, then trains and evaluates run after run, all of seed 0 first. Ctrl-C
+saves, and the same command resumes. The studies set head, seed, balance and labels.
 """
 
 import functools
@@ -26,14 +26,14 @@ STUDIES = flags.DEFINE_multi_enum(
     'tables 4 and 5, of public sets prepared in --prepared_dir. Can be repeated.',
 )
 _ROOT = path_flags.define_path(
-    'root', None, 'Folder for the runs, each in a folder of its own.', required=True
+    'root', None, 'Folder for the folders of the runs.', required=True
 )
 _SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each kind.', lower_bound=1)
 _PREPARED_DIR = path_flags.define_path(
     'prepared_dir', 'prepared', 'Where data are prepared; SynLCD is, if missing.'
 )
-_COUNT = flags.DEFINE_integer('count', 300, 'Of SynLCD; see prepare_data.py.')
-_SIZE = flags.DEFINE_integer('size', 512, 'Of SynLCD; see prepare_data.py.')
+_COUNT = flags.DEFINE_integer('count', 300, 'Samples per pattern of SynLCD.')
+_SIZE = flags.DEFINE_integer('size', 512, 'Side of the images of SynLCD.')
 _TEST_SPLIT = flags.DEFINE_string('test_split', 'test', 'Split that is tested.')
 _NUM_PICTURES = flags.DEFINE_integer(
     'num_pictures', 4, 'Pairs of each test whose pictures are written.', lower_bound=0

@@ -1,10 +1,11 @@
-"""Refuses a recipe that misses a part of its challenge set; or studies repeatability.
+"""Checks a recipe on its challenge set, or studies repeatability.
 
     python experiments/verify_recipe.py --recipe=RECIPE
     python experiments/verify_recipe.py --recipe=RECIPE --repeat=FOLDER
 
-The first inspects the parts in RECIPE/challenge/bad, which must be NG, and those in
-challenge/good, which must be OK. FOLDER holds a folder for each part, with captures.
+The first command inspects the parts in RECIPE/challenge/bad, which must be NG, and
+those in challenge/good, which must be OK. FOLDER holds a folder of captures for each
+part.
 """
 
 import sys
@@ -15,7 +16,7 @@ from cadnet_jax import cli
 from cadnet_jax.path_flags import define_path
 
 _RECIPE = define_path('recipe', None, 'Folder of the recipe.', required=True)
-_REPEAT = define_path('repeat', '', 'Repeated captures: a gauge study.')
+_REPEAT = define_path('repeat', '', 'Folder of repeated captures, for a gauge study.')
 
 
 def main(argv: list[str]) -> None:
