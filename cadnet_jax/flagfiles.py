@@ -41,7 +41,7 @@ def expand_flagfiles(
 def _read(path: pathlib.Path, within: tuple[pathlib.Path, ...]) -> list[str]:
     path = path.absolute()
     if path in within:
-        raise ValueError(f'{path}: the flagfile names itself; take the line out.')
+        raise ValueError(f'{path}: the flagfile names itself; remove the line.')
     return expand_flagfiles(list(_lines(path)), within=(*within, path))
 
 

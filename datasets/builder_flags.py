@@ -120,7 +120,7 @@ def paired_folder_options() -> 'Options':
         re.compile(given.get('group_by', ''))
     except re.error as error:
         raise ValueError(
-            f'--group_by={given["group_by"]}: no regular expression ({error}).'
+            f'--group_by={given["group_by"]}: not a regular expression ({error}).'
         ) from None
     return Options(**given)
 

@@ -112,8 +112,8 @@ def remove(output_dir: os.PathLike[str]) -> None:
             with path.open('rb') as file:
                 if file.read(len(begin)) != begin.encode():
                     raise FileExistsError(
-                        f'{path}: not written by a check; it stays. Name another '
-                        '--output_dir.'
+                        f'{path}: not written by a check, so it is not replaced. Name '
+                        'another --output_dir.'
                     )
             ours.append(path)
     for path in ours:

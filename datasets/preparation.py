@@ -218,7 +218,7 @@ def _check_source(
         raise ValueError(f'{builder.name}: source_dir is missing; {instructions}.')
     if source_dir is not None and not instructions:
         raise ValueError(
-            f'{builder.name}: its data are generated, so that there is nothing to take '
+            f'{builder.name}: its data are generated, so there is nothing to take '
             f'from source_dir={source_dir}; leave it out.'
         )
 

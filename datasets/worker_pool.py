@@ -55,8 +55,8 @@ def map_in_order(
             yield pending.popleft().result()
     except BrokenProcessPool as error:
         raise ChildProcessError(
-            'a worker process was killed, which is what happens where memory runs out; '
-            'take fewer workers or smaller images.'
+            'a worker process was killed, which happens if memory runs out; '
+            'use fewer workers or smaller images.'
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)

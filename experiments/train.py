@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
         except ValueError as error:
             raise ValueError(
                 f'--distributed: the environment names no other processes ({error}). '
-                'Start the command by srun or mpirun, or leave the flag out.'
+                'Start the command with srun or mpirun, or leave the flag out.'
             ) from None
     from cadnet_jax.training import loop  # slow to import
 

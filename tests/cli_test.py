@@ -147,7 +147,7 @@ def test_flagfiles_of_any_editor_are_read(
 @pytest.mark.parametrize(
     ('data', 'message'),
     [
-        ('--steps=3'.encode('utf-16'), 'not a text in UTF-8'),
+        ('--steps=3'.encode('utf-16'), 'not text in UTF-8'),
         (b'--flagfile=%s', 'names itself'),
         (None, 'No such file'),
     ],

@@ -139,8 +139,8 @@ class PairSource:
         image = cv2.imdecode(np.frombuffer(record[name], np.uint8), mode)
         if image is None:
             raise ValueError(
-                f'{self._name}: the {name} of {record["id"].decode()!r} is no image. '
-                f'{DAMAGED}'
+                f'{self._name}: the {name} of {record["id"].decode()!r} is not an '
+                f'image. {DAMAGED}'
             )
         return image
 

@@ -185,15 +185,15 @@ def load_rule(
     rule = read_rule(path)
     if rule.weights_sha256 != tree_digest(predictor.variables):
         raise ValueError(
-            f'{path}: fitted to the scores of other weights than those of '
-            f'{predictor.workdir}; fit a rule to these by experiments/fit_boxes.py.'
+            f'{path}: fitted to scores of other weights than those of '
+            f'{predictor.workdir}; fit a rule to these with experiments/fit_boxes.py.'
         )
     try:
         fitted = image_digests(data_dir, rule.fitted_on)
     except ValueError as error:
         raise ValueError(
             f'{path}: fitted on {rule.fitted_on!r}, which the evaluated data lack. Fit '
-            f'a rule on these by experiments/fit_boxes.py. ({error})'
+            f'a rule on these with experiments/fit_boxes.py. ({error})'
         ) from None
     common = fitted.keys() & image_digests(data_dir, split).keys()
     if common:

@@ -57,7 +57,7 @@ def compare(
         ValueError: the pairs differ.
     """
     if first.keys() != second.keys():
-        raise ValueError('the two evaluations have other pairs.')
+        raise ValueError('the two evaluations have different pairs.')
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     for id, value in first.items():
@@ -116,7 +116,7 @@ def format_differences(differences: Mapping[str, Difference | None]) -> str:
     lines = []
     for name, found in differences.items():
         if found is None:
-            lines.append(f'{name}: fewer than two groups, so that there is no interval')
+            lines.append(f'{name}: fewer than two groups, so there is no interval')
             continue
         scale = 1 if name == 'false_regions' else 100
         value, low, high = (scale * number for number in found[:3])

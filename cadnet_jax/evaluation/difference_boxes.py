@@ -81,7 +81,7 @@ def measure_differencing(
                 best = average, opening, chosen[0]
     if not best:
         raise ValueError(
-            f'{fit_split!r} of {data_dir}: nothing differs in a labeled box; name '
+            f'{fit_split!r} of {data_dir}: nothing differs in any labeled box; name '
             'another split.'
         )
     _, opening, rule = best

@@ -66,7 +66,7 @@ def _check_mask(mask: np.ndarray, num_classes: int) -> None:
     if unknown:
         raise ValueError(
             f'the mask has the values {unknown}, but the class map goes from 0 to '
-            f'{num_classes - 1} ({IGNORED}: ignored); correct the one or the other.'
+            f'{num_classes - 1} ({IGNORED}: ignored); correct one of them.'
         )
 
 

@@ -37,13 +37,13 @@ def read_rows(
             columns = [name.strip() for name in rows.fieldnames or ()]
             if missing := [name for name in required if name not in columns]:
                 raise ValueError(
-                    f'{path}: the first line names no column {missing[0]!r}; '
-                    f'there must be {",".join(required)}, with commas between.'
+                    f'{path}: the first line lacks the column {missing[0]!r}; '
+                    f'it must have {",".join(required)}, separated by commas.'
                 )
             other = [name for name in columns if name not in known]
             if other and not others:
                 raise ValueError(
-                    f'{path}: the column {other[0]!r} is not known; there may be '
+                    f'{path}: the column {other[0]!r} is unknown; allowed are '
                     f'{",".join(known)}.'
                 )
             if len(set(columns)) < len(columns):

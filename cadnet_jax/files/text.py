@@ -25,8 +25,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
         return path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
         raise ValueError(
-            f'{path}: not a text in UTF-8 ({error.reason} at byte {error.start}); '
-            'save it in UTF-8.'
+            f'{path}: not text in UTF-8 ({error.reason} at byte {error.start}); '
+            'save it as UTF-8.'
         ) from None
 
 

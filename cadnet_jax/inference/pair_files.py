@@ -95,7 +95,7 @@ def check_output_dir(pairs: Sequence[PairFiles], output_dir: _Path) -> None:
             if os.path.realpath(path.parent) == output:
                 raise ValueError(
                     f'--output_dir={output_dir}: {path} is in it; results would be '
-                    'taken for images by the next run. Name another folder.'
+                    'taken for input images by the next run. Name another folder.'
                 )
 
 
@@ -373,7 +373,7 @@ def _from_paths(
     if not image.is_dir():
         if reference.is_dir():
             raise ValueError(
-                f'reference {reference} is a folder, but image {image} a file; name '
+                f'reference {reference} is a folder, but image {image} is a file; name '
                 'its reference.'
             )
         return [(image, reference)]

@@ -188,7 +188,7 @@ class Predictor:
         if not np.isfinite(scores.score).all():
             raise ValueError(
                 f'{self.workdir}: the scores of step {self.step} are not finite, so '
-                'that they say nothing of defects; name other weights.'
+                'they say nothing about defects; name other weights.'
             )
         return PixelMaps(decide(scores, self.rule), scores)
 

@@ -15,7 +15,7 @@ from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.text import are_names, read_object
 
 RESULTS_FILE = 'results.json'
-_REMEDY = 'Name another folder, or replace them by --overwrite.'
+_REMEDY = 'Name another folder, or replace them with --overwrite.'
 
 
 def begin_results(
@@ -51,7 +51,7 @@ def begin_results(
         there = [folder / name for name in others if os.path.lexists(folder / name)]
         if there:
             raise FileExistsError(
-                f'{there[0]}: is there already, and {RESULTS_FILE} does not list it. '
+                f'{there[0]} already exists, and {RESULTS_FILE} does not list it. '
                 f'{_REMEDY}'
             )
     if not (earlier and earlier['run'] == run and earlier.get('complete') is False):
@@ -90,7 +90,7 @@ def _read(path: pathlib.Path, *, overwrite: bool) -> dict[str, Any]:
             and are_names(files)
             and all(map(_is_inside, files or ()))
         ):
-            raise ValueError(f'{path}: damaged, or of another tool. {_REMEDY}')
+            raise ValueError(f'{path}: damaged, or written by another tool. {_REMEDY}')
     except ValueError:
         if overwrite:
             return {}

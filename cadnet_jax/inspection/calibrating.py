@@ -245,7 +245,7 @@ def _check_threshold(threshold: Threshold, inspectors: Mapping[str, Inspector]) 
     if first.predictor.head.answer == 'classes' and threshold.threshold >= 1:
         raise ValueError(
             f'{threshold.false_rejects + 1} good parts have regions with a score of '
-            '1, so no threshold holds the target: look at them by '
+            '1, so no threshold holds the target: look at them with '
             'experiments/inspect_parts.py, and raise rules.any.min_area, leave their '
             'places out (--ignore), or fine-tune the network.'
         )

@@ -257,7 +257,7 @@ def load_inspectors(recipe: _Path, revision: int | None = None) -> dict[str, Ins
         raise ValueError(
             f'{recipe}/recipe.json: weights.sha256 is not that of '
             f'{values.weights.workdir} ({digest}); restore the weights, or make a new '
-            'revision by experiments/make_recipe.py.'
+            'revision with experiments/make_recipe.py.'
         )
     return make_inspectors(values, recipe, predictor)
 
@@ -333,7 +333,7 @@ def check_rules(recipe: Recipe, folder: _Path, predictor: Predictor) -> None:
             )
         if rules.deviations is not None and not predictor.head.sees_reference:
             raise ValueError(
-                'deviations needs a learned distance, which this network has not; '
+                'deviations needs a learned distance, which this network lacks; '
                 'set it to null.'
             )
     except ValueError as error:

@@ -159,7 +159,7 @@ def claim(folder: pathlib.Path, recipe: Recipe) -> None:
     path = folder / 'run.json'
     if not path.exists():
         if (folder / 'results.jsonl').exists():
-            raise ValueError(f'{folder}: has results without run.json; take another.')
+            raise ValueError(f'{folder}: has results without run.json; name another.')
         write_json(path, values)
     elif (there := read_object(path, remedy='Take another folder.')) != values:
         raise ValueError(

@@ -163,7 +163,7 @@ def group_views(images: Iterable[_Image], views: Sequence[str]) -> list[Part]:
         part = parts.setdefault(own, Part(own, {}))
         if image.view in part.images:
             raise ValueError(
-                f'{image.path}: part {own} has {part.images[image.view]} already; a '
+                f'{image.path}: part {own} already has {part.images[image.view]}; a '
                 'part has one image of each view.'
             )
         part.images[image.view] = image.path
@@ -176,7 +176,7 @@ def _from_name(path: pathlib.Path, pattern: str) -> _Image:
     match = re.fullmatch(pattern, path.stem)
     if not match:
         raise ValueError(
-            f'{path}: its name does not fit part_pattern, {pattern!r}; move it away, '
+            f'{path}: its name does not match part_pattern, {pattern!r}; move it away, '
             'or change the pattern.'
         )
     groups = match.groupdict()

@@ -91,7 +91,7 @@ class Area:
     def __post_init__(self) -> None:
         given = [self.mask, self.box, self.polygon]
         if sum(value is not None for value in given) != 1:
-            raise ValueError('mask, box or polygon must be given, and one of them.')
+            raise ValueError('mask, box or polygon must be given, and only one.')
         if self.box is not None and (
             len(self.box) != 4
             or not (self.box[0] < self.box[2] and self.box[1] < self.box[3])
@@ -280,8 +280,8 @@ class Recipe:
         own = self.references, self.inspect, self.ignore, self.variation
         if self.views and any(own):
             raise ValueError(
-                'views are given beside references, inspect, ignore or variation; '
-                'move these into a view.'
+                'views are given together with references, inspect, ignore or '
+                'variation; move these into a view.'
             )
         try:
             groups = re.compile(self.part_pattern).groupindex

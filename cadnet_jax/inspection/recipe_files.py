@@ -110,7 +110,7 @@ def read_bytes(folder: _Path, file: File, field: str) -> bytes:
     if file.sha256 and hashlib.sha256(data).hexdigest() != file.sha256:
         raise ValueError(
             f'{path}: not the file of {field}.sha256 in recipe.json; restore it, or '
-            'make a new revision by experiments/make_recipe.py.'
+            'make a new revision with experiments/make_recipe.py.'
         )
     return data
 

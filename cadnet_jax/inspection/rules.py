@@ -57,7 +57,7 @@ class Limits:
         for name, metric in (('min_area', 'mm2'), ('min_length', 'mm')):
             if None not in (getattr(self, name), getattr(self, f'{name}_{metric}')):
                 raise ValueError(
-                    f'{name} is given beside {name}_{metric}; keep one of them.'
+                    f'{name} and {name}_{metric} are both given; keep one of them.'
                 )
 
 

@@ -173,8 +173,8 @@ def build_model(
     """
     if num_classes < 2:
         raise ValueError(
-            f'num_classes is {num_classes}: the background and one defect class are '
-            'the least.'
+            f'num_classes is {num_classes}; it must be at least 2: the background and '
+            'one defect class.'
         )
     model: CADNet = HEADS[config.head].build(config, num_classes, axis_name)
     return model

@@ -156,7 +156,7 @@ class MixTransformer(nn.Module):
         if min(x.shape[1:3]) < SMALLEST_SIDE:
             raise ValueError(
                 f'The image is {x.shape[1]} x {x.shape[2]} pixels; each side must be '
-                f'{SMALLEST_SIDE} at least: enlarge or pad it.'
+                f'at least {SMALLEST_SIDE}: enlarge or pad it.'
             )
         channels, blocks = VARIANTS[self.variant]
         last = max(sum(blocks) - 1, 1)

@@ -99,14 +99,15 @@ def _deal(base: Config, test_split: str, folds: int) -> tuple[tuple[str, ...], .
     if len(common) < 2:
         raise ValueError(
             f'{data_dir}: {split!r} and {test_split!r} have {len(common)} groups in '
-            'common; two are needed. A group of only one split is new anyway: '
+            'common; at least two are needed. A group of only one split is new anyway: '
             'evaluate.py says what is found of it.'
         )
     for group in common:
         if configs.replace(base, leave_out=group).data.left_out_groups != (group,):
             raise ValueError(
-                f'{data_dir}: group {group!r} cannot be left out, for a comma or an '
-                'outer space in its name. Rename it, and prepare the data again.'
+                f'{data_dir}: group {group!r} cannot be left out, because of a '
+                'comma or an outer space in its name. Rename it, and prepare the data '
+                'again.'
             )
     number = min(folds, len(common)) if folds else len(common)
     dealt = tuple(tuple(common[start::number]) for start in range(number))

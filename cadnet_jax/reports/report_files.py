@@ -63,8 +63,8 @@ def _remove_report(output_dir: pathlib.Path) -> None:
     for page in there:
         if TITLE not in page.read_text(errors='replace').replace('&#39;', "'"):
             raise FileExistsError(
-                f'{page}: not written by a report of runs; it stays. Name another '
-                '--output_dir.'
+                f'{page}: not written by report.py, so it is not replaced. Name '
+                'another --output_dir.'
             )
     if there:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):

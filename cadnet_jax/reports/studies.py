@@ -210,7 +210,7 @@ def runs_of(names: Iterable[str], base: Config, seeds: int) -> list[Run]:
     given = configs.differences(Config(), base)
     if ours := [name for name in _SET_BY_STUDIES if name in given]:
         raise ValueError(
-            f'--{ours[0]}={given[ours[0]][1]}: that differs from run to run, and the '
+            f'--{ours[0]}={given[ours[0]][1]}: it differs from run to run, and the '
             'studies set it; leave it out.'
         )
     if not base.loss.contrastive_weight:
@@ -332,7 +332,7 @@ def _read_record(workdir: pathlib.Path) -> RunRecord | None:
         return read_record(str(workdir))
     except ValueError as error:
         raise ValueError(
-            f'{error} Or delete its folder: the study then does so.'
+            f'{error} Or delete its folder: the study then makes it again.'
         ) from None
 
 

@@ -276,9 +276,9 @@ def _check_data(results: Sequence[Result]) -> None:
             before, other = first.setdefault(key, (number, result))
             if before != number:
                 raise ValueError(
-                    f'{other.workdir} and {result.workdir} have other data of the name '
-                    f'{key[0]}, {key[1]}: {before:,} and {number:,} pixels. Are they '
-                    'of another --size, --count or --seed? Report them apart.'
+                    f'{other.workdir} and {result.workdir} have different data of the '
+                    f'name {key[0]}, {key[1]}: {before:,} and {number:,} pixels. Are '
+                    'they of another --size, --count or --seed? Report them apart.'
                 )
 
 
@@ -291,7 +291,7 @@ def _check_seeds(row: Row) -> None:
         if other is not result:
             raise ValueError(
                 f'{other.workdir} and {result.workdir} have the same settings and seed '
-                f'({config.train.seed}): a mean would count it double. Name one.'
+                f'({config.train.seed}): a mean would count the run twice. Name one.'
             )
 
 

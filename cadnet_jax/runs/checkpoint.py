@@ -372,7 +372,7 @@ def save_variables(
         raise ValueError(f'{directory}: not written: {name} is not finite.')
     if any(kept_steps(directory).values()):
         raise FileExistsError(
-            f'{directory}: there are checkpoints already. Name another directory.'
+            f'{directory} already has checkpoints. Name another directory.'
         )
     weights = {
         'params': variables['params'],

@@ -127,11 +127,13 @@ def read_results(paths: Sequence[str]) -> list[Result]:
         if path in seen:
             raise ValueError(
                 f'{given} is given twice, first as {seen[path]}: a mean would count '
-                'it double. Name it once.'
+                'it twice. Name it once.'
             )
         seen[path] = given
         if not config_file(path).exists() and any(path.glob('*/config.json')):
-            raise ValueError(f'{given}: no run, but a folder of runs: {given}/*')
+            raise ValueError(
+                f'{given}: not a run, but a folder of runs; give {given}/*'
+            )
         records = _read_lines(given) if path.is_file() else [read_record(given)]
         results += [
             Result(*record[:4], directory, metrics)
@@ -141,7 +143,7 @@ def read_results(paths: Sequence[str]) -> list[Result]:
     if paths and not results:
         command = f'--workdir={shlex.quote(paths[0])}'
         raise FileNotFoundError(
-            f'{paths[0]}: no evaluation/*/metrics.json, so that there is nothing to '
+            f'{paths[0]}: no evaluation/*/metrics.json, so there is nothing to '
             f'report. Evaluate the run first: python experiments/evaluate.py {command}'
         )
     return results

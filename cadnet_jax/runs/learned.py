@@ -49,8 +49,8 @@ def check_will_be_new(config: Config, data_dir: _Path, split: str) -> None:
     if common:
         raise ValueError(
             f'--test_split={split}: {len(common)} of its {len(digests)} pairs in '
-            f'{data_dir}, such as {common[0]}, are learned from, in --train_split or '
-            'before by --init_from. Name another split.'
+            f'{data_dir}, such as {common[0]}, are trained on, in --train_split or '
+            'earlier by --init_from. Name another split.'
         )
 
 

@@ -204,7 +204,7 @@ def read_dataset_info(workdir: Path) -> TrainingData:
         raise FileNotFoundError(
             f'{path}: no such file. Is this a work directory that train.py wrote?'
         )
-    remedy = 'Restore it, or train anew.'
+    remedy = 'Restore it, or train again.'
     values = read_object(path, remedy=remedy)
     if not (
         isinstance(values.get('name'), str)
@@ -321,7 +321,7 @@ def check_same_run(
     if changed := configs.changed_settings(*both, may_change=may_change):
         raise ValueError(
             f'{config_file(workdir)}: the run has other settings: {changed}. Give the '
-            f'same, or name {elsewhere}.'
+            f'same settings, or name {elsewhere}.'
         )
     for what, old, new in differing_data(saved.data, given.data):
         raise ValueError(

@@ -88,7 +88,7 @@ def check_inputs(
         check_same_run(workdir, saved, Inputs(config, data), step=step)
     elif any(kept_steps(workdir).values()):
         raise ValueError(
-            f'--workdir={workdir}: there are checkpoints, but no config.json: it is '
+            f'--workdir={workdir}: it has checkpoints but no config.json, so it is '
             'not the work directory of a run. Name another; --init_from starts from it.'
         )
     return data
@@ -134,7 +134,7 @@ def _check_defects(config: Config, data: TrainingData) -> None:
     if not config.data.paint_defects and not any(data.class_pixels[1:]):
         raise ValueError(
             f'{config.data.data_dir}: no pixel of {config.data.train_split!r} is '
-            'labeled as a defect, so that there is nothing to learn. Use the released '
+            'labeled as a defect, so there is nothing to learn. Use the released '
             'weights as they are (predict.py without --workdir), or paint changes into '
             'the good pairs: train.py --paint_defects.'
         )

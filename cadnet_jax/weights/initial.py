@@ -64,7 +64,7 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
                 f'--init_from={directory}: {name} is not finite. Name other weights.'
             )
         if name not in fresh:
-            left_out.append(f'{name} (the network has none)')
+            left_out.append(f'{name} (not in the network)')
         elif fresh[name].shape != array.shape:
             shapes = f'{list(array.shape)}, not {list(fresh[name].shape)}'
             left_out.append(f'{name} ({shapes})')

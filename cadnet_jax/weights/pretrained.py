@@ -107,7 +107,7 @@ def convert(
     )
     if faults := _faults(weights, expected, skipped):
         raise ValueError(
-            f'{source}: read with the names of {layout.title}, this is not what the '
+            f'{source}: read with the names of {layout.title}, it is not what the '
             f'model needs. {faults}. Is it of another variant, head or number of '
             'classes?'
         )
@@ -130,8 +130,9 @@ def _recognize(weights: Weights, encoder: list[Path], source: str) -> Layout:
     if not names_in_common(layout):
         known = dict.fromkeys(layout.title for layout in LAYOUTS)
         raise ValueError(
-            f'{source}: no name in it is known. Known are those of {", ".join(known)}; '
-            f'these begin with: {", ".join(list(weights)[:3]) or "none at all"}.'
+            f'{source}: it has no known name. Known are the names of '
+            f'{", ".join(known)}; these begin with: '
+            f'{", ".join(list(weights)[:3]) or "none at all"}.'
         )
     return layout
 
@@ -200,7 +201,7 @@ def read_weights(path: str | pathlib.Path) -> dict[str, np.ndarray]:
         '.bin': _read_torch,
     }
     if path.suffix not in readers:
-        raise ValueError(f'{path}: known kinds of files are {", ".join(readers)}.')
+        raise ValueError(f'{path}: the known kinds of files are {", ".join(readers)}.')
     try:
         return readers[path.suffix](path)
     except ModuleNotFoundError:

@@ -154,7 +154,7 @@ def find_pairs(source_dir: pathlib.Path) -> dict[str, list[BoardFiles]]:
     }
     if empty := [split for split, pairs in splits.items() if not pairs]:
         raise ValueError(
-            f'{root}: no pair for {", ".join(empty)}; trainval.txt has to list 2 pairs '
+            f'{root}: no pair for {", ".join(empty)}; trainval.txt must list 2 pairs '
             'or more, test.txt one. Get the lists again.'
         )
     return splits

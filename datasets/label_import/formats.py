@@ -179,7 +179,7 @@ def _naming(path: pathlib.Path) -> Iterator[None]:
         raise ValueError(f'{path}: lacks {error}. {_REMEDY}') from None
     except (TypeError, IndexError, AttributeError) as error:
         raise ValueError(
-            f'{path}: not of the form that is expected ({error}). {_REMEDY}'
+            f'{path}: not in the expected form ({error}). {_REMEDY}'
         ) from None
 
 

@@ -63,7 +63,7 @@ def plan(
     """
     if (directory / manifest.MANIFEST).exists():
         raise ValueError(
-            f'{directory / manifest.MANIFEST}: says already where the masks are; '
+            f'{directory / manifest.MANIFEST}: already says where the masks are; '
             'import the labels without it, then write a new one by check_data.py '
             '--init_manifest.'
         )
@@ -189,6 +189,6 @@ def _refuse_to_replace(plan: Plan, overwrite: bool) -> None:
     there = [p for p in (plan.directory / manifest.CLASSES, *paths) if p.exists()]
     if there and not overwrite:
         raise ValueError(
-            f'{there[0]} is there already ({len(there)} files in all); move them away, '
-            'or replace them by --overwrite.'
+            f'{there[0]} already exists ({len(there)} files in all); move them away, '
+            'or replace them with --overwrite.'
         )

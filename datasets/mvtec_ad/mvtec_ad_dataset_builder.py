@@ -216,7 +216,7 @@ def find_photos(source_dir: pathlib.Path) -> tuple[list[Photo], list[str]]:
     folders = [path for path in preparation.list_visible(root) if path.is_dir()]
     if not any(folder.name in OBJECTS for folder in folders):
         raise FileNotFoundError(
-            f'{root}: no folder of an object in it; '
+            f'{root}: it has no folder of an object; '
             f'{Builder.MANUAL_DOWNLOAD_INSTRUCTIONS}.'
         )
     photos: list[Photo] = []
@@ -300,9 +300,7 @@ def read_pixels(photo: Photo) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
             f'{photo.mask}: {w}x{h} pixels, but its image has {width}x{height}'
         )
     if not defect.any():
-        raise ValueError(
-            f'{photo.mask}: no pixel is white, so that no defect is marked'
-        )
+        raise ValueError(f'{photo.mask}: no pixel is white, so no defect is marked')
     return image, defect
 
 

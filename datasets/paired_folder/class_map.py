@@ -149,11 +149,11 @@ def read_class_map(path: pathlib.Path) -> ClassMap:
             name = name.lower()
         twice = [format_value(value, colored) for value in values if value in ids]
         if twice:
-            raise ValueError(f'{where}: the value {twice[0]} is there twice.')
+            raise ValueError(f'{where}: the value {twice[0]} appears twice.')
         if not name:
             raise ValueError(f'{where}: no name for the value {row["value"]}.')
         if name not in names and name.lower() in map(str.lower, names):
-            raise ValueError(f'{where}: {name!r} is there with other capitals as well.')
+            raise ValueError(f'{where}: {name!r} also appears with other capitals.')
         if name not in (*names, IGNORED_NAME):
             names.append(name)
         id = IGNORED if name == IGNORED_NAME else names.index(name)
@@ -162,11 +162,13 @@ def read_class_map(path: pathlib.Path) -> ClassMap:
         raise ValueError(f'{path}: gray values and colors are mixed; use one of them.')
     if 0 not in ids.values() or len(names) == 1:
         raise ValueError(
-            f"{path}: there must be a value of the name '{BACKGROUND}', and one at "
-            'least of another name, which is a class of defects.'
+            f"{path}: there must be a value with the name '{BACKGROUND}', and at least "
+            'one with another name, which is a class of defects.'
         )
     if len(names) > IGNORED:
-        raise ValueError(f'{path}: {len(names)} classes, but {IGNORED} at most can be.')
+        raise ValueError(
+            f'{path}: {len(names)} classes, but at most {IGNORED} are allowed.'
+        )
     return ClassMap(path, tuple(names), kinds == {True}, ids)
 
 
@@ -199,7 +201,7 @@ def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> None:
     if colors and max(gray, default=0) > 255:
         raise ValueError(
             f'{path}: some masks have colors and some gray levels of 16 bits; no map '
-            'is for both.'
+            'can hold both.'
         )
     if colors:  # a mask that is black all over tells nothing
         colors.update({_gray_color(value): n for value, n in gray.items()})

@@ -219,7 +219,7 @@ def init_manifest(directory: pathlib.Path, options: Options) -> FirstManifest:
     """
     manifest, classes = directory / MANIFEST, directory / CLASSES
     if manifest.exists():
-        raise ValueError(f'{manifest} is there already; move it away for a new one.')
+        raise ValueError(f'{manifest} already exists; move it away for a new one.')
     pairs, unused = find_pairs(directory, options)
     pairs = draw_splits(pairs, options)
     faults = share_faults(pairs, options)
@@ -332,7 +332,7 @@ def split_name_fault(name: str, others: Iterable[str]) -> str | None:
             "letters, digits and _, 40 at most, and is not 'all'"
         )
     if name.lower() in map(str.lower, others):
-        return f'the split {name!r} is there with other capitals as well'
+        return f'the split {name!r} also appears with other capitals'
     return None
 
 
@@ -374,7 +374,7 @@ def find_pairs(
     ]
     raise_problems(problems, remedy='Correct the names, the manifest or the flags.')
     if not pairs:
-        raise ValueError(f'{directory}: no pairs in it; there must be images.')
+        raise ValueError(f'{directory}: no pairs in it; it must have images.')
     return [pair._replace(bit_depth=options.bit_depth) for pair in pairs], unused
 
 

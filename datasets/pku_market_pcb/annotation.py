@@ -44,8 +44,8 @@ def read_boxes(
         of = tuple(_number(stated, side, path) for side in ('width', 'height'))
         if of != (width, height):
             raise ValueError(
-                f'{path}: is of an image of {of[0]}x{of[1]} pixels, but its image has '
-                f'{width}x{height}'
+                f'{path}: made for an image of {of[0]}x{of[1]} pixels, but its image '
+                f'has {width}x{height}'
             )
     boxes = [_read_box(element, path, class_names) for element in root.iter('object')]
     if not boxes:

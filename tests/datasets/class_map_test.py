@@ -192,13 +192,16 @@ def test_a_mask_in_jpeg_is_refused_with_the_reason(tmp_path: pathlib.Path) -> No
 @pytest.mark.parametrize(
     ('lines', 'message'),
     [
-        (['0,background', '0,scratch'], 'line 3: the value 0 is there twice'),
+        (['0,background', '0,scratch'], 'line 3: the value 0 appears twice'),
         (['0,background', '#ff0000,scratch'], 'gray values and colors are mixed'),
         (['0,background'], 'another name, which is a class of defects'),
         (['0,background', '9,ignored'], 'another name, which is a class of defects'),
-        (['0,scratch', '1,dent'], "must be a value of the name 'background'"),
+        (['0,scratch', '1,dent'], "a value with the name 'background'"),
         (['0,background', '1,'], 'line 3: no name for the value 1'),
-        (['0,background', '1,Dent', '2,dent'], "line 4: 'dent' is there with other"),
+        (
+            ['0,background', '1,Dent', '2,dent'],
+            "line 4: 'dent' also appears with other",
+        ),
         (['0,background', 'red,scratch'], "line 3: 'red' is neither a gray value"),
         (['0,background', '65536,scratch'], "'65536' is neither a gray value"),
         (['0,background', '-1,scratch'], "'-1' is neither"),

@@ -280,7 +280,7 @@ def test_a_first_manifest_means_what_the_folders_mean(tmp_path: pathlib.Path) ->
 def test_a_manifest_is_never_written_over(tmp_path: pathlib.Path) -> None:
     init_manifest(write_tiny_pairs(tmp_path), Options())
     before = (tmp_path / 'manifest.csv').read_bytes()
-    with pytest.raises(ValueError, match=r'manifest\.csv is there already'):
+    with pytest.raises(ValueError, match=r'manifest\.csv already exists'):
         init_manifest(tmp_path, Options(split_seed=1))
     assert (tmp_path / 'manifest.csv').read_bytes() == before
 
@@ -404,7 +404,7 @@ def test_files_outside_are_refused_unless_they_are_allowed(
         ([f'a.png,r.png,m.png,{"a" * 41},'], f"'{'a' * 41}' cannot be the name"),
         (
             ['a.png,r.png,m.png,test,', 'r.png,a.png,m.png,Test,'],
-            "line 3: the split 'Test' is there with other capitals",
+            "line 3: the split 'Test' also appears with other capitals",
         ),
         (
             ['a.png,r.png,m.png,train,', 'r.png,r.png,m.png,,'],

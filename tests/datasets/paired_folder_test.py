@@ -570,7 +570,7 @@ def test_soft_masks_are_cut_by_a_range(tmp_path: pathlib.Path) -> None:
     pairs = read(prepare(folder, tmp_path / 'prepared'))
     np.testing.assert_array_equal(pairs['image/3']['mask'][..., 0], soft >= 128)
     for line, message in (
-        ('100-300,scratch', 'line 3: the value 100 is there twice'),
+        ('100-300,scratch', 'line 3: the value 100 appears twice'),
         ('300-200,scratch', "line 3: '300-200' is neither a gray value"),
     ):
         write_classes(folder, '0-127,background', line)

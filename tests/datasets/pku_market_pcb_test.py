@@ -306,7 +306,7 @@ BROKEN: dict[str, tuple[str, Damage, str]] = {
     'other image': (
         BOXES,
         _replace('<width>128', '<width>129'),
-        'is of an image of 129x128 pixels, but its image has 128x128',
+        'made for an image of 129x128 pixels, but its image has 128x128',
     ),
     'unknown class': (
         BOXES,

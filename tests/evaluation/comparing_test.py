@@ -72,7 +72,7 @@ def test_undefined_scores_are_left_out() -> None:
     assert found is not None and found.pairs == 2
     assert found.value == pytest.approx(0.15)
     assert compare(first, second, dict.fromkeys(first, 'x')) is None
-    with pytest.raises(ValueError, match='other pairs'):
+    with pytest.raises(ValueError, match='different pairs'):
         compare(first, {'a': 0.5}, {})
 
 
@@ -98,7 +98,7 @@ def test_two_files_are_compared_score_by_score(tmp_path: pathlib.Path) -> None:
     assert tuple(differences) == SCORES
     lines = format_differences(differences).splitlines()
     assert lines[0] == 'ap33: +20.00 (95 %: +20.00 to +20.00; 3 pairs of 3 groups)'
-    assert lines[2] == 'defect_iou: fewer than two groups, so that there is no interval'
+    assert lines[2] == 'defect_iou: fewer than two groups, so there is no interval'
     assert lines[3].startswith('hit_rate: +0.00 ')
 
 

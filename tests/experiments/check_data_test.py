@@ -101,7 +101,7 @@ def test_errors_end_in_status_1_and_are_all_written(tmp_path: pathlib.Path) -> N
         (['--source_dir=.', '--folders=a,./a/,b'], 'three different names are needed'),
         (['--data_dir=.', '--classes=c.csv'], '--classes is not for --data_dir'),
         (['--data_dir=.', '--workers=2'], '--workers is not for --data_dir'),
-        (['--source_dir=.', '--group_by=('], '--group_by=(: no regular expression'),
+        (['--source_dir=.', '--group_by=('], '--group_by=(: not a regular expression'),
         (['--source_dir=.', '--splits=train'], "--splits: 'train' is not NAME=SHARE"),
         (['--source_dir=.', '--splits=a=1,a=2'], "'a=2' is not NAME=SHARE"),
         (['--source_dir=.', '--splits=a=0'], "'a=0' is not NAME=SHARE"),
@@ -109,7 +109,7 @@ def test_errors_end_in_status_1_and_are_all_written(tmp_path: pathlib.Path) -> N
         (['--source_dir=.', '--splits=ALL=1'], "'ALL' cannot be the name of a split"),
         (
             ['--source_dir=.', '--splits=train=1,Train=2'],
-            "the split 'Train' is there with other capitals",
+            "the split 'Train' also appears with other capitals",
         ),
         (
             ['--source_dir=.', f'--splits={"a" * 41}=1'],

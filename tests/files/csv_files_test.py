@@ -29,11 +29,11 @@ def test_files_of_spreadsheets_are_read(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ('data', 'message'),
     [
-        (b'', "no column 'name'"),
-        (b'nam\nx\n', "no column 'name'"),
-        (b'name;note\nx;y\n', "no column 'name'; .* with commas"),
+        (b'', "lacks the column 'name'"),
+        (b'nam\nx\n', "lacks the column 'name'"),
+        (b'name;note\nx;y\n', "lacks the column 'name'; .* by commas"),
         (b'name,note, name\nx,y,z\n', 'names a column twice'),
-        (b'name,spilt\nx,y\n', "column 'spilt' is not known.* name,note"),
+        (b'name,spilt\nx,y\n', "column 'spilt' is unknown.* name,note"),
         (b'name,note\na,b\nx\n', 'line 3: not as many values'),
         (b'name\nx,y\n', 'line 2: not as many values'),
         (b'name\n\xff\xfe\n', 'not a CSV file in UTF-8'),

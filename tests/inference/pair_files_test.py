@@ -385,7 +385,10 @@ def csv_that_is_an_image(folder: pathlib.Path) -> dict[str, pathlib.Path]:
 
 BAD_INPUT: list[tuple[Callable[[pathlib.Path], dict[str, pathlib.Path]], str]] = [
     (missing_file, r'none\.png: no such .*check the path'),
-    (file_with_folder, r'reference is a folder, but image .*a\.png a file; name its'),
+    (
+        file_with_folder,
+        r'reference is a folder, but image .*a\.png is a file; name its',
+    ),
     (empty_folder, r'empty: no image in this folder; there must be'),
     (no_reference_of_that_name, r'reference/a\.png: no such file; each image'),
     (truncated, r'reference/a\.png: a truncated PNG; copy'),
@@ -394,10 +397,10 @@ BAD_INPUT: list[tuple[Callable[[pathlib.Path], dict[str, pathlib.Path]], str]] =
     (image_alone, "give both image and reference.* reference ''"),
     (both_kinds, 'give both image and reference'),
     (missing_csv, r'pairs\.csv: no such CSV file; check'),
-    (csv_without_column, r"pairs\.csv: .* no column 'reference'; there must"),
+    (csv_without_column, r"pairs\.csv: .* lacks the column 'reference'; it must"),
     (csv_with_a_gap, r'pairs\.csv, line 3: image or reference is empty; each'),
     (csv_without_lines, r'pairs\.csv: no pair; add'),
-    (empty_csv, r"pairs\.csv: .* no column 'image'"),
+    (empty_csv, r"pairs\.csv: .* lacks the column 'image'"),
     (csv_that_is_an_image, r'a\.png: not a CSV file'),
 ]
 

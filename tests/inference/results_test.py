@@ -138,7 +138,7 @@ def test_files_that_are_not_ours_stay(
     mask = output / 'b_mask.png'
     mask.write_text('a label of mine')
     (output / 'notes.txt').write_text('mine')
-    with pytest.raises(FileExistsError, match=r'b_mask\.png: is there already'):
+    with pytest.raises(FileExistsError, match=r'b_mask\.png already exists'):
         predict(pairs, output)
     assert names_in(output) == {'b_mask.png', 'notes.txt'}
     predict(pairs, output, overwrite=True)

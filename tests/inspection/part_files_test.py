@@ -246,7 +246,7 @@ def test_views_of_a_part_are_found_by_names_or_columns(tmp_path: pathlib.Path) -
     with pytest.raises(ValueError, match=r"view 'bottom' is not in the recipe"):
         list_parts(tmp_path, pattern=pattern, views=('top',))
     (tmp_path / 'notes.png').touch()
-    with pytest.raises(ValueError, match=r'notes\.png: its name does not fit'):
+    with pytest.raises(ValueError, match=r'notes\.png: its name does not match'):
         list_parts(tmp_path, pattern=pattern, views=views)
     (tmp_path / 'list.csv').write_text('image,part\n7_top.png,A\n8_top.png,A\n')
     with pytest.raises(ValueError, match='a part has one image of each view'):

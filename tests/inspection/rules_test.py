@@ -211,7 +211,7 @@ def test_at_contours_thin_differences_are_tolerated_and_deep_ones_are_not() -> N
         ({'any': {'min_area_mm2': 1}}, 'any has a limit in mm; give mm_per_pixel'),
         (
             {'any': {'min_area_mm2': 1, 'min_area': 4}},
-            'any.min_area is given beside min_area_mm2; keep one',
+            'any.min_area and min_area_mm2 are both given; keep one',
         ),
         ({'mm_per_pixel': 0}, 'mm_per_pixel is 0.0; it must be positive'),
         ({'any': 3}, 'any must be an object'),

@@ -118,7 +118,7 @@ def test_a_report_takes_the_place_of_an_earlier_one_alone(
     write(run, output_dir=output)
     assert [path.name for path in (output / 'figures').iterdir()] == ['mine.png']
     (output / 'report.html').write_text('<html>of another tool</html>')
-    with pytest.raises(FileExistsError, match=r'report\.html: not written by a report'):
+    with pytest.raises(FileExistsError, match=r'html: not written by report\.py'):
         write(run, output_dir=output)
     assert (output / 'report.html').read_text() == '<html>of another tool</html>'
 

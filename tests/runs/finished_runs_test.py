@@ -140,7 +140,9 @@ def test_curves_are_read_where_they_are(tmp_path: pathlib.Path) -> None:
 
 def test_the_folder_of_several_runs_is_no_run(tmp_path: pathlib.Path) -> None:
     write_evaluated_run(tmp_path / 'a', 'line', 'line')
-    with pytest.raises(ValueError, match=r'no run, but a folder of runs: .*/\*'):
+    with pytest.raises(
+        ValueError, match=r'not a run, but a folder of runs; give .*/\*'
+    ):
         read_results([str(tmp_path)])
 
 

@@ -67,7 +67,7 @@ def test_imported_weights_take_the_place_of_fresh_ones(tmp_path: pathlib.Path) -
         'step': 0,
         **dict.fromkeys(('dataset', 'label_fraction', 'head', 'seed')),
     }
-    with pytest.raises(FileExistsError, match='checkpoints already'):
+    with pytest.raises(FileExistsError, match='already has checkpoints'):
         save_variables(tmp_path, {'params': encoder}, {})
 
 
@@ -93,7 +93,7 @@ def test_a_run_starts_from_a_checkpoint_that_is_named(workdir: pathlib.Path) -> 
 
 @pytest.mark.parametrize(
     ('kernel', 'name', 'reason'),
-    [((7, 6), 'kernel', '[7, 6], not [7, 3]'), ((7, 3), 'w', 'the network has none')],
+    [((7, 6), 'kernel', '[7, 6], not [7, 3]'), ((7, 3), 'w', 'not in the network')],
 )
 def test_what_does_not_fit_is_left_out_and_listed(
     tmp_path: pathlib.Path, kernel: tuple[int, ...], name: str, reason: str

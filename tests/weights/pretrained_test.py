@@ -279,5 +279,5 @@ def test_a_missing_file_and_an_unknown_kind_are_named(tmp_path: pathlib.Path) ->
     with pytest.raises(FileNotFoundError, match=r'gone.npz: no such file'):
         read_weights(tmp_path / 'gone.npz')
     (tmp_path / 'weights.onnx').touch()
-    with pytest.raises(ValueError, match=r'weights.onnx: known kinds .*\.npz'):
+    with pytest.raises(ValueError, match=r'weights.onnx: the known kinds .*\.npz'):
         read_weights(tmp_path / 'weights.onnx')
