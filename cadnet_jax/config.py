@@ -85,7 +85,7 @@ def check_together(config: Config) -> None:
 def _check_semi_supervised(config: Config) -> None:
     flag = f'--semi_supervised={config.loss.semi_supervised}'
     if HEADS[config.model.head].answer != 'classes':
-        raise ValueError(f'{flag} needs a head that tells classes, such as unet.')
+        raise ValueError(f'{flag} needs a head that predicts classes, such as unet.')
     if config.loss.defect_weight != 1:
         raise ValueError(f'{flag} counts all pixels alike: set --defect_weight=1.')
     if not config.loss.learns_unlabeled:
@@ -96,7 +96,9 @@ def _check_semi_supervised(config: Config) -> None:
             '--label_fraction below 1.'
         )
     if config.data.hard_candidates > 1:
-        raise ValueError(f'{flag} does not go with --hard_candidates: leave it at 1.')
+        raise ValueError(
+            f'{flag} cannot be combined with --hard_candidates; leave it at 1.'
+        )
     has_teacher = config.loss.semi_supervised in ('uamt', 'pairs')
     if has_teacher and not config.optim.ema_decay:
         raise ValueError(f'{flag} has an averaged teacher: set --ema_decay=0.99.')
@@ -146,7 +148,7 @@ def load(path: str | pathlib.Path) -> Config:
         ValueError: it is not JSON, or has unknown fields.
     """
     path = pathlib.Path(path)
-    remedy = 'Restore it, or train anew in another --workdir.'
+    remedy = 'Restore it, or train again in another --workdir.'
     try:
         values = read_object(path, remedy=remedy)
     except FileNotFoundError:

@@ -18,8 +18,8 @@ class DataConfig:
     )
     label_fraction: float = setting(
         1.0,
-        'Share of the pairs of train_split that are learned from, above 0; which ones '
-        'is drawn by the seed, and a smaller share is part of a larger one.',
+        'Share of the pairs of train_split to train on, above 0; the seed draws them, '
+        'and a smaller share is part of a larger one.',
         range=Range(above=0, high=1),
     )
     leave_out: str = setting(
@@ -76,7 +76,7 @@ class DataConfig:
     )
     paint_defects: bool = setting(
         False,
-        'Paint changes into good pairs, so that they can be learned from without a '
+        'Paint changes into good pairs, so they can be learned from without a '
         'label: half of the training crops get one to three, in the image or in the '
         'reference, as pixels of the class of defects; a quarter gets the same paint '
         'in both, without a label. The pairs that are evaluated during training all '
@@ -86,7 +86,7 @@ class DataConfig:
     reference_shift: int = setting(
         0,
         'Largest shift of the reference against the image along each axis, in pixels '
-        'of the source; drawn for half of the training pairs, so that a misalignment '
+        'of the source; drawn for half of the training pairs, so a misalignment '
         'is not learned as a defect.',
         range=NOT_NEGATIVE,
     )
@@ -125,7 +125,7 @@ class DataConfig:
     cache_gb: float = setting(
         2.0,
         'Memory for decoded training pairs, in GB of 1e9 bytes: those that fit in are '
-        'decoded once only. 0: none.',
+        'decoded only once. 0: none.',
         range=NOT_NEGATIVE,
     )
 

@@ -32,7 +32,7 @@ class ModelConfig:
     )
     share_drop_path: bool = setting(
         False,
-        'Draw drop path once for the two images of a pair, so that an identical pair '
+        'Draw drop path once for the two images of a pair, so an identical pair '
         'stays identical in training. The published code draws for each image.',
     )
     dropout: float = setting(
@@ -50,7 +50,7 @@ class ModelConfig:
     dtype: str = setting(
         'float32',
         'Number format that the network computes in; parameters and losses are '
-        'float32 always.',
+        'always float32.',
         ('float32', 'bfloat16'),
     )
 

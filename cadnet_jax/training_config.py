@@ -19,7 +19,7 @@ class LossConfig:
         1.0,
         'Weight of a defect pixel in the cross entropy, over that of a background '
         'pixel (paper: 1). Prediction divides the odds of a defect by it again. For '
-        'ooc, in the contrastive loss; there it stays.',
+        'ooc, in the contrastive loss, where prediction does not divide it out.',
         range=POSITIVE,
     )
     defect_odds: float = setting(
@@ -208,7 +208,7 @@ def check_schedule(optim: OptimConfig, steps: int) -> None:
     if optim.warmup_steps >= steps:
         raise ValueError(
             f'--warmup_steps is {optim.warmup_steps} and --steps is {steps}: the '
-            'warm-up has to end before the last step. Lower --warmup_steps.'
+            'warm-up must end before the last step. Lower --warmup_steps.'
         )
     if optim.cooldown_steps and optim.schedule != 'constant':
         raise ValueError(

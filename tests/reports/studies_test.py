@@ -174,7 +174,7 @@ def test_what_the_studies_set_is_not_overridden_in_silence(
     ('values', 'message'),
     [
         ({'contrastive_weight': 0.0}, 'need that loss'),
-        ({'warmup_steps': 8}, 'warm-up has to end before the last step'),
+        ({'warmup_steps': 8}, 'warm-up must end before the last step'),
     ],
 )
 def test_settings_that_no_study_can_have_are_refused(

@@ -277,7 +277,7 @@ def test_a_strong_view_disturbs_each_image_by_itself() -> None:
     ('values', 'message'),
     [
         ({'label_fraction': 1.0}, 'set --label_fraction below 1'),
-        ({'head': 'ooc'}, 'needs a head that tells classes'),
+        ({'head': 'ooc'}, 'needs a head that predicts classes'),
         ({'defect_weight': 2.0}, 'set --defect_weight=1'),
         ({'ema_decay': 0.0}, 'set --ema_decay=0.99'),
         ({'unchanged_fraction': 0.5, 'hard_candidates': 2}, 'leave it at 1'),
