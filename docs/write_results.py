@@ -31,8 +31,8 @@ _SETS = {
     'deep_pcb_test': 'DeepPCB, test part',
     'pku_test': 'PKU, boards 10 and 11',
     'synlcd_test': 'SynLCD, unseen patterns',
-    'prints': 'drawn prints',
-    'surfaces': 'drawn surfaces',
+    'prints': 'drawn prints, of the training part',
+    'surfaces': 'drawn surfaces, of the training part',
 }
 _CHOOSING = ('held_out', 'deep_pcb_val', 'pku_val', 'synlcd_train')
 _REPORTED = ('deep_pcb_test', 'pku_test', 'synlcd_test')
@@ -150,15 +150,20 @@ def _reference_table(of: Mapping[str, _Measurement]) -> str:
 
 def _nuisance_table(of: Mapping[str, _Measurement]) -> str:
     """A line for each nuisance and set; the network beside differencing."""
-    three = ('IoU', 'hit at 1', 'false/MP')
-    head = ('nuisance', 'set', *three, *(f'differencing: {name}' for name in three))
+    head = ('nuisance', 'set', 'IoU', 'hit at 1', 'false/MP')
+    head += ('differencing: best IoU', 'differencing: hit at 1')
     lines = []
     for key, title in _NUISANCES.items():
         for number, name in enumerate(('pku_test', 'prints', 'surfaces')):
-            sets = [of[key][system]['sets'] for system in _SYSTEMS if key in of]
-            if sets and name in sets[0]:
-                scores = [cell for one in sets for cell in _three(one[name])]
-                lines.append(('' if number else title, _SETS[name], *scores))
+            if key not in of or name not in of[key]['network']['sets']:
+                continue
+            network, differencing = (of[key][x]['sets'][name] for x in _SYSTEMS)
+            cells = (
+                *_three(network),
+                _number(differencing['best_iou']),
+                _number(differencing['hit_rate_at']['1.0']),
+            )
+            lines.append(('' if number else title, _SETS[name], *cells))
     return _table(head, lines)
 
 

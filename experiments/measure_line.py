@@ -21,6 +21,11 @@ _CALIBRATE = flags.DEFINE_list(
     'Groups that calibrate; the others are tested. Default: all good parts calibrate, '
     'and escapes alone are counted.',
 )
+_NOT_GOOD = flags.DEFINE_multi_string(
+    'not_good',
+    [],
+    'Name of a part that has a defect after all; it does not calibrate.',
+)
 _TARGET = flags.DEFINE_float('target', 0.01, 'False-reject rate that the bound holds.')
 _WINDOW = flags.DEFINE_integer(
     'window', 320, 'Side of the windows that are parts, in pixels; 0: whole pairs.', 0
@@ -57,7 +62,8 @@ def main(argv: list[str]) -> None:
     lines = line.score_line(
         predictor, _DATA_DIR.value, _SPLITS.value, options, _OUTPUT.value
     )
-    for row in line.line_table(lines, _CALIBRATE.value, _TARGET.value):
+    rule = _CALIBRATE.value, _TARGET.value
+    for row in line.line_table(lines, *rule, not_good=_NOT_GOOD.value):
         print(row)
 
 

@@ -120,7 +120,11 @@ def _is_needed(part: LinePart, options: LineOptions) -> bool:
 
 
 def line_table(
-    lines: Sequence[Mapping[str, Any]], calibration_groups: Sequence[str], target: float
+    lines: Sequence[Mapping[str, Any]],
+    calibration_groups: Sequence[str],
+    target: float,
+    *,
+    not_good: Sequence[str] = (),
 ) -> list[str]:
     """A row for each system and smallest area: false rejects and escapes with bounds.
 
@@ -130,6 +134,11 @@ def line_table(
             other groups are tested; none: all good parts do, and escapes alone are
             counted.
         target: false-reject rate that the bound holds.
+        not_good: names of parts that do not calibrate, although they have no label,
+            since a person sees a defect in them.
+
+    Raises:
+        ValueError: one of these is not among the parts that calibrate.
     """
     invalid = [line for line in lines if line['scores'] is None]
     judged = [line for line in lines if line['scores'] is not None]
@@ -140,6 +149,9 @@ def line_table(
         and line['first']
         and (line['group'] in calibration_groups or not calibration_groups)
     ]
+    if unknown := set(not_good) - {line['part'] for line in calibrating}:
+        raise ValueError(f'{min(unknown)!r} is not a part that calibrates.')
+    calibrating = [line for line in calibrating if line['part'] not in not_good]
     tested = [line for line in judged if line['group'] not in calibration_groups]
     rows = [f'{len(invalid)} parts INVALID, not counted.']
     for key in judged[0]['scores']:

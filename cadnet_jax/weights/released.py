@@ -25,7 +25,7 @@ from cadnet_jax.files.atomic import write_bytes
 
 NAME = 'released'  # what stands for these weights in place of a work directory
 FOLDER = pathlib.Path(__file__).with_name('released_weights')
-SHA256 = '15d61c195f12c52a8f59be3a1f164d94a0629ef5dfc812fbf843bf6303fb69d9'
+SHA256 = 'c6089b90e7b6f6d1b6dfe47fb07531941f1b7af7f00408eca7bef46ae1bb195a'
 # Larger images are predicted in tiles of this side: of those that lose nothing on the
 # choosing sets it is the fastest (docs/performance.md).
 TILE_SIZE = 192  # pixels

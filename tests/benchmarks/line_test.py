@@ -22,7 +22,8 @@ from tests.support.tiny_run import differencing_predictor
 
 
 def scored(score: float, *, bad: bool, group: str = 'tested') -> dict[str, Any]:
-    return {'group': group, 'bad': bad, 'first': True, 'scores': {'network': score}}
+    scores = {'network': score}
+    return {'part': '', 'group': group, 'bad': bad, 'first': True, 'scores': scores}
 
 
 def test_a_table_counts_on_other_groups_than_those_that_calibrate() -> None:
@@ -36,6 +37,20 @@ def test_a_table_counts_on_other_groups_than_those_that_calibrate() -> None:
     assert 'threshold 0.58' in row
     assert 'false rejects 1 of 2' in row
     assert 'escapes 1 of 3' in row
+
+
+def test_a_part_that_is_not_good_does_not_calibrate() -> None:
+    """Names of other parts are refused."""
+    lines = [
+        scored(k / 100, bad=False, group='good') | {'part': f'good {k}'}
+        for k in range(60)
+    ]
+    lines += [scored(0.585, bad=True) | {'part': 'bad'}]
+    table = line_table(lines, ['good'], target=0.05, not_good=['good 59'])
+    assert 'threshold 0.58' in table[1] and 'escapes 0 of 1' in table[1]
+    assert 'escapes 1 of 1' in line_table(lines, ['good'], target=0.05)[1]
+    with pytest.raises(ValueError, match="'bad' is not a part that calibrates"):
+        line_table(lines, ['good'], target=0.05, not_good=['bad'])
 
 
 def test_too_few_good_parts_give_no_table() -> None:
