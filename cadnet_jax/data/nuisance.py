@@ -86,14 +86,25 @@ def _noise(
     return values.clip(0, 255).round().astype(np.uint8), mask
 
 
-def _pku(image: Pixels, mask: Label, rng: np.random.Generator) -> tuple[Pixels, Label]:
-    """All together, drawn for each pair: what a steady camera line may do."""
-    shift = rng.uniform(-2, 2, 2)
-    degrees = rng.uniform(-0.4, 0.4)
-    image, mask = _moved(image, mask, (shift[0], shift[1]), degrees)
-    gain, offset = rng.uniform(0.85, 1.15), rng.uniform(-15, 15)
-    image, mask = _levels(gain, offset)(image, mask, rng)
-    return _noise(image, mask, rng, rng.uniform(0, 8))
+def _camera(shift: float, degrees: float, noise: float) -> Disturbance:
+    """All together, drawn for each pair: what happens on a camera line.
+
+    Args:
+        shift: largest, in pixels.
+        degrees: largest turn.
+        noise: largest standard deviation, in gray levels.
+    """
+
+    def disturbance(
+        image: Pixels, mask: Label, rng: np.random.Generator
+    ) -> tuple[Pixels, Label]:
+        x, y = rng.uniform(-shift, shift, 2)
+        image, mask = _moved(image, mask, (x, y), rng.uniform(-degrees, degrees))
+        gain, offset = rng.uniform(0.85, 1.15), rng.uniform(-15, 15)
+        image, mask = _levels(gain, offset)(image, mask, rng)
+        return _noise(image, mask, rng, rng.uniform(0, noise))
+
+    return disturbance
 
 
 _DISTURBANCES: dict[str, Disturbance] = {
@@ -103,6 +114,7 @@ _DISTURBANCES: dict[str, Disturbance] = {
     'turn': _move((0.0, 0.0), 0.5),
     'blur': _blur,
     'noise': _noise,
-    'pku': _pku,
+    'pku': _camera(shift=2, degrees=0.4, noise=8),
+    'line': _camera(shift=12, degrees=3, noise=4),
 }
 NAMES = tuple(_DISTURBANCES)

@@ -1,0 +1,81 @@
+"""The page of the example parts: a file that needs no other."""
+
+import base64
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from cadnet_jax.benchmarks.examples import Differencing, Inspected, total
+from cadnet_jax.files.atomic import write_text
+from cadnet_jax.files.pages import render_page
+from cadnet_jax.inspection.verdict_picture import draw_verdict
+
+_QUALITY = 85  # of a JPEG, percent
+_HEIGHT = 300  # pixels of a picture
+
+
+def write_page(
+    path: pathlib.Path, parts: Sequence[Inspected], differencing: Differencing
+) -> None:
+    """Writes the page: each part as it came, its reference, label and verdict."""
+    page = render_page(
+        'cadnet_jax.benchmarks',
+        'examples.html',
+        parts=[_entry(part) for part in parts],
+        differencing=differencing,
+        network_total=total([part.network for part in parts]),
+        differencing_total=total([part.differencing for part in parts]),
+    )
+    write_text(path, page)
+
+
+def table(parts: Sequence[Inspected]) -> list[str]:
+    """Lines of text: a part each, and the sums."""
+    heads = f'{"":12}{"":9}{"network":>24}{"differencing":>24}'
+    names = f'{"part":12}{"verdict":9}' + 2 * f'{"found missed false":>24}'
+    lines = [heads, names]
+    for part in parts:
+        lines.append(
+            f'{part.example.name:12}{part.inspection.verdict:9}'
+            + ''.join(_cells(found) for found in (part.network, part.differencing))
+        )
+    sums = ([part.network for part in parts], [part.differencing for part in parts])
+    lines.append(f'{"all":21}' + ''.join(_cells(total(found)) for found in sums))
+    return lines
+
+
+def _cells(found: Sequence[int]) -> str:
+    return f'{found[0]:11}{found[1]:7}{found[2]:6}'
+
+
+def _entry(part: Inspected) -> dict[str, Any]:
+    label = part.example.reference.copy()
+    outline, _ = cv2.findContours(
+        (part.example.mask == 1).astype(np.uint8),
+        cv2.RETR_EXTERNAL,
+        cv2.CHAIN_APPROX_NONE,
+    )
+    cv2.drawContours(label, outline, -1, (255, 0, 0), 2)
+    return {
+        'name': part.example.name,
+        'verdict': part.inspection.verdict,
+        'network': part.network,
+        'differencing': part.differencing,
+        'pictures': {
+            'part': _jpeg(part.example.image),
+            'reference, with what was painted': _jpeg(label),
+            'inspection': _jpeg(draw_verdict(part.inspection)),
+        },
+    }
+
+
+def _jpeg(image: np.ndarray) -> str:
+    """A JPEG in base64."""
+    width = round(image.shape[1] * _HEIGHT / image.shape[0])
+    image = cv2.resize(image, (width, _HEIGHT), interpolation=cv2.INTER_AREA)
+    options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+    data = cv2.imencode('.jpg', image[..., ::-1], options)[1].tobytes()
+    return base64.b64encode(data).decode()

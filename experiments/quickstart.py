@@ -1,0 +1,39 @@
+"""Inspects a dozen example parts with the released weights, and writes a page.
+
+    python experiments/quickstart.py --output_dir=quickstart
+
+Nothing is prepared or trained. Plain differencing stands beside the network.
+"""
+
+import pathlib
+
+import environment  # noqa: F401
+from absl import flags
+
+from cadnet_jax import cli
+from cadnet_jax.inference import predictor_flags
+from cadnet_jax.path_flags import define_path
+
+_OUTPUT_DIR = define_path('output_dir', 'quickstart', 'Folder for examples.html.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Of changes, places and light.', lower_bound=0)
+predictor_flags.define_predictor_flags()
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    from cadnet_jax.benchmarks import example_page, examples  # slow to import
+    from cadnet_jax.datasets.example_products import draw_products
+
+    parts, differencing = examples.inspect_examples(
+        predictor_flags.load_predictor(),
+        examples.make_examples(draw_products(), seed=_SEED.value),
+    )
+    path = pathlib.Path(_OUTPUT_DIR.value) / 'examples.html'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    example_page.write_page(path, parts, differencing)
+    print('\n'.join(example_page.table(parts)))
+    print(f'Written: {path}')
+
+
+if __name__ == '__main__':
+    cli.run(main)
