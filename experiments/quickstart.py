@@ -8,25 +8,25 @@ Nothing is prepared or trained. Plain differencing stands beside the network.
 import pathlib
 
 import environment  # noqa: F401
-from absl import flags
 
 from cadnet_jax import cli
 from cadnet_jax.inference import predictor_flags
 from cadnet_jax.path_flags import define_path
 
 _OUTPUT_DIR = define_path('output_dir', 'quickstart', 'Folder for examples.html.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Of changes, places and light.', lower_bound=0)
+_BOARD = pathlib.Path(__file__).parents[1] / 'docs' / 'example' / 'reference.png'
 predictor_flags.define_predictor_flags()
 
 
 def main(argv: list[str]) -> None:
     del argv
     from cadnet_jax.benchmarks import example_page, examples  # slow to import
-    from cadnet_jax.datasets.example_products import draw_products
+    from cadnet_jax.datasets.example_parts import draw_examples
+    from cadnet_jax.files.images import read_image
 
     parts, differencing = examples.inspect_examples(
         predictor_flags.load_predictor(),
-        examples.make_examples(draw_products(), seed=_SEED.value),
+        draw_examples(read_image(_BOARD)),
     )
     path = pathlib.Path(_OUTPUT_DIR.value) / 'examples.html'
     path.parent.mkdir(parents=True, exist_ok=True)

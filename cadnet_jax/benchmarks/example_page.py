@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from cadnet_jax.benchmarks.examples import Differencing, Inspected, total
+from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.files.atomic import write_text
 from cadnet_jax.files.pages import render_page
 from cadnet_jax.inspection.verdict_picture import draw_verdict
@@ -52,21 +53,21 @@ def _cells(found: Sequence[int]) -> str:
 
 
 def _entry(part: Inspected) -> dict[str, Any]:
-    label = part.example.reference.copy()
-    outline, _ = cv2.findContours(
-        (part.example.mask == 1).astype(np.uint8),
-        cv2.RETR_EXTERNAL,
-        cv2.CHAIN_APPROX_NONE,
+    label = part.example.image.copy()
+    defects = (part.example.mask != 0) & (part.example.mask != IGNORED)
+    outlines, _ = cv2.findContours(
+        defects.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
     )
-    cv2.drawContours(label, outline, -1, (255, 0, 0), 2)
+    cv2.drawContours(label, outlines, -1, (255, 0, 0), 2)
     return {
         'name': part.example.name,
         'verdict': part.inspection.verdict,
         'network': part.network,
         'differencing': part.differencing,
         'pictures': {
+            'reference': _jpeg(part.example.reference),
             'part': _jpeg(part.example.image),
-            'reference, with what was painted': _jpeg(label),
+            'part with its label': _jpeg(label),
             'inspection': _jpeg(draw_verdict(part.inspection)),
         },
     }

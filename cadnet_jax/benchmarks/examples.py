@@ -1,15 +1,11 @@
-"""A dozen example parts, inspected by the network and by plain differencing.
+"""Example parts, inspected by the network and by plain differencing."""
 
-Parts are made of one image of each product: changes are painted into some, and all are
-moved and lit as a camera line does.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
-from cadnet_jax.data import nuisance, painting
 from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.evaluation.detection import count_detections
 from cadnet_jax.evaluation.measuring import GRAY_LEVELS, OPENINGS, difference_score
@@ -18,17 +14,17 @@ from cadnet_jax.inspection.inspector import Inspection, make_inspector
 from cadnet_jax.inspection.recipe import Alignment, File, Recipe
 from cadnet_jax.inspection.rules import Limits, Rules
 
-CHANGES = (0, 1, 3)  # painted into the parts of a product
 MIN_AREA = 12  # pixels of a defect
 THRESHOLD = 0.5  # that of the released weights
-_LEAST_CHANGE = 40  # gray levels, at the middle of the pixels of a painted change
-_LEAST_PIXELS = 24
 
 _Pixels = np.ndarray
 
 
 class Example(NamedTuple):
-    """A part: image and reference uint8 [H, W, 3], mask uint8 [H, W] on the latter."""
+    """A part: image and reference RGB uint8 [H, W, 3], label uint8 [H, W].
+
+    The label lies over the image: 0 is background, `IGNORED` nothing, the rest defects.
+    """
 
     name: str
     image: _Pixels
@@ -64,23 +60,6 @@ class Differencing(NamedTuple):
     threshold: float
 
 
-def make_examples(products: Mapping[str, _Pixels], *, seed: int) -> list[Example]:
-    """A part of each product for each number in `CHANGES`.
-
-    Args:
-        products: name -> defect-free image, RGB uint8 [H, W, 3].
-        seed: of changes, places and light.
-    """
-    examples = []
-    for index, (product, reference) in enumerate(products.items()):
-        for number, changes in enumerate(CHANGES, start=1):
-            rng = np.random.default_rng([seed, index, number])
-            painted, mask = _paint(reference, changes, rng)
-            image, _ = nuisance.disturb('line', painted, mask, rng)
-            examples.append(Example(f'{product} {number}', image, reference, mask))
-    return examples
-
-
 def inspect_examples(
     predictor: Predictor, examples: Sequence[Example]
 ) -> tuple[list[Inspected], Differencing]:
@@ -112,22 +91,6 @@ def total(found: Sequence[Found]) -> Found:
     return Found(*(sum(values) for values in zip(*found, strict=True)))
 
 
-def _paint(
-    image: _Pixels, changes: int, rng: np.random.Generator
-) -> tuple[_Pixels, _Pixels]:
-    """The image with changes that do not touch, and their label."""
-    painted, mask = image.copy(), np.zeros(image.shape[:2], np.uint8)
-    while changes:
-        changed = painting.apply(painted, painting.draw_paint(image, rng))
-        where = painting.support(painted, changed)
-        levels = painting.largest_difference(painted, changed)[where]
-        clear = where.sum() >= _LEAST_PIXELS and np.median(levels) >= _LEAST_CHANGE
-        if clear and not (mask > 0)[where].any():
-            painted, changes = changed, changes - 1
-            mask[where] = 1
-    return painted, mask
-
-
 def _inspect(predictor: Predictor, example: Example) -> Inspection:
     recipe = Recipe(
         references=(File(),),
@@ -155,11 +118,26 @@ def _difference(
 def _count(
     example: Example, inspection: Inspection, score: np.ndarray, threshold: float
 ) -> Found:
-    assert inspection.registration is not None
-    mask = np.where(inspection.registration.valid, example.mask, IGNORED)
-    counts = count_detections(mask.astype(np.uint8), score, [threshold])
+    counts = count_detections(
+        label_over_reference(example, inspection), score, [threshold]
+    )
     hits = int(counts.hits[0])
     return Found(hits, counts.defects - hits, int(counts.false_regions[0]))
+
+
+def label_over_reference(example: Example, inspection: Inspection) -> np.ndarray:
+    """The label, registered as the image was; uint8 [H, W]."""
+    assert inspection.registration is not None
+    height, width = example.reference.shape[:2]
+    return np.asarray(
+        cv2.warpAffine(
+            example.mask,
+            inspection.registration.matrix[:2],
+            (width, height),
+            flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+            borderValue=IGNORED,
+        )
+    )
 
 
 def _nothing(example: Example) -> Found:
