@@ -6,14 +6,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: help env test check lint types docs quickstart
+.PHONY: help env test check lint types docs quickstart synlcd-small
 
 help:
 	@echo 'make test   installs the environment where needed and runs all tests'
 	@echo 'make check  runs the fast tests alone (two minutes)'
 	@echo 'make lint   checks style (ruff) and types (mypy)'
 	@echo 'make docs   builds the documentation as a site: build/site/index.html'
-	@echo 'make quickstart  generates screens, trains, evaluates, writes a report (minutes)'
+	@echo 'make quickstart    inspects a dozen example parts, writes a page (a minute)'
+	@echo 'make synlcd-small  generates screens, trains, evaluates, writes a report (minutes)'
 	@echo 'make env    creates .venv and installs the project in it, editable'
 
 env: $(INSTALLED)
@@ -43,16 +44,19 @@ docs: $(INSTALLED)
 	  --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/mkdocs build --strict
 
-# Data and training that are there are not made again; evaluation and report are.
 quickstart: $(INSTALLED)
+	$(BIN)/python experiments/quickstart.py --output_dir=build/quickstart
+
+# Data and training that are there are not made again; evaluation and report are.
+synlcd-small: $(INSTALLED)
 	$(BIN)/python experiments/prepare_data.py --dataset=synlcd/mixed --count=40 \
 	  --output_dir=prepared/small
 	$(BIN)/python experiments/train.py --flagfile=experiments/flagfiles/synlcd_small.cfg \
-	  --workdir=workdirs/quickstart
-	$(BIN)/python experiments/evaluate.py --workdir=workdirs/quickstart \
+	  --workdir=workdirs/synlcd_small
+	$(BIN)/python experiments/evaluate.py --workdir=workdirs/synlcd_small \
 	  --split='test[:25%]' --batch_size=12
-	$(BIN)/python experiments/report.py workdirs/quickstart --output_dir=workdirs/quickstart/report
-	@echo 'A page with tables, curves and pictures: workdirs/quickstart/report/report.html'
+	$(BIN)/python experiments/report.py workdirs/synlcd_small --output_dir=workdirs/synlcd_small/report
+	@echo 'A page with tables, curves and pictures: workdirs/synlcd_small/report/report.html'
 	@echo 'Curves of the training: $(BIN)/pip install tensorboard;' \
 	  '$(BIN)/tensorboard --logdir=workdirs'
 

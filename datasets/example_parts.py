@@ -4,10 +4,11 @@ Boards, screens, control panels and packs, good and bad, moved and lit in other 
 than their references.
 """
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
-from cadnet_jax.benchmarks.examples import Example
 from cadnet_jax.data import nuisance, painting
 from cadnet_jax.datasets.synlcd import patterns
 from cadnet_jax.datasets.synlcd.composition import Recipe as Screen
@@ -25,20 +26,32 @@ _SCREENS = (False, True)  # defective
 _DRAWN = {'panels': (1, 5, 4, 6), 'packs': (1, 11, 0, 4)}
 
 
-def draw_examples(board: np.ndarray) -> list[Example]:
+class Part(NamedTuple):
+    """A part: image and reference RGB uint8 [H, W, 3], label uint8 [H, W] of the image.
+
+    The label is 0 for background and `labels.IGNORED` where nothing can be told; all
+    else are defects.
+    """
+
+    name: str
+    image: np.ndarray
+    reference: np.ndarray
+    mask: np.ndarray
+
+
+def draw_parts(board: np.ndarray) -> list[Part]:
     """Parts of four products.
 
     Args:
         board: a defect-free board, RGB uint8 [H, W, 3].
     """
-    examples = [_board(board, changes) for changes in _BOARDS]
-    examples += [_screen(defective) for defective in _SCREENS]
+    parts = [_board(board, changes) for changes in _BOARDS]
+    parts += [_screen(defective) for defective in _SCREENS]
     for family, numbers in _DRAWN.items():
-        examples += [_drawn(family, number) for number in numbers]
+        parts += [_drawn(family, number) for number in numbers]
     counts: dict[str, int] = {}
     return [
-        example._replace(name=f'{example.name} {_next(counts, example.name)}')
-        for example in examples
+        part._replace(name=f'{part.name} {_next(counts, part.name)}') for part in parts
     ]
 
 
@@ -47,24 +60,24 @@ def _next(counts: dict[str, int], name: str) -> int:
     return counts[name]
 
 
-def _board(board: np.ndarray, changes: int) -> Example:
+def _board(board: np.ndarray, changes: int) -> Part:
     rng = np.random.default_rng(changes)
     painted, mask = _paint(board, changes, rng)
     image, mask = nuisance.disturb('line', painted, mask, rng)
-    return Example('board', image, board, mask)
+    return Part('board', image, board, mask)
 
 
-def _screen(defective: bool) -> Example:
+def _screen(defective: bool) -> Part:
     """Of a pattern that no released weights were trained on."""
     pattern = patterns.TEST[0]
     sample = compose_screen(Screen('line', pattern, 0, defective, _SIZE, seed=0))
-    return Example('screen', sample.image, patterns.draw(pattern, _SIZE), sample.mask)
+    return Part('screen', sample.image, patterns.draw(pattern, _SIZE), sample.mask)
 
 
-def _drawn(family: str, number: int) -> Example:
+def _drawn(family: str, number: int) -> Part:
     """A pair of a family that is held out of the generator's training part."""
     pair = compose_pair(Pair(family, number, _SIZE, seed=0))
-    return Example(family.removesuffix('s'), pair.image, pair.reference, pair.mask)
+    return Part(family.removesuffix('s'), pair.image, pair.reference, pair.mask)
 
 
 def _paint(

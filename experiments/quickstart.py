@@ -21,12 +21,12 @@ predictor_flags.define_predictor_flags()
 def main(argv: list[str]) -> None:
     del argv
     from cadnet_jax.benchmarks import example_page, examples  # slow to import
-    from cadnet_jax.datasets.example_parts import draw_examples
+    from cadnet_jax.datasets.example_parts import draw_parts
     from cadnet_jax.files.images import read_image
 
     parts, differencing = examples.inspect_examples(
         predictor_flags.load_predictor(),
-        draw_examples(read_image(_BOARD)),
+        [examples.Example(*part) for part in draw_parts(read_image(_BOARD))],
     )
     path = pathlib.Path(_OUTPUT_DIR.value) / 'examples.html'
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -44,6 +44,7 @@ EXCEPTIONS = {
 OPEN_TO_BUILDERS = {
     'data.label_checks',
     'data.labels',
+    'data.nuisance',
     'data.painting',
     'data.shifts',
     'files.atomic',

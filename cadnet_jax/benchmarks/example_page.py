@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from cadnet_jax.benchmarks.examples import Differencing, Inspected, total
-from cadnet_jax.data.labels import IGNORED
+from cadnet_jax.data.labels import is_defect
 from cadnet_jax.files.atomic import write_text
 from cadnet_jax.files.pages import render_page
 from cadnet_jax.inspection.verdict_picture import draw_verdict
@@ -25,7 +25,7 @@ def write_page(
     page = render_page(
         'cadnet_jax.benchmarks',
         'examples.html',
-        parts=[_entry(part) for part in parts],
+        parts=[_entry(part, differencing.threshold) for part in parts],
         differencing=differencing,
         network_total=total([part.network for part in parts]),
         differencing_total=total([part.differencing for part in parts]),
@@ -52,25 +52,32 @@ def _cells(found: Sequence[int]) -> str:
     return f'{found[0]:11}{found[1]:7}{found[2]:6}'
 
 
-def _entry(part: Inspected) -> dict[str, Any]:
-    label = part.example.image.copy()
-    defects = (part.example.mask != 0) & (part.example.mask != IGNORED)
-    outlines, _ = cv2.findContours(
-        defects.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-    )
-    cv2.drawContours(label, outlines, -1, (255, 0, 0), 2)
+def _entry(part: Inspected, threshold: float) -> dict[str, Any]:
+    example, inspection = part.example, part.inspection
+    pictures = {
+        'reference': example.reference,
+        'part': example.image,
+        'its label': _outlined(example.image, is_defect(example.mask)),
+        'inspection': draw_verdict(inspection),
+    }
+    if part.difference is not None and inspection.image is not None:
+        marked = part.difference > threshold
+        pictures['differencing'] = _outlined(inspection.image, marked)
     return {
-        'name': part.example.name,
-        'verdict': part.inspection.verdict,
+        'name': example.name,
+        'verdict': inspection.verdict,
         'network': part.network,
         'differencing': part.differencing,
-        'pictures': {
-            'reference': _jpeg(part.example.reference),
-            'part': _jpeg(part.example.image),
-            'part with its label': _jpeg(label),
-            'inspection': _jpeg(draw_verdict(part.inspection)),
-        },
+        'pictures': {name: _jpeg(picture) for name, picture in pictures.items()},
     }
+
+
+def _outlined(image: np.ndarray, marked: np.ndarray) -> np.ndarray:
+    """The image with a red line around what is marked."""
+    outlines, _ = cv2.findContours(
+        marked.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    )
+    return cv2.drawContours(image.copy(), outlines, -1, (255, 0, 0), 2)
 
 
 def _jpeg(image: np.ndarray) -> str:

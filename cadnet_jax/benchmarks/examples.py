@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from cadnet_jax.data.labels import IGNORED
-from cadnet_jax.evaluation.detection import count_detections
+from cadnet_jax.evaluation.detection import DetectionCounts, count_detections
 from cadnet_jax.evaluation.measuring import GRAY_LEVELS, OPENINGS, difference_score
 from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.inspection.inspector import Inspection, make_inspector
@@ -44,20 +44,25 @@ class Found(NamedTuple):
         return self.missed + self.false
 
 
-class Inspected(NamedTuple):
-    """An example, what the inspection says, and what differencing marks of it."""
-
-    example: Example
-    inspection: Inspection
-    network: Found
-    differencing: Found
-
-
 class Differencing(NamedTuple):
     """An opening in pixels, and a threshold in gray levels."""
 
     opening: int
     threshold: float
+
+
+class Inspected(NamedTuple):
+    """An example, its inspection, and what the two systems find.
+
+    `difference` is float32 [H, W] over the reference, in gray levels, opened; None of a
+    part that is INVALID, of which nothing is found.
+    """
+
+    example: Example
+    inspection: Inspection
+    difference: np.ndarray | None
+    network: Found
+    differencing: Found
 
 
 def inspect_examples(
@@ -67,23 +72,26 @@ def inspect_examples(
 
     Returns:
         The parts, and the opening and threshold with which differencing makes fewest
-        errors on them.
+        errors on them. Thresholds that mark a tenth of the background are left out.
     """
     inspections = [_inspect(predictor, example) for example in examples]
-    options = [
-        Differencing(opening, level) for opening in OPENINGS for level in GRAY_LEVELS
-    ]
-    counts = [
-        [_difference(example, inspection, option) for option in options]
-        for example, inspection in zip(examples, inspections, strict=True)
-    ]
-    errors = [sum(part[k].errors for part in counts) for k in range(len(options))]
-    best = int(np.argmin(errors))
+    registered = list(zip(examples, inspections, strict=True))
+    of_opening = {
+        opening: [_count_difference(*part, opening) for part in registered]
+        for opening in OPENINGS
+    }
+    opening = min(of_opening, key=lambda k: _errors(of_opening[k]).min())
+    level = int(_errors(of_opening[opening]).argmin())
     parts = [
-        Inspected(example, inspection, _count_network(example, inspection), part[best])
-        for example, inspection, part in zip(examples, inspections, counts, strict=True)
+        Inspected(
+            *part,
+            difference=_difference(*part, opening),
+            network=_found(_count(*part, part[1].score, [THRESHOLD])),
+            differencing=_found(counts, level),
+        )
+        for part, counts in zip(registered, of_opening[opening], strict=True)
     ]
-    return parts, options[best]
+    return parts, Differencing(opening, GRAY_LEVELS[level])
 
 
 def total(found: Sequence[Found]) -> Found:
@@ -100,29 +108,44 @@ def _inspect(predictor: Predictor, example: Example) -> Inspection:
     return make_inspector(recipe, predictor, [example.reference])(example.image)
 
 
-def _count_network(example: Example, inspection: Inspection) -> Found:
-    if inspection.score is None:
-        return _nothing(example)
-    return _count(example, inspection, inspection.score, THRESHOLD)
-
-
 def _difference(
-    example: Example, inspection: Inspection, option: Differencing
-) -> Found:
+    example: Example, inspection: Inspection, opening: int
+) -> np.ndarray | None:
     if inspection.score is None or inspection.image is None:
-        return _nothing(example)
-    score = difference_score(inspection.image, example.reference, option.opening)
-    return _count(example, inspection, score, option.threshold)
+        return None
+    return difference_score(inspection.image, example.reference, opening)
+
+
+def _count_difference(
+    example: Example, inspection: Inspection, opening: int
+) -> DetectionCounts:
+    difference = _difference(example, inspection, opening)
+    return _count(example, inspection, difference, GRAY_LEVELS)
 
 
 def _count(
-    example: Example, inspection: Inspection, score: np.ndarray, threshold: float
-) -> Found:
-    counts = count_detections(
-        label_over_reference(example, inspection), score, [threshold]
-    )
-    hits = int(counts.hits[0])
-    return Found(hits, counts.defects - hits, int(counts.false_regions[0]))
+    example: Example,
+    inspection: Inspection,
+    score: np.ndarray | None,
+    thresholds: Sequence[float],
+) -> DetectionCounts:
+    if score is None:
+        nothing = np.zeros(example.mask.shape, np.float32)
+        return count_detections(example.mask, nothing, thresholds)
+    label = label_over_reference(example, inspection)
+    return count_detections(label, score, thresholds)
+
+
+def _errors(parts: Sequence[DetectionCounts]) -> np.ndarray:
+    """Missed defects and false regions at each threshold, [T]."""
+    counts = sum(parts[1:], start=parts[0])
+    errors = counts.defects - counts.hits + counts.false_regions
+    return np.where(counts.marks_too_much, np.inf, errors)
+
+
+def _found(counts: DetectionCounts, index: int = 0) -> Found:
+    hits = int(counts.hits[index])
+    return Found(hits, counts.defects - hits, int(counts.false_regions[index]))
 
 
 def label_over_reference(example: Example, inspection: Inspection) -> np.ndarray:
@@ -138,11 +161,3 @@ def label_over_reference(example: Example, inspection: Inspection) -> np.ndarray
             borderValue=IGNORED,
         )
     )
-
-
-def _nothing(example: Example) -> Found:
-    """Of a part that is INVALID nothing is found."""
-    counts = count_detections(
-        example.mask, np.zeros(example.mask.shape, np.float32), [1]
-    )
-    return Found(0, counts.defects, 0)

@@ -81,18 +81,26 @@ class DetectionCounts:
         union = self.defect_pixels + self.false_positives
         return np.asarray(self.true_positives / np.maximum(union, 1))
 
+    @property
+    def marks_too_much(self) -> NDArray[np.bool_]:
+        """Whether a tenth of the background is marked at each threshold, [T].
+
+        An image that is marked as a whole is one region, which is not false as it
+        touches each defect.
+        """
+        background = self.pixels - self.defect_pixels
+        return np.asarray(self.false_positives > _MOST_MARKED * background)
+
     def hit_rate_at(self, false_per_megapixel: float) -> float | None:
         """The best hit rate with so many false regions a megapixel at most.
 
-        Thresholds that mark a tenth of the background are left out: an image that is
-        marked as a whole is one region, which is not false as it touches each defect.
-        None if there is no defect; 0 if no threshold is left.
+        Thresholds that mark too much are left out. None if there is no defect; 0 if no
+        threshold is left.
         """
         if not self.defects:
             return None
-        background = self.pixels - self.defect_pixels
         allowed = self.false_per_megapixel <= false_per_megapixel
-        allowed &= self.false_positives <= _MOST_MARKED * background
+        allowed &= ~self.marks_too_much
         return float(self.hit_rate[allowed].max()) if allowed.any() else 0.0
 
 
