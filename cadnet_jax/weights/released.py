@@ -26,8 +26,8 @@ from cadnet_jax.files.atomic import write_bytes
 NAME = 'released'  # what stands for these weights in place of a work directory
 FOLDER = pathlib.Path(__file__).with_name('released_weights')
 SHA256 = 'c6089b90e7b6f6d1b6dfe47fb07531941f1b7af7f00408eca7bef46ae1bb195a'
-# Larger images are predicted in tiles of this side: of those that lose nothing on the
-# choosing sets it is the fastest (docs/performance.md).
+# Larger images are predicted in tiles of this side: the fastest that loses nothing on
+# boards; smaller ones are better on screens (docs/performance.md).
 TILE_SIZE = 192  # pixels
 
 MODULE = pathlib.Path(__file__)
