@@ -82,8 +82,8 @@ def photograph(reference: np.ndarray, seed: int) -> np.ndarray:
 
 
 def scratched(picture: np.ndarray) -> np.ndarray:
-    """With a white bar."""
-    return np.asarray(cv2.rectangle(picture.copy(), (30, 40), (60, 52), [255] * 3, -1))
+    """With a white bar on a black track."""
+    return np.asarray(cv2.rectangle(picture.copy(), (62, 22), (92, 34), [255] * 3, -1))
 
 
 def test_the_example_is_marked(folder: pathlib.Path) -> None:

@@ -114,7 +114,8 @@ def test_a_fault_in_a_work_is_told() -> None:
     broken = Workload(
         'forward', workloads.forward, Settings(Config(data=DataConfig(crop_size=16)))
     )
-    with pytest.raises(ValueError, match='16 x 16 pixels; each side must be 32'):
+    message = '16 x 16 pixels; each side must be at least 32'
+    with pytest.raises(ValueError, match=message):
         benchmark.measure([broken])
 
 

@@ -203,7 +203,7 @@ def test_a_rule_goes_with_the_weights_that_it_was_fitted_to(
     write_rule(path, rule)
     assert load_rule(path, predictor, data_dir, 'test') == rule
     other = dataclasses.replace(predictor, variables={'params': {'x': np.ones(1)}})
-    with pytest.raises(ValueError, match=f'{path}: fitted to the scores of other wei'):
+    with pytest.raises(ValueError, match=f'{path}: fitted to scores of other wei'):
         load_rule(path, other, data_dir, 'test')
 
 
