@@ -9,13 +9,13 @@ INSTALLED := $(VENV)/installed
 .PHONY: help env test check lint types docs quickstart synlcd-small
 
 help:
-	@echo 'make test   installs the environment where needed and runs all tests'
-	@echo 'make check  runs the fast tests alone (two minutes)'
-	@echo 'make lint   checks style (ruff) and types (mypy)'
-	@echo 'make docs   builds the documentation as a site: build/site/index.html'
-	@echo 'make quickstart    inspects a dozen example parts, writes a page (a minute)'
+	@echo 'make test          installs the environment where needed and runs all tests'
+	@echo 'make check         runs the fast tests alone (two minutes)'
+	@echo 'make lint          checks style (ruff) and types (mypy)'
+	@echo 'make docs          builds the documentation as a site: build/site/index.html'
+	@echo 'make quickstart    inspects a dozen example parts, writes a page (seconds)'
 	@echo 'make synlcd-small  generates screens, trains, evaluates, writes a report (minutes)'
-	@echo 'make env    creates .venv and installs the project in it, editable'
+	@echo 'make env           creates .venv and installs the project in it, editable'
 
 env: $(INSTALLED)
 
