@@ -45,7 +45,7 @@ docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict
 
 quickstart: $(INSTALLED)
-	$(BIN)/python experiments/quickstart.py --output_dir=build/quickstart
+	$(BIN)/python experiments/quickstart.py
 
 # Data and training that are there are not made again; evaluation and report are.
 synlcd-small: $(INSTALLED)

@@ -4,16 +4,15 @@ Boards, screens, control panels and packs, good and bad, moved and lit in other 
 than their references.
 """
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 
 from cadnet_jax.data import nuisance, painting
+from cadnet_jax.data.transforms import Pair
 from cadnet_jax.datasets.synlcd import patterns
 from cadnet_jax.datasets.synlcd.composition import Recipe as Screen
 from cadnet_jax.datasets.synlcd.composition import compose as compose_screen
-from cadnet_jax.datasets.synthetic_pairs.composition import Recipe as Pair
+from cadnet_jax.datasets.synthetic_pairs.composition import Recipe as Drawn
 from cadnet_jax.datasets.synthetic_pairs.composition import compose as compose_pair
 
 _SIZE = 384  # pixels
@@ -26,58 +25,43 @@ _SCREENS = (False, True)  # defective
 _DRAWN = {'panels': (1, 5, 4, 6), 'packs': (1, 11, 0, 4)}
 
 
-class Part(NamedTuple):
-    """A part: image and reference RGB uint8 [H, W, 3], label uint8 [H, W] of the image.
-
-    The label is 0 for background and `labels.IGNORED` where nothing can be told; all
-    else are defects.
-    """
-
-    name: str
-    image: np.ndarray
-    reference: np.ndarray
-    mask: np.ndarray
-
-
-def draw_parts(board: np.ndarray) -> list[Part]:
-    """Parts of four products.
+def draw_parts(board: np.ndarray) -> dict[str, Pair]:
+    """Name -> a part, its reference, and the label over the part.
 
     Args:
         board: a defect-free board, RGB uint8 [H, W, 3].
     """
-    parts = [_board(board, changes) for changes in _BOARDS]
-    parts += [_screen(defective) for defective in _SCREENS]
+    parts = {
+        'board': [_board(board, changes) for changes in _BOARDS],
+        'screen': [_screen(defective) for defective in _SCREENS],
+    }
     for family, numbers in _DRAWN.items():
-        parts += [_drawn(family, number) for number in numbers]
-    counts: dict[str, int] = {}
-    return [
-        part._replace(name=f'{part.name} {_next(counts, part.name)}') for part in parts
-    ]
+        parts[family.removesuffix('s')] = [_drawn(family, n) for n in numbers]
+    return {
+        f'{product} {number}': pair
+        for product, pairs in parts.items()
+        for number, pair in enumerate(pairs, start=1)
+    }
 
 
-def _next(counts: dict[str, int], name: str) -> int:
-    counts[name] = counts.get(name, 0) + 1
-    return counts[name]
-
-
-def _board(board: np.ndarray, changes: int) -> Part:
+def _board(board: np.ndarray, changes: int) -> Pair:
     rng = np.random.default_rng(changes)
     painted, mask = _paint(board, changes, rng)
     image, mask = nuisance.disturb('line', painted, mask, rng)
-    return Part('board', image, board, mask)
+    return Pair(image, board, mask)
 
 
-def _screen(defective: bool) -> Part:
+def _screen(defective: bool) -> Pair:
     """Of a pattern that no released weights were trained on."""
     pattern = patterns.TEST[0]
     sample = compose_screen(Screen('line', pattern, 0, defective, _SIZE, seed=0))
-    return Part('screen', sample.image, patterns.draw(pattern, _SIZE), sample.mask)
+    return Pair(sample.image, patterns.draw(pattern, _SIZE), sample.mask)
 
 
-def _drawn(family: str, number: int) -> Part:
+def _drawn(family: str, number: int) -> Pair:
     """A pair of a family that is held out of the generator's training part."""
-    pair = compose_pair(Pair(family, number, _SIZE, seed=0))
-    return Part(family.removesuffix('s'), pair.image, pair.reference, pair.mask)
+    pair = compose_pair(Drawn(family, number, _SIZE, seed=0))
+    return Pair(pair.image, pair.reference, pair.mask)
 
 
 def _paint(

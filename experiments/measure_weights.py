@@ -38,7 +38,7 @@ _NUISANCE = flags.DEFINE_string(
     'nuisance',
     '',
     'Disturbance of the image alone: brightness (+25), gain (0.8), shift (2 pixels), '
-    'turn (0.5 degrees), blur (1.2 pixels), noise (8 levels), pku (all, drawn).',
+    'turn (0.5 degrees), blur (1.2 pixels), noise (8 levels), pku (all), line (all).',
 )
 _TILE_SIZE = flags.DEFINE_integer(
     'tile_size', None, 'Side of the tiles, in pixels.', lower_bound=32

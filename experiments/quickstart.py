@@ -1,6 +1,6 @@
 """Inspects a dozen example parts with the released weights, and writes a page.
 
-    python experiments/quickstart.py --output_dir=quickstart
+    python experiments/quickstart.py
 
 Nothing is prepared or trained. Plain differencing stands beside the network.
 """
@@ -13,7 +13,7 @@ from cadnet_jax import cli
 from cadnet_jax.inference import predictor_flags
 from cadnet_jax.path_flags import define_path
 
-_OUTPUT_DIR = define_path('output_dir', 'quickstart', 'Folder for examples.html.')
+_OUTPUT_DIR = define_path('output_dir', 'build/quickstart', 'Folder for examples.html.')
 _BOARD = pathlib.Path(__file__).parents[1] / 'docs' / 'example' / 'reference.png'
 predictor_flags.define_predictor_flags()
 
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> None:
 
     parts, differencing = examples.inspect_examples(
         predictor_flags.load_predictor(),
-        [examples.Example(*part) for part in draw_parts(read_image(_BOARD))],
+        draw_parts(read_image(_BOARD)),
     )
     path = pathlib.Path(_OUTPUT_DIR.value) / 'examples.html'
     path.parent.mkdir(parents=True, exist_ok=True)

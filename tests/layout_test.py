@@ -47,6 +47,7 @@ OPEN_TO_BUILDERS = {
     'data.nuisance',
     'data.painting',
     'data.shifts',
+    'data.transforms',
     'files.atomic',
     'files.csv_files',
     'files.disk',

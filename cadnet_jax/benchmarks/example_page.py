@@ -40,7 +40,7 @@ def table(parts: Sequence[Inspected]) -> list[str]:
     lines = [heads, names]
     for part in parts:
         lines.append(
-            f'{part.example.name:12}{part.inspection.verdict:9}'
+            f'{part.name:12}{part.inspection.verdict:9}'
             + ''.join(_cells(found) for found in (part.network, part.differencing))
         )
     sums = ([part.network for part in parts], [part.differencing for part in parts])
@@ -53,18 +53,18 @@ def _cells(found: Sequence[int]) -> str:
 
 
 def _entry(part: Inspected, threshold: float) -> dict[str, Any]:
-    example, inspection = part.example, part.inspection
+    pair, inspection = part.pair, part.inspection
     pictures = {
-        'reference': example.reference,
-        'part': example.image,
-        'its label': _outlined(example.image, is_defect(example.mask)),
+        'reference': pair.reference,
+        'part': pair.image,
+        'its label': _outlined(pair.image, is_defect(pair.mask)),
         'inspection': draw_verdict(inspection),
     }
     if part.difference is not None and inspection.image is not None:
         marked = part.difference > threshold
         pictures['differencing'] = _outlined(inspection.image, marked)
     return {
-        'name': example.name,
+        'name': part.name,
         'verdict': inspection.verdict,
         'network': part.network,
         'differencing': part.differencing,

@@ -1,12 +1,13 @@
 """Example parts, inspected by the network and by plain differencing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from cadnet_jax.data.labels import IGNORED
+from cadnet_jax.data.transforms import Pair
 from cadnet_jax.evaluation.detection import DetectionCounts, count_detections
 from cadnet_jax.evaluation.measuring import GRAY_LEVELS, OPENINGS, difference_score
 from cadnet_jax.inference.predictor import Predictor
@@ -16,20 +17,6 @@ from cadnet_jax.inspection.rules import Limits, Rules
 
 MIN_AREA = 12  # pixels of a defect
 THRESHOLD = 0.5  # that of the released weights
-
-_Pixels = np.ndarray
-
-
-class Example(NamedTuple):
-    """A part: image and reference RGB uint8 [H, W, 3], label uint8 [H, W].
-
-    The label lies over the image: 0 is background, `IGNORED` nothing, the rest defects.
-    """
-
-    name: str
-    image: _Pixels
-    reference: _Pixels
-    mask: _Pixels
 
 
 class Found(NamedTuple):
@@ -52,13 +39,15 @@ class Differencing(NamedTuple):
 
 
 class Inspected(NamedTuple):
-    """An example, its inspection, and what the two systems find.
+    """A part and its reference, the inspection, and what the two systems find.
 
-    `difference` is float32 [H, W] over the reference, in gray levels, opened; None of a
-    part that is INVALID, of which nothing is found.
+    The label of `pair` lies over its image. `difference` is float32 [H, W] over the
+    reference, in gray levels, opened; None if the part is INVALID: then nothing is
+    found.
     """
 
-    example: Example
+    name: str
+    pair: Pair
     inspection: Inspection
     difference: np.ndarray | None
     network: Found
@@ -66,16 +55,19 @@ class Inspected(NamedTuple):
 
 
 def inspect_examples(
-    predictor: Predictor, examples: Sequence[Example]
+    predictor: Predictor, pairs: Mapping[str, Pair]
 ) -> tuple[list[Inspected], Differencing]:
     """Inspects all; differencing has the same registration.
+
+    Args:
+        predictor: the network.
+        pairs: name of a part -> the part, its reference, and the label over the part.
 
     Returns:
         The parts, and the opening and threshold with which differencing makes fewest
         errors on them. Thresholds that mark a tenth of the background are left out.
     """
-    inspections = [_inspect(predictor, example) for example in examples]
-    registered = list(zip(examples, inspections, strict=True))
+    registered = [(pair, _inspect(predictor, pair)) for pair in pairs.values()]
     of_opening = {
         opening: [_count_difference(*part, opening) for part in registered]
         for opening in OPENINGS
@@ -84,12 +76,15 @@ def inspect_examples(
     level = int(_errors(of_opening[opening]).argmin())
     parts = [
         Inspected(
+            name,
             *part,
             difference=_difference(*part, opening),
             network=_found(_count(*part, part[1].score, [THRESHOLD])),
             differencing=_found(counts, level),
         )
-        for part, counts in zip(registered, of_opening[opening], strict=True)
+        for name, part, counts in zip(
+            pairs, registered, of_opening[opening], strict=True
+        )
     ]
     return parts, Differencing(opening, GRAY_LEVELS[level])
 
@@ -99,40 +94,38 @@ def total(found: Sequence[Found]) -> Found:
     return Found(*(sum(values) for values in zip(*found, strict=True)))
 
 
-def _inspect(predictor: Predictor, example: Example) -> Inspection:
+def _inspect(predictor: Predictor, pair: Pair) -> Inspection:
     recipe = Recipe(
         references=(File(),),
         registration=Alignment('affine'),
         rules=Rules(any=Limits(threshold=THRESHOLD, min_area=MIN_AREA)),
     )
-    return make_inspector(recipe, predictor, [example.reference])(example.image)
+    return make_inspector(recipe, predictor, [pair.reference])(pair.image)
 
 
-def _difference(
-    example: Example, inspection: Inspection, opening: int
-) -> np.ndarray | None:
+def _difference(pair: Pair, inspection: Inspection, opening: int) -> np.ndarray | None:
     if inspection.score is None or inspection.image is None:
         return None
-    return difference_score(inspection.image, example.reference, opening)
+    return difference_score(inspection.image, pair.reference, opening)
 
 
 def _count_difference(
-    example: Example, inspection: Inspection, opening: int
+    pair: Pair, inspection: Inspection, opening: int
 ) -> DetectionCounts:
-    difference = _difference(example, inspection, opening)
-    return _count(example, inspection, difference, GRAY_LEVELS)
+    difference = _difference(pair, inspection, opening)
+    return _count(pair, inspection, difference, GRAY_LEVELS)
 
 
 def _count(
-    example: Example,
+    pair: Pair,
     inspection: Inspection,
     score: np.ndarray | None,
     thresholds: Sequence[float],
 ) -> DetectionCounts:
     if score is None:
-        nothing = np.zeros(example.mask.shape, np.float32)
-        return count_detections(example.mask, nothing, thresholds)
-    label = label_over_reference(example, inspection)
+        nothing = np.zeros(pair.mask.shape, np.float32)
+        return count_detections(pair.mask, nothing, thresholds)
+    label = label_over_reference(pair, inspection)
     return count_detections(label, score, thresholds)
 
 
@@ -148,13 +141,13 @@ def _found(counts: DetectionCounts, index: int = 0) -> Found:
     return Found(hits, counts.defects - hits, int(counts.false_regions[index]))
 
 
-def label_over_reference(example: Example, inspection: Inspection) -> np.ndarray:
+def label_over_reference(pair: Pair, inspection: Inspection) -> np.ndarray:
     """The label, registered as the image was; uint8 [H, W]."""
     assert inspection.registration is not None
-    height, width = example.reference.shape[:2]
+    height, width = pair.reference.shape[:2]
     return np.asarray(
         cv2.warpAffine(
-            example.mask,
+            pair.mask,
             inspection.registration.matrix[:2],
             (width, height),
             flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,

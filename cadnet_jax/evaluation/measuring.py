@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from cadnet_jax.data import nuisance
 from cadnet_jax.data.batches import evaluation_batches
+from cadnet_jax.data.transforms import Pair
 from cadnet_jax.evaluation.detection import (
     DetectionCounts,
     count_detections,
@@ -44,14 +45,6 @@ class DataSet(NamedTuple):
     name: str
     data_dir: str
     split: str
-
-
-class Pair(NamedTuple):
-    """Images [H, W, 3] and label [H, W] of one pair."""
-
-    image: Image
-    reference: Image
-    mask: Image
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,7 +70,8 @@ def train(
 
     SIGTERM, and Ctrl-C once, ends the run after the step that is under way and saves
     it. Where several processes train together each one calls this, with the same
-    arguments; the first one writes.
+    arguments; the first one writes. From here on the process keeps the memory that it
+    frees (`training.memory`).
 
     Args:
         config: all settings; on a second start in the same `workdir`, the same. With

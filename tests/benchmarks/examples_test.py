@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from cadnet_jax.benchmarks import example_page, examples
-from cadnet_jax.benchmarks.examples import Example, Found
+from cadnet_jax.benchmarks.examples import Found
 from cadnet_jax.config import Config
+from cadnet_jax.data.transforms import Pair
 from cadnet_jax.datasets.example_parts import draw_parts
 from cadnet_jax.inference.predictor import Predictor, make_predictor
 from cadnet_jax.models.cadnet import Features, Outputs
@@ -44,7 +45,7 @@ def board() -> np.ndarray:
     return image
 
 
-def part(name: str, defect: bool, shift: int = 0) -> Example:
+def part(*, defect: bool, shift: int = 0) -> Pair:
     """A part that lies `shift` pixels to the right, with one defect or none."""
     image, mask = board(), np.zeros((160, 160), np.uint8)
     if defect:
@@ -52,18 +53,22 @@ def part(name: str, defect: bool, shift: int = 0) -> Example:
         mask[70:80, 70:80] = 1
     image, mask = (np.roll(x, shift, axis=1) for x in (image, mask))
     image[0, 0] += 1  # a picture of its own
-    return Example(name, image, board(), mask)
+    return Pair(image, board(), mask)
 
 
 def test_found_missed_and_false_are_counted_where_the_part_lies() -> None:
     """The network of these tests marks what differs clearly, as differencing does."""
-    drawn = [part('good', False), part('bad', True), part('moved', True, shift=3)]
+    drawn = {
+        'good': part(defect=False),
+        'bad': part(defect=True),
+        'moved': part(defect=True, shift=3),
+    }
     parts, differencing = examples.inspect_examples(predictor(), drawn)
     assert [part.inspection.verdict for part in parts] == ['OK', 'NG', 'NG']
     assert [part.network for part in parts] == [(0, 0, 0), (1, 0, 0), (1, 0, 0)]
     assert [part.differencing for part in parts] == [(0, 0, 0), (1, 0, 0), (1, 0, 0)]
     assert differencing.threshold < 195  # gray levels of the defect
-    label = examples.label_over_reference(*parts[2][:2])
+    label = examples.label_over_reference(parts[2].pair, parts[2].inspection)
     assert (label[72:78, 72:78] == 1).all() and (label == 1).sum() <= 120
 
 
@@ -72,14 +77,14 @@ def test_totals_add_up() -> None:
 
 
 def test_a_part_that_lies_elsewhere_is_invalid_and_nothing_is_found() -> None:
-    drawn = part('elsewhere', True)._replace(image=board()[:, ::-1].copy())
-    parts, _ = examples.inspect_examples(predictor(), [drawn])
+    drawn = part(defect=True)._replace(image=board()[:, ::-1].copy())
+    parts, _ = examples.inspect_examples(predictor(), {'elsewhere': drawn})
     assert parts[0].inspection.verdict == 'INVALID'
     assert parts[0].network == parts[0].differencing == (0, 1, 0)
 
 
 def test_the_page_and_the_table_name_each_part(tmp_path: pathlib.Path) -> None:
-    drawn = [part('good', False), part('bad', True)]
+    drawn = {'good': part(defect=False), 'bad': part(defect=True)}
     parts, differencing = examples.inspect_examples(predictor(), drawn)
     example_page.write_page(tmp_path / 'page.html', parts, differencing)
     page = (tmp_path / 'page.html').read_text()
@@ -96,11 +101,11 @@ def test_the_page_and_the_table_name_each_part(tmp_path: pathlib.Path) -> None:
 def test_the_parts_of_the_quickstart_are_good_and_bad() -> None:
     """Twelve, the same each time; a label where there is a defect."""
     drawn = draw_parts(board())
-    bad = [part.name for part in drawn if (part.mask == 1).any()]
-    assert len(drawn) == 12 and len({part.name for part in drawn}) == 12
+    bad = [name for name, pair in drawn.items() if (pair.mask == 1).any()]
+    assert len(drawn) == 12
     assert bad == ['board 2', 'screen 2', 'panel 3', 'panel 4', 'pack 3', 'pack 4']
     again = draw_parts(board())
-    for one, other in zip(drawn, again, strict=True):
-        assert all(
-            np.array_equal(x, y) for x, y in zip(one[1:], other[1:], strict=True)
-        )
+    assert list(again) == list(drawn)
+    for name, pair in drawn.items():
+        for array, same in zip(pair, again[name], strict=True):
+            np.testing.assert_array_equal(array, same)
