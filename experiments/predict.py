@@ -42,7 +42,7 @@ predictor_flags.define_predictor_flags()
 
 def main(argv: list[str]) -> None:
     del argv
-    from cadnet_jax.inference import pair_files  # slow to import
+    from cadnet_jax.inference import pair_files, pair_loading, predict_files  # slow
 
     pairs = pair_files.list_pairs(
         image=_IMAGE.value,
@@ -52,16 +52,16 @@ def main(argv: list[str]) -> None:
     )
     skipped: list[str] = []
     if _SKIP_BAD.value:
-        pairs, skipped = pair_files.readable_pairs(pairs)
+        pairs, skipped = pair_loading.readable_pairs(pairs)
     pair_files.check_output_dir(pairs, _OUTPUT_DIR.value)
     predictor = predictor_flags.load_predictor()
-    warnings = pair_files.predict_files(
+    warnings = predict_files.predict_files(
         predictor,
         pairs,
         _OUTPUT_DIR.value,
         panels=_PANELS.value,
         overwrite=_OVERWRITE.value,
-        checked=pair_files.check_pairs(pairs),
+        checked=pair_loading.check_pairs(pairs),
     )
     for line in (*skipped, *warnings):
         print(line)

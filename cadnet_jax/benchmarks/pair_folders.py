@@ -13,7 +13,9 @@ import numpy as np
 from cadnet_jax.benchmarks.subject import Subject
 from cadnet_jax.benchmarks.timing import Row
 from cadnet_jax.files.images import write_png
-from cadnet_jax.inference.pair_files import check_pairs, list_pairs, predict_files
+from cadnet_jax.inference.pair_files import list_pairs
+from cadnet_jax.inference.pair_loading import check_pairs
+from cadnet_jax.inference.predict_files import predict_files
 from cadnet_jax.inference.predictor import Predictor, make_predictor
 
 # Nothing is marked: the time of writing regions depends on how many there are.

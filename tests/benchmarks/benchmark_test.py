@@ -24,7 +24,8 @@ from cadnet_jax.benchmarks.benchmark import Job, Settings, Workload
 from cadnet_jax.benchmarks.workloads_files import FILE_WORKLOADS
 from cadnet_jax.config import Config
 from cadnet_jax.data_config import DataConfig
-from cadnet_jax.inference.pair_files import PairFiles, predict_files
+from cadnet_jax.inference.pair_files import PairFiles
+from cadnet_jax.inference.predict_files import predict_files
 from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
 from tests.conftest import ROOT

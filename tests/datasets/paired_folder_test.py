@@ -23,7 +23,8 @@ from cadnet_jax.datasets.paired_folder.manifest import Options, read_source
 from cadnet_jax.datasets.paired_folder.paired_folder_dataset_builder import check_source
 from cadnet_jax.evaluation.evaluate import evaluate
 from cadnet_jax.files.images import read_image
-from cadnet_jax.inference.pair_files import list_pairs, predict_files
+from cadnet_jax.inference.pair_files import list_pairs
+from cadnet_jax.inference.predict_files import predict_files
 from tests.support.tiny_data import CLASS_NAMES, tiny_board
 from tests.support.tiny_pairs import (
     NUM_PAIRS,

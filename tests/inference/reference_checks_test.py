@@ -9,7 +9,8 @@ import pytest
 import tifffile
 
 from cadnet_jax.files.images import write_png
-from cadnet_jax.inference.pair_files import list_pairs, predict_files
+from cadnet_jax.inference.pair_files import list_pairs
+from cadnet_jax.inference.predict_files import predict_files
 from cadnet_jax.inference.reference_checks import find_doubts
 from tests.support.tiny_pairs import SQUARE, tiny_reference
 from tests.support.tiny_run import differencing_predictor

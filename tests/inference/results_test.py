@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from cadnet_jax.files.images import write_png
-from cadnet_jax.inference import pair_files
+from cadnet_jax.inference import pair_results
 from cadnet_jax.inference.decision import Rule
-from cadnet_jax.inference.pair_files import PairFiles, list_pairs, predict_files
+from cadnet_jax.inference.pair_files import PairFiles, list_pairs
+from cadnet_jax.inference.predict_files import predict_files
 from cadnet_jax.inference.results import RESULTS_FILE
 from tests.support.tiny_data import tiny_board
 from tests.support.tiny_run import differencing_predictor
@@ -66,7 +67,7 @@ def test_an_equal_run_takes_the_place_of_an_interrupted_one(
                 raise KeyboardInterrupt
             path.write_text(json.dumps(values))
 
-        patch.setattr(pair_files, 'write_json', write_until_b)
+        patch.setattr(pair_results, 'write_json', write_until_b)
         with pytest.raises(KeyboardInterrupt):
             predict(pairs, output)
     # Nothing of the complete run stands beside what the interrupted one wrote.
@@ -90,7 +91,7 @@ def test_an_equal_run_resumes_where_one_was_interrupted(
                 raise KeyboardInterrupt
             path.write_text(json.dumps(values, indent=2) + '\n')
 
-        patch.setattr(pair_files, 'write_json', write_until_c)
+        patch.setattr(pair_results, 'write_json', write_until_c)
         with pytest.raises(KeyboardInterrupt):
             predict(pairs, output)
     done = (output / 'a.json').stat().st_mtime_ns
@@ -101,17 +102,6 @@ def test_an_equal_run_resumes_where_one_was_interrupted(
     assert (output / 'b.json').stat().st_mtime_ns >= touched
     for path in whole.iterdir():
         assert (output / path.name).read_bytes() == path.read_bytes()
-
-
-def test_pairs_that_cannot_be_read_are_left_out_and_named(
-    pairs: list[PairFiles],
-) -> None:
-    pairs[1].image.write_bytes(pairs[1].image.read_bytes()[:99])
-    write_png(pairs[2].image, np.zeros((9, 9, 3), np.uint8))
-    readable, faults = pair_files.readable_pairs(pairs)
-    assert readable == pairs[:1]
-    assert 'b.png: a truncated PNG' in faults[0]
-    assert 'c.png is 9 x 9 pixels, but' in faults[1]
 
 
 def test_another_run_needs_another_folder(
@@ -162,10 +152,3 @@ def test_a_results_json_of_another_tool_stays(
     assert (output / RESULTS_FILE).read_text() == content
     predict(pairs, output, overwrite=True)
     assert (tmp_path / 'notes.txt').exists()
-
-
-def test_an_image_named_results_has_another_name(tmp_path: pathlib.Path) -> None:
-    for name in ('results.png', 'a.png'):
-        write_png(tmp_path / 'image' / name, np.zeros((32, 32, 3), np.uint8))
-    found = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'image' / 'a.png')
-    assert [pair.name for pair in found] == ['image-a', 'image-results']

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from cadnet_jax.datasets import schema
+from cadnet_jax.files.images import write_png
 
 CLASS_NAMES = ('background', 'missing', 'excess')
 SPLITS: Mapping[str, int] = {'train': 12, 'val': 5, 'test': 7}
@@ -41,6 +42,16 @@ def tiny_board(
         mask[y : y + side, x : x + side] = label
     mask[0] = 255
     return image, reference, mask
+
+
+def write_board(
+    folder: pathlib.Path, name: str, size: tuple[int, int] = (40, 64)
+) -> np.ndarray:
+    """Writes FOLDER/image/NAME and FOLDER/reference/NAME; returns the label."""
+    image, reference, mask = tiny_board(np.random.default_rng(0), size)
+    write_png(folder / 'image' / name, image)
+    write_png(folder / 'reference' / name, reference)
+    return mask
 
 
 def boards(
