@@ -14,7 +14,8 @@ from cadnet_jax.datasets.catalogue import OPTIONS
 from cadnet_jax.path_flags import define_path
 
 if TYPE_CHECKING:
-    from cadnet_jax.datasets.paired_folder.manifest import Options, Source
+    from cadnet_jax.datasets.paired_folder.options import Options
+    from cadnet_jax.datasets.paired_folder.source import Source
 
 _PAIRED_FOLDER = (
     'classes',
@@ -98,12 +99,12 @@ def define_paired_folder_flags() -> None:
 
 
 def paired_folder_options() -> 'Options':
-    """The `manifest.Options` that the flags give.
+    """The `options.Options` that the flags give.
 
     Raises:
         ValueError: a flag's value is malformed.
     """
-    from cadnet_jax.datasets.paired_folder.manifest import Options
+    from cadnet_jax.datasets.paired_folder.options import Options
 
     given = _given(_PAIRED_FOLDER)
     if 'classes' in given:
@@ -126,36 +127,38 @@ def paired_folder_options() -> 'Options':
 
 
 def read_paired_folder(directory: pathlib.Path) -> 'Source':
-    """The `manifest.Source` of a directory, read as the flags say.
+    """The `source.Source` of a directory, read as the flags say.
 
     Raises:
         FileNotFoundError: there is no such directory, class map or folder.
         ValueError: a flag is malformed or without effect, or the source is bad.
     """
-    from cadnet_jax.datasets.paired_folder import manifest
+    from cadnet_jax.datasets.paired_folder.manifest import decided_options
+    from cadnet_jax.datasets.paired_folder.options import MANIFEST
+    from cadnet_jax.datasets.paired_folder.source import read_source
 
     options = paired_folder_options()
-    decided = manifest.decided_options(directory)
+    decided = decided_options(directory)
     for name in _given(_PAIRED_FOLDER):
         if name in decided:
             raise ValueError(
-                f'--{name}: {directory / manifest.MANIFEST} decides that; leave the '
-                'flag out, or correct the file.'
+                f'--{name}: {directory / MANIFEST} decides that; leave the flag '
+                'out, or correct the file.'
             )
-    return manifest.read_source(directory, options)
+    return read_source(directory, options)
 
 
 def init_manifest(directory: pathlib.Path) -> str:
-    """`manifest.init_manifest`, as the flags say; returns what it reports.
+    """`first_manifest.init_manifest`, as the flags say; returns what it reports.
 
     Raises:
         FileNotFoundError: there is no such directory or folder.
         ValueError: a flag is malformed, there is a manifest already, or the names do
             not make pairs.
     """
-    from cadnet_jax.datasets.paired_folder import manifest
+    from cadnet_jax.datasets.paired_folder import first_manifest
 
-    return manifest.init_manifest(directory, paired_folder_options()).describe()
+    return first_manifest.init_manifest(directory, paired_folder_options()).describe()
 
 
 def refuse_paired_folder_flags(source: str) -> None:
@@ -196,7 +199,7 @@ def _given(names: Iterable[str]) -> dict[str, Any]:
 
 
 def _parse_splits(texts: list[str]) -> dict[str, float]:
-    from cadnet_jax.datasets.paired_folder.manifest import split_name_fault
+    from cadnet_jax.datasets.paired_folder.splits import split_name_fault
 
     shares: dict[str, float] = {}
     for text in texts:

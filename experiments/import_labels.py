@@ -44,7 +44,7 @@ _PICTURES = define_path(
 def main(argv: list[str]) -> None:
     del argv
     from cadnet_jax.datasets.label_import import importing
-    from cadnet_jax.datasets.paired_folder.manifest import Options
+    from cadnet_jax.datasets.paired_folder.options import Options
     from cadnet_jax.files.images import read_image, write_png
     from cadnet_jax.pictures.overlays import highlight, side_by_side
 

@@ -8,12 +8,13 @@ from typing import NamedTuple
 from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.datasets.label_import.formats import Labels
 from cadnet_jax.datasets.label_import.shapes import LabeledImage, PaintedMask, paint
-from cadnet_jax.datasets.paired_folder import manifest
 from cadnet_jax.datasets.paired_folder.class_map import BACKGROUND, IGNORED_NAME
-from cadnet_jax.datasets.paired_folder.pair_reading import PairFiles
+from cadnet_jax.datasets.paired_folder.options import CLASSES, MANIFEST, Options
+from cadnet_jax.datasets.paired_folder.pair_files import PairFiles
+from cadnet_jax.datasets.paired_folder.source import find_pairs
 from cadnet_jax.datasets.preparation import list_first, raise_problems
 from cadnet_jax.files.csv_files import write_rows
-from cadnet_jax.files.images import read_image, write_png
+from cadnet_jax.files.images import SUFFIXES, read_image, write_png
 
 
 class Plan(NamedTuple):
@@ -47,7 +48,7 @@ class Plan(NamedTuple):
 def plan(
     directory: pathlib.Path,
     labels: Labels,
-    options: manifest.Options,
+    options: Options,
     *,
     overwrite: bool = False,
 ) -> Plan:
@@ -61,13 +62,13 @@ def plan(
         ValueError: there is a manifest, or masks or classes.csv are there already; a
             labeled image is not there; or a class has a name that cannot be.
     """
-    if (directory / manifest.MANIFEST).exists():
+    if (directory / MANIFEST).exists():
         raise ValueError(
-            f'{directory / manifest.MANIFEST}: already says where the masks are; '
+            f'{directory / MANIFEST}: already says where the masks are; '
             'import the labels without it, then write a new one by check_data.py '
             '--init_manifest.'
         )
-    pairs, _ = manifest.find_pairs(directory, options)
+    pairs, _ = find_pairs(directory, options)
     image_folder = directory / options.folders[0]
     by_name = _pairs_by_name({_name(pair, image_folder): pair for pair in pairs})
     labeled: list[tuple[PairFiles, LabeledImage]] = []
@@ -117,7 +118,7 @@ def write_masks(plan: Plan, *, binary: bool) -> Iterator[tuple[PairFiles, Painte
     rows += [(str(value), name) for name, value in plan.class_ids.items()]
     if IGNORED not in plan.class_ids.values():
         rows.append((str(IGNORED), IGNORED_NAME))
-    write_rows(plan.directory / manifest.CLASSES, ('value', 'name'), rows)
+    write_rows(plan.directory / CLASSES, ('value', 'name'), rows)
     for pair, labels in plan.labeled:
         images = read_image(pair.image), read_image(pair.reference)
         if images[0].shape != images[1].shape:
@@ -154,7 +155,7 @@ def describe(plan: Plan, *, untold: int) -> str:
 
 def _key(name: str) -> str:
     path = pathlib.PurePosixPath(name.replace('\\', '/'))
-    known = path.suffix.lower() in manifest.SUFFIXES
+    known = path.suffix.lower() in SUFFIXES
     return (path.with_suffix('') if known else path).as_posix()
 
 
@@ -186,7 +187,7 @@ def _class_ids(classes: list[str]) -> dict[str, int]:
 
 def _refuse_to_replace(plan: Plan, overwrite: bool) -> None:
     paths = [plan.mask_path(pair) for pair, _ in plan.labeled]
-    there = [p for p in (plan.directory / manifest.CLASSES, *paths) if p.exists()]
+    there = [p for p in (plan.directory / CLASSES, *paths) if p.exists()]
     if there and not overwrite:
         raise ValueError(
             f'{there[0]} already exists ({len(there)} files in all); move them away, '

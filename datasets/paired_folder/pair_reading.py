@@ -12,45 +12,17 @@ from cadnet_jax.datasets import checks
 from cadnet_jax.datasets.checks import Examined, Finding, LabeledPair
 from cadnet_jax.datasets.encoding import encode_png
 from cadnet_jax.datasets.paired_folder.class_map import ClassMap, palette_colors
+from cadnet_jax.datasets.paired_folder.pair_files import (
+    UNLABELED,
+    MaskFile,
+    PairFiles,
+)
 from cadnet_jax.files.images import (
     has_fourth_band,
     read_bytes,
     read_image,
     stored_pixels,
 )
-
-DEFECT_FREE, UNLABELED = 'defect_free', 'unlabelled'
-
-
-class MaskFile(NamedTuple):
-    """A mask, and the class of all that it labels.
-
-    Attributes:
-        path: of the file.
-        class_name: what is not black is of this class; '' where the class map says
-            what its values are.
-    """
-
-    path: pathlib.Path
-    class_name: str = ''
-
-
-class PairFiles(NamedTuple):
-    """Where a pair's files are, and what is said about it."""
-
-    id: str
-    image: pathlib.Path
-    reference: pathlib.Path
-    masks: tuple[MaskFile, ...]
-    without_mask: str  # DEFECT_FREE or UNLABELED; '' where there are masks
-    split: str
-    group: str
-    bit_depth: int = 16  # of image and reference, see `read_image`
-
-    @property
-    def paths(self) -> list[pathlib.Path]:
-        """Of image, reference and masks."""
-        return [self.image, self.reference, *(mask.path for mask in self.masks)]
 
 
 class EncodedPair(NamedTuple):

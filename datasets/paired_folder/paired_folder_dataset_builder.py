@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 from cadnet_jax.datasets import check_report, checks, preparation, schema, worker_pool
 from cadnet_jax.datasets.paired_folder.group_hints import suggest_groups
-from cadnet_jax.datasets.paired_folder.manifest import Source
 from cadnet_jax.datasets.paired_folder.pair_reading import (
     encode_files,
     examine_files,
 )
+from cadnet_jax.datasets.paired_folder.source import Source
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):

@@ -16,7 +16,8 @@ from cadnet_jax.datasets.label_import.shapes import (
     paint,
 )
 from cadnet_jax.datasets.paired_folder.class_map import read_class_map
-from cadnet_jax.datasets.paired_folder.manifest import Options, read_source
+from cadnet_jax.datasets.paired_folder.options import Options
+from cadnet_jax.datasets.paired_folder.source import read_source
 from cadnet_jax.files.images import read_image, write_png
 
 WIDTH, HEIGHT = 60, 40

@@ -19,8 +19,9 @@ from PIL import Image
 from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.datasets import paired_folder, preparation
 from cadnet_jax.datasets.checks import KINDS, Finding
-from cadnet_jax.datasets.paired_folder.manifest import Options, read_source
+from cadnet_jax.datasets.paired_folder.options import Options
 from cadnet_jax.datasets.paired_folder.paired_folder_dataset_builder import check_source
+from cadnet_jax.datasets.paired_folder.source import read_source
 from cadnet_jax.evaluation.evaluate import evaluate
 from cadnet_jax.files.images import read_image
 from cadnet_jax.inference.pair_files import list_pairs

@@ -13,12 +13,9 @@ from hypothesis import strategies as st
 
 from cadnet_jax.datasets.encoding import encode_png
 from cadnet_jax.datasets.paired_folder.class_map import read_class_map
-from cadnet_jax.datasets.paired_folder.manifest import (
-    COLUMNS,
-    MANIFEST,
-    Options,
-    read_source,
-)
+from cadnet_jax.datasets.paired_folder.manifest import COLUMNS
+from cadnet_jax.datasets.paired_folder.options import MANIFEST, Options
+from cadnet_jax.datasets.paired_folder.source import read_source
 from cadnet_jax.files.csv_files import read_rows, write_rows
 from cadnet_jax.files.images import read_image, write_png
 from tests.support.tiny_pairs import write_classes

@@ -26,7 +26,8 @@ from tensorboardX.proto import event_pb2
 
 from cadnet_jax.datasets import checks, schema
 from cadnet_jax.datasets.paired_folder import pair_reading
-from cadnet_jax.datasets.paired_folder.manifest import Options, read_source
+from cadnet_jax.datasets.paired_folder.options import Options
+from cadnet_jax.datasets.paired_folder.source import read_source
 from cadnet_jax.files.images import has_fourth_band, write_png
 from cadnet_jax.runs.checkpoint_record import not_finite, tree_digest
 from cadnet_jax.weights import released

@@ -1,9 +1,13 @@
 """A tiny folder of pairs, as a user may have it."""
 
 import pathlib
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+
+if TYPE_CHECKING:  # slow to import
+    from cadnet_jax.datasets.paired_folder.source import Source
 
 SIZE = (40, 56)  # (H, W) of every pair, in pixels
 NUM_PAIRS = 10
@@ -50,3 +54,33 @@ def write_tiny_pairs(folder: pathlib.Path) -> pathlib.Path:
             write(folder / name / f'{number}.png', pixels)
     write_classes(folder)
     return folder
+
+
+def write_images(folder: pathlib.Path, *names: str) -> None:
+    """Writes one image under each name, and classes.csv if there is none."""
+    for name in names:
+        write(folder / name, tiny_pair(0)[0])
+    if not (folder / 'classes.csv').exists():
+        write_classes(folder)
+
+
+def write_manifest(folder: pathlib.Path, *lines: str) -> pathlib.Path:
+    """Writes `folder/manifest.csv`, with all columns."""
+    path = folder / 'manifest.csv'
+    path.write_text('\n'.join(('image,reference,mask,split,group', *lines)) + '\n')
+    return path
+
+
+def described(source: 'Source') -> set[tuple[str, ...]]:
+    """Each pair as (id, reference, mask or what it is without one, group)."""
+    return {
+        (
+            pair.id,
+            pair.reference.relative_to(source.directory).as_posix(),
+            pair.masks[0].path.relative_to(source.directory).as_posix()
+            if pair.masks
+            else pair.without_mask,
+            pair.group,
+        )
+        for pair in source.pairs
+    }
