@@ -14,7 +14,8 @@ from cadnet_jax.files.images import read_image
 from cadnet_jax.pictures.overlays import HIT, MISS, count_errors
 from cadnet_jax.pictures.plots import picture_grid, plot_curves
 from cadnet_jax.reports.grouping import group_by
-from cadnet_jax.reports.tables import Row, Table, pairing
+from cadnet_jax.reports.rows import Row, Table
+from cadnet_jax.reports.transfer_tables import pairing
 from cadnet_jax.runs.finished_runs import Result
 from cadnet_jax.runs.workdir import DISTANCE, OVERLAYS, PAIRS, PROBABILITY
 

@@ -17,7 +17,7 @@ from cadnet_jax.files.pages import render_page
 from cadnet_jax.files.text import read_object
 from cadnet_jax.reports.figures import Figure
 from cadnet_jax.reports.grouping import Mean, format_mean
-from cadnet_jax.reports.tables import Column, Row, Table
+from cadnet_jax.reports.rows import Column, Row, Table
 
 TITLE = "CADNet: the paper's tables and figures"
 NOTE = (

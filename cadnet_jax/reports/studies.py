@@ -22,7 +22,8 @@ from cadnet_jax.inference.predictor import (
 )
 from cadnet_jax.inference.restore import load_predictor
 from cadnet_jax.models.heads import HEADS
-from cadnet_jax.reports.tables import FRACTIONS, MVTEC, PKU
+from cadnet_jax.reports.score_tables import MVTEC, PKU
+from cadnet_jax.reports.transfer_tables import FRACTIONS
 from cadnet_jax.runs.checkpoint import kept_steps
 from cadnet_jax.runs.finished_runs import RunRecord, read_record
 from cadnet_jax.runs.workdir import (

@@ -17,7 +17,8 @@ from cadnet_jax.pictures.overlays import HIT, MISS
 from cadnet_jax.reports.figures import make_figures
 from cadnet_jax.reports.grouping import Mean
 from cadnet_jax.reports.report_files import show, write_report
-from cadnet_jax.reports.tables import Column, make_tables
+from cadnet_jax.reports.rows import Column
+from cadnet_jax.reports.tables import make_tables
 from cadnet_jax.runs.finished_runs import read_results
 from tests.conftest import ROOT
 from tests.support.evaluated_run import (

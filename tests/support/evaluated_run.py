@@ -13,6 +13,10 @@ from cadnet_jax.evaluation.curves import count_scores, curves
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.images import write_png
 from cadnet_jax.pictures.overlays import side_by_side
+from cadnet_jax.reports.grouping import Mean
+from cadnet_jax.reports.rows import Table
+from cadnet_jax.reports.tables import make_tables
+from cadnet_jax.runs.finished_runs import read_results
 from cadnet_jax.runs.workdir import TrainingData, write_dataset_info
 
 CLASS_NAMES = ('background', 'line', 'abpt')
@@ -111,6 +115,32 @@ def write_public_run(
     return str(workdir)
 
 
+def write_fine_tuned_run(
+    folder: pathlib.Path, fraction: float, iou: float, **settings: Any
+) -> str:
+    """Writes a run on a share of the lines, from a run of its head on points.
+
+    `origin` among the settings changes what it started from.
+    """
+    head = settings.get('head', 'ooc')
+    origin = {'dataset': 'synlcd/abpt', 'label_fraction': 1.0, 'head': head}
+    return write_evaluated_run(
+        folder,
+        'line',
+        'line',
+        iou=iou,
+        **{
+            'head': head,
+            'init_from': 'runs/abpt',
+            'label_fraction': fraction,
+            'steps': 50,
+            'warmup_steps': 5,
+            **settings,
+            'origin': origin | settings.get('origin', {}),
+        },
+    )
+
+
 def add_pictures(
     folder: pathlib.Path, names: Sequence[str], color: tuple[int, int, int]
 ) -> None:
@@ -127,3 +157,17 @@ def add_pictures(
     counts = count_scores(rng.integers(3, size=(9, 9), dtype=np.uint8), scores)
     classes = curves(counts, ('line', 'abpt', 'any defect'))
     write_json(folder / 'curves.json', {'classes': classes})
+
+
+def make_tables_of(*workdirs: str) -> dict[str, Table]:
+    """Key -> table, of these runs."""
+    return {table.key: table for table in make_tables(read_results(workdirs))}
+
+
+def cells_of(table: Table, label: str) -> dict[str, Any]:
+    """Of the one row with that label: the means alone."""
+    (row,) = (row for row in table.rows if row.label == label)
+    return {
+        name: round(value.mean, 6) if isinstance(value, Mean) else value
+        for name, value in row.cells.items()
+    }
