@@ -8,13 +8,14 @@ Measurements are files that the commands of the page wrote. Nothing is measured 
 import json
 import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jinja2
 
 from cadnet_jax.files.atomic import write_text
-from cadnet_jax.reports.report_files import markdown_table
+from cadnet_jax.files.markdown import markdown_table
+from cadnet_jax.reports.report_files import format_table
 from cadnet_jax.reports.tables import make_tables
 from cadnet_jax.runs.finished_runs import read_results
 
@@ -74,7 +75,7 @@ def page() -> str:
             for path in sorted((RESULTS / 'few_labels').glob('*.md'))
         },
         screens=make_tables(results)[:-1],  # the last one lists all runs
-        markdown_table=lambda table: '\n'.join(markdown_table(table)),
+        format_table=format_table,
     )
     return text.rstrip() + '\n'
 
@@ -135,7 +136,7 @@ def _sets_table(rows: Iterable[tuple[_Measurement, str, str]]) -> str:
                     _number(scores['false_regions_per_good_image'], 2),
                 )
             )
-    return _table(head, lines)
+    return markdown_table(head, lines)
 
 
 def _reference_table(of: Mapping[str, _Measurement]) -> str:
@@ -145,7 +146,7 @@ def _reference_table(of: Mapping[str, _Measurement]) -> str:
         if name in of:
             scores = of[name]['network']['sets']['pku_test']
             lines.append((title, *_three(scores)))
-    return _table(head, lines)
+    return markdown_table(head, lines)
 
 
 def _nuisance_table(of: Mapping[str, _Measurement]) -> str:
@@ -164,7 +165,7 @@ def _nuisance_table(of: Mapping[str, _Measurement]) -> str:
                 _number(differencing['hit_rate_at']['1.0']),
             )
             lines.append(('' if number else title, _SETS[name], *cells))
-    return _table(head, lines)
+    return markdown_table(head, lines)
 
 
 def _three(scores: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -173,11 +174,6 @@ def _three(scores: Mapping[str, Any]) -> tuple[str, str, str]:
         _number(scores['hit_rate_at']['1.0']),
         _number(scores['false_per_megapixel'], 1),
     )
-
-
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [head, ['---'] * len(head), *lines]
-    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 
 
 def _number(value: float | None, digits: int = 3) -> str:

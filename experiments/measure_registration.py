@@ -29,7 +29,7 @@ def main(argv: list[str]) -> None:
         limit=_LIMIT.value,
         threshold=predictor.threshold or 0.5,
     )
-    print(*registration_curve.format_rows(rows), sep='\n')
+    print(registration_curve.format_rows(rows))
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 """Hits and false regions of pairs whose image is moved, by method of registration."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -15,6 +15,7 @@ from cadnet_jax.evaluation.detection import (
     count_detections,
     no_detections,
 )
+from cadnet_jax.files.markdown import markdown_table
 from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.inspection.inspector import Inspector, make_inspector
 from cadnet_jax.inspection.recipe import Alignment, Checks, File, Recipe
@@ -112,18 +113,30 @@ def apply_move(image: np.ndarray, move: Move) -> np.ndarray:
     )
 
 
-def format_rows(rows: list[Row]) -> list[str]:
+def format_rows(rows: Sequence[Row]) -> str:
     """A Markdown table."""
-    lines = [
-        '| method | shift, px | turn, degrees | scale | hits | false/MP | INVALID |',
-        '|---|---|---|---|---|---|---|',
-    ]
-    for method, move, hits, false, invalid in rows:
-        lines.append(
-            f'| {method} | {move.shift:g} | {move.degrees:g} | {move.scale:g} | '
-            f'{hits:.3f} | {false:.2f} | {invalid:.0%} |'
+    names = (
+        'method',
+        'shift, px',
+        'turn, degrees',
+        'scale',
+        'hits',
+        'false/MP',
+        'INVALID',
+    )
+    cells = [
+        (
+            method,
+            f'{move.shift:g}',
+            f'{move.degrees:g}',
+            f'{move.scale:g}',
+            f'{hits:.3f}',
+            f'{false:.2f}',
+            f'{invalid:.0%}',
         )
-    return lines
+        for method, move, hits, false, invalid in rows
+    ]
+    return markdown_table(names, cells)
 
 
 def _pairs(

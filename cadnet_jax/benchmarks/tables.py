@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cadnet_jax.files.markdown import markdown_table
 from cadnet_jax.files.text import read_object
 
 Row = Mapping[str, Any]
@@ -192,7 +193,7 @@ def _number(row: Row, name: str) -> str:
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """'' if nothing was measured."""
     if not rows:
         return ''
-    lines = [names, ['---'] * len(names), *rows]
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    return markdown_table(names, rows)

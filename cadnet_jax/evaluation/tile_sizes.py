@@ -16,6 +16,7 @@ from cadnet_jax.evaluation.measuring import (
     Options,
     read_pairs,
 )
+from cadnet_jax.files.markdown import markdown_table
 from cadnet_jax.inference.predictor import Predictor
 
 CHANGE = 0.01  # of a score, above which a border has changed it
@@ -198,7 +199,7 @@ def format_speeds(rows: Sequence[dict[str, Any]]) -> str:
         )
         for row in rows
     ]
-    return _table(names, lines)
+    return markdown_table(names, lines)
 
 
 def format_tilings(rows: Sequence[dict[str, Any]]) -> str:
@@ -215,7 +216,7 @@ def format_tilings(rows: Sequence[dict[str, Any]]) -> str:
         )
         for row in rows
     ]
-    return _table(names, lines)
+    return markdown_table(names, lines)
 
 
 def _measure(predictor: Predictor, data_set: DataSet, limit: int) -> dict[str, Any]:
@@ -234,8 +235,3 @@ def _measure(predictor: Predictor, data_set: DataSet, limit: int) -> dict[str, A
         'hit_rate': counts.hit_rate_at(_FALSE_RATE),
         'reach': reach,
     }
-
-
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [names, ['---'] * len(names), *rows]
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

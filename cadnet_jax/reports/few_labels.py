@@ -16,6 +16,7 @@ from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.evaluation.evaluate import evaluate
 from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.images import write_png
+from cadnet_jax.files.markdown import markdown_table
 from cadnet_jax.files.text import read_object
 from cadnet_jax.inference.restore import load_predictor
 from cadnet_jax.pictures.plots import plot_lines
@@ -158,12 +159,10 @@ def write_report(lines: Sequence[Line], root: pathlib.Path) -> None:
 
 def format_table(lines: Sequence[Line]) -> str:
     """A table in Markdown."""
-    rows = [
+    return markdown_table(
         ['labels', 'from', *SCORES.values()],
-        ['---'] * (2 + len(SCORES)),
-        *([_share(x), _start(x), *(_show(x, name) for name in SCORES)] for x in lines),
-    ]
-    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+        ([_share(x), _start(x), *(_show(x, name) for name in SCORES)] for x in lines),
+    )
 
 
 def _share(line: Line) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.images import write_png
+from cadnet_jax.files.markdown import markdown_table
 from cadnet_jax.files.pages import render_page
 from cadnet_jax.files.text import read_object
 from cadnet_jax.reports.figures import Figure
@@ -86,28 +87,25 @@ def show(value: Mean | str | None, column: Column) -> str:
 def _markdown(tables: Sequence[Table], figures: Sequence[Figure]) -> str:
     lines = [f'# {_plain(TITLE)}', '', _plain(NOTE)]
     for table in tables:
-        lines += ['', f'## {_plain(table.title)}', '', _plain(table.note), '']
-        lines += markdown_table(table)
+        lines += ['', f'## {_plain(table.title)}', '', _plain(table.note)]
+        lines += ['', format_table(table)]
     for figure in figures:
         name = f'figures/{figure.key}.png'
         lines += ['', f'## {_plain(figure.title)}', '', f'![]({name})']
     return '\n'.join(lines) + '\n'
 
 
-def markdown_table(table: Table) -> list[str]:
-    """The lines of a table in Markdown, without its title and note."""
-    lines = [
-        _line(['', *(column.name for column in table.columns)]),
-        '|---' * (1 + len(table.columns)) + '|',
+def format_table(table: Table) -> str:
+    """A table in Markdown, without its title and note."""
+    names = ['', *(column.name for column in table.columns)]
+    rows = [
+        [row.label, *(show(row.cells[column.name], column) for column in table.columns)]
+        for row in table.rows
     ]
-    for row in table.rows:
-        cells = (show(row.cells[column.name], column) for column in table.columns)
-        lines.append(_line([row.label, *cells]))
-    return lines
-
-
-def _line(cells: Sequence[str]) -> str:
-    return '| ' + ' | '.join(map(_plain, cells)) + ' |'
+    return markdown_table(
+        [_plain(name) for name in names],
+        [[_plain(cell) for cell in row] for row in rows],
+    )
 
 
 def _plain(text: str) -> str:

@@ -130,39 +130,33 @@ def test_pairs_that_cannot_be_read_are_left_out_and_named(
     assert 'c.png is 9 x 9 pixels, but' in faults[1]
 
 
-def truncated(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+def truncated(folder: pathlib.Path) -> None:
     path = folder / 'reference/a.png'
     path.write_bytes(path.read_bytes()[:-30])
-    return {'image': folder / 'image', 'reference': folder / 'reference'}
 
 
-def not_an_image(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+def not_an_image(folder: pathlib.Path) -> None:
     (folder / 'image/a.png').write_text('no image')
-    return {'image': folder / 'image', 'reference': folder / 'reference'}
 
 
-def other_size(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+def other_size(folder: pathlib.Path) -> None:
     write_png(folder / 'reference/a.png', np.zeros((40, 63, 3), np.uint8))
-    return {'image': folder / 'image', 'reference': folder / 'reference'}
-
-
-BAD_INPUT: list[tuple[Callable[[pathlib.Path], dict[str, pathlib.Path]], str]] = [
-    (truncated, r'reference/a\.png: a truncated PNG; copy'),
-    (not_an_image, r'image/a\.png: not an image.*give a PNG'),
-    (other_size, r'a\.png is 64 x 40 .*reference/a\.png 63 x 40; align and crop'),
-]
 
 
 @pytest.mark.parametrize(
-    ('spoil', 'message'), BAD_INPUT, ids=[spoil.__name__ for spoil, _ in BAD_INPUT]
+    ('spoil', 'message'),
+    [
+        (truncated, r'reference/a\.png: a truncated PNG; copy'),
+        (not_an_image, r'image/a\.png: not an image.*give a PNG'),
+        (other_size, r'a\.png is 64 x 40 .*reference/a\.png 63 x 40; align and crop'),
+    ],
 )
 def test_a_bad_file_is_named_in_one_line_before_anything_is_computed(
-    spoil: Callable[[pathlib.Path], dict[str, pathlib.Path]],
-    message: str,
-    tmp_path: pathlib.Path,
+    spoil: Callable[[pathlib.Path], None], message: str, tmp_path: pathlib.Path
 ) -> None:
     write_board(tmp_path, 'a.png')
-    arguments: dict[str, Any] = {**spoil(tmp_path)}
-    with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
-        check_pairs(list_pairs(**arguments), progress=False)
+    spoil(tmp_path)
+    pairs = list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')
+    with pytest.raises(ValueError, match=message) as error:
+        check_pairs(pairs, progress=False)
     assert len(str(error.value).splitlines()) == 1
