@@ -10,32 +10,24 @@ import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli
+from cadnet_jax.evaluation import split_flags
 from cadnet_jax.inference import predictor_flags
-from cadnet_jax.path_flags import define_path
 
-_DATA_DIR = define_path(
-    'data_dir', '', 'Prepared data set. Default: the one that the run learned from.'
-)
-_SPLIT = flags.DEFINE_string('split', 'val', 'Split that is fitted on; never the test.')
 _SHARE = flags.DEFINE_float(
     'share', 0.003, 'Of the pixels of the background, that may be marked.', 0, 1
 )
-_BATCH_SIZE = flags.DEFINE_integer(
-    'batch_size', 4, 'Pairs that go through the network together.', lower_bound=1
-)
+split_flags.define_split_flags('val', 'Split that is fitted on; never the test.')
 predictor_flags.define_predictor_flags()
 
 
 def main(argv: list[str]) -> None:
     del argv
     from cadnet_jax.evaluation import threshold_fit  # slow to import
-    from cadnet_jax.runs import learned
 
     predictor = predictor_flags.load_predictor()
-    data = _DATA_DIR.value or predictor.config.data.data_dir, _SPLIT.value
-    learned.check_new(predictor.workdir, *data)
+    data = split_flags.new_split(predictor)
     found = threshold_fit.fit_threshold(
-        predictor, *data, _SHARE.value, batch_size=_BATCH_SIZE.value
+        predictor, *data, _SHARE.value, batch_size=flags.FLAGS.batch_size
     )
     defects = 'no defect is labeled'
     if found.defects is not None:
