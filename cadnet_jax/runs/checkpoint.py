@@ -20,7 +20,6 @@ import logging
 import pathlib
 import sys
 from collections.abc import Iterator, Mapping
-from types import TracebackType
 from typing import Any, Self
 
 import grain
@@ -215,12 +214,7 @@ class Checkpoints:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Waits until all is written, also where the run fails."""
         self._latest.close()
         self._best.close()
