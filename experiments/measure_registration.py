@@ -1,7 +1,7 @@
 """Moves the images of prepared pairs, and counts hits and false regions by method.
 
     python experiments/measure_registration.py --split=val --limit=20 \\
-        --data_dir=prepared/synthetic_pairs/1.1.0
+        --data_dir=prepared/synthetic_pairs/1.2.0
 """
 
 import environment  # noqa: F401

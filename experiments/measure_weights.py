@@ -1,7 +1,7 @@
 """Measures weights and plain differencing on sets that were not trained on.
 
 python experiments/measure_weights.py --choose=drawn \
-    --data=drawn=prepared/synthetic_pairs/1.1.0:val --data=x=prepared/x/1.0.0:test
+    --data=drawn=prepared/synthetic_pairs/1.2.0:val --data=x=prepared/x/1.0.0:test
 """
 
 import pathlib

@@ -26,7 +26,9 @@ _CHAIN_RADIUS = 0.8, 4.0  # of its dots
 _BRIDGE_WIDTH = float(np.e), 14.0
 _BITE_DIAMETER = 5.0, 26.0
 _PINHOLE_DIAMETER = 3.0, 11.0
-_FAINTEST = 0.25  # opacity
+_FAINTEST = 0.12  # opacity
+# Colors of the lines and points of a display whose drivers fail.
+_PURE = tuple(np.array(color, np.float32) for color in np.ndindex(2, 2, 2))
 _SUPPORT_SHARE = 0.25  # of the largest difference: where a change ends
 _SUPPORT_LEVELS = 6  # gray levels that a change differs by at least
 
@@ -134,7 +136,9 @@ def _line(kind: str, image: Pixels, rng: np.random.Generator, other: Pixels) -> 
     reach = np.array([np.cos(angle), np.sin(angle)]) * diagonal
     points = np.stack([middle - reach, middle + reach])
     opacity, top, left = paint_shapes.stroke(points, _log_uniform(rng, *_LINE_WIDTH))
-    return _cut_to(image, kind, opacity * _opacity(rng), top, left, rng, other)
+    opacity *= _opacity(rng)
+    color = _pure_color(rng)
+    return _cut_to(image, kind, opacity, top, left, rng, other, color=color)
 
 
 def _chain(kind: str, image: Pixels, rng: np.random.Generator, other: Pixels) -> Paint:
@@ -147,7 +151,9 @@ def _chain(kind: str, image: Pixels, rng: np.random.Generator, other: Pixels) ->
     steps = np.stack([np.cos(headings), np.sin(headings)], axis=-1) * step
     start = rng.uniform(0, 1, 2) * image.shape[1::-1]
     opacity, top, left = paint_shapes.dots(start + steps.cumsum(axis=0), radius)
-    return _cut_to(image, kind, opacity * _opacity(rng), top, left, rng, other)
+    opacity *= _opacity(rng)
+    color = _pure_color(rng)
+    return _cut_to(image, kind, opacity, top, left, rng, other, color=color)
 
 
 def _at_edge(
@@ -234,7 +240,7 @@ _DRAW: dict[str, Callable[[str, Pixels, np.random.Generator, Pixels], Paint]] = 
     'chain': _chain,
 }
 KINDS = tuple(_DRAW)
-_SHARES = (0.37, 0.12, 0.07, 0.16, 0.1, 0.08, 0.05, 0.05)
+_SHARES = (0.32, 0.12, 0.1, 0.15, 0.1, 0.08, 0.05, 0.08)
 
 
 def _cut_to(
@@ -303,6 +309,13 @@ def _color_beside(
 def _diameter(rng: np.random.Generator, side: int) -> float:
     """Three decades of area, each as likely, pixels."""
     return _log_uniform(rng, SMALLEST, min(LARGEST, side / 2))
+
+
+def _pure_color(rng: np.random.Generator) -> NDArray[np.float32] | None:
+    """In half of the draws black, white, a primary color or a mixture of two."""
+    if rng.random() < 0.5:
+        return None
+    return 255 * _PURE[int(rng.integers(len(_PURE)))]
 
 
 def _opacity(rng: np.random.Generator) -> float:

@@ -90,7 +90,7 @@ def compose(recipe: Recipe) -> Sample:
     good, parts, changes = _draw_parts(drawing, rng, changed=recipe.changed)
     binary = rng.random() < _BINARY.get(recipe.family, _OTHER_BINARY)
     severity = nuisance.draw_severity(rng, binary=binary and _has_two_levels(good[0]))
-    views = [nuisance.draw_view(rng, severity, recipe.size) for _ in parts]
+    views = nuisance.draw_views(rng, severity, recipe.size)
     middle = _middle(good[0])
     plain = [
         nuisance.photograph(part, view, middle=middle)

@@ -16,8 +16,10 @@ from cadnet_jax.datasets.synthetic_pairs.drawing import Pixels
 MARGIN = 18  # pixels of the canvas around what a view can show
 LARGEST_THRESHOLD = 0.3  # of a binarization, off the middle of dark and bright
 _WAVES = (4.0, 32.0)  # pixels, lengths of the waves that displace contours
-_OTHER_LIGHT = 0.2  # share of pairs under two kinds of light
+_OTHER_LIGHT = 0.25  # share of pairs under two kinds of light
 _STRONGEST_LIGHT = 2.2
+_OTHER_COLORS = 0.3  # share of pairs whose colors are paler or stronger
+_IDEAL = 0.15  # share of pairs of which one image is no photograph, but the artwork
 
 
 class Severity(NamedTuple):
@@ -30,6 +32,7 @@ class Severity(NamedTuple):
     wave: float  # pixels
     spread: float  # pixels that contours grow or shrink by
     light: float  # 0 to 1, or 2.2 where the light is another one
+    colors: float  # largest natural logarithm of a saturation's exponent
     blur: float  # pixels
     noise: float  # gray levels
     jpeg: bool
@@ -42,6 +45,7 @@ class View(NamedTuple):
     maps: NDArray[np.float32]  # [2, size, size]: x and y in the canvas
     spread: float  # pixels; positive: bright grows
     kernel: NDArray[np.float32] | None  # of the blur
+    colors: Pixels | None  # [256]: saturation -> saturation
     table: Pixels  # [1, 256, 3]: gray level -> gray level
     shading: NDArray[np.float32] | None  # [size, size] factor
     glare: NDArray[np.float32] | None  # [size, size] gray levels
@@ -70,10 +74,39 @@ def draw_severity(rng: np.random.Generator, *, binary: bool) -> Severity:
         wave=up_to(1.5, 0.5),
         spread=up_to(0.8, 0.4),
         light=light,
+        colors=up_to(0.8, _OTHER_COLORS),
         blur=up_to(1.6, 0.5),
         noise=up_to(4, 0.4) + up_to(10, 0.4),
         jpeg=rng.random() < 0.35,
         binary=binary,
+    )
+
+
+def draw_views(rng: np.random.Generator, severity: Severity, size: int) -> list[View]:
+    """Two pictures of `size` pixels a side; one of them may be the artwork itself."""
+    views = [draw_view(rng, severity, size) for _ in range(2)]
+    if rng.random() < _IDEAL:
+        views[int(rng.integers(2))] = ideal_view(size, binary=severity.binary)
+    return views
+
+
+def ideal_view(size: int, *, binary: bool = False) -> View:
+    """A picture that shows the middle of the canvas as it is drawn."""
+    line = np.arange(size, dtype=np.float32) + MARGIN
+    return View(
+        maps=np.stack(np.meshgrid(line, line)),
+        spread=0.0,
+        kernel=None,
+        colors=None,
+        table=np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=-1),
+        shading=None,
+        glare=None,
+        grid=None,
+        noise=0.0,
+        color_noise=False,
+        quality=0,
+        threshold=0.0 if binary else None,
+        levels=256,
     )
 
 
@@ -84,6 +117,7 @@ def draw_view(rng: np.random.Generator, severity: Severity, size: int) -> View:
         maps=_maps(rng, severity, size),
         spread=float(rng.uniform(-1, 1)) * severity.spread,
         kernel=_blur_kernel(rng, severity.blur),
+        colors=_saturation_table(rng, severity.colors),
         table=_table(rng, light),
         shading=_shading(rng, light, size) if rng.random() < 0.6 else None,
         glare=_glare(rng, size) if light and rng.random() < 0.08 else None,
@@ -121,6 +155,8 @@ def photograph(canvas: Pixels, view: View, *, middle: float) -> Pixels:
         reach = min(middle, 255 - middle)
         white = np.where(gray > middle + view.threshold * reach, 255, 0)
         return np.repeat(white.astype(np.uint8)[..., None], 3, axis=-1)
+    if view.colors is not None:
+        image = _saturate(image, view.colors)
     image = cv2.LUT(image, view.table)
     if view.shading is not None or view.grid is not None or view.glare is not None:
         values = image.astype(np.float32)
@@ -241,12 +277,26 @@ def _blur_kernel(
     return np.asarray(kernel / kernel.sum())
 
 
+def _saturation_table(rng: np.random.Generator, most: float) -> Pixels | None:
+    """Saturation to a power, as a table [256]; None: it stays."""
+    if not most:
+        return None
+    exponent = np.exp(rng.uniform(-1, 1) * most)
+    return np.asarray((255 * (np.arange(256) / 255) ** exponent).round(), np.uint8)
+
+
+def _saturate(image: Pixels, table: Pixels) -> Pixels:
+    hue, saturation, value = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL))
+    colors = cv2.merge([hue, cv2.LUT(saturation, table), value])
+    return np.asarray(cv2.cvtColor(colors, cv2.COLOR_HSV2RGB_FULL), np.uint8)
+
+
 def _table(rng: np.random.Generator, light: float) -> Pixels:
     """Gamma, gain, offset and color cast as a table for each channel, [1, 256, 3]."""
     gamma = np.exp(rng.uniform(-0.35, 0.35) * light)
     gain = np.exp(rng.uniform(-0.3, 0.3) * light)
     cast = 1 + rng.uniform(-0.08, 0.08, 3) * light
-    offset = rng.uniform(-28, 28) * light
+    offset = (rng.uniform(-28, 28) + rng.uniform(-12, 12, 3)) * light
     values = 255 * (np.arange(256)[:, None] / 255) ** gamma * gain * cast + offset
     return np.asarray(values.clip(0, 255).round()[None], np.uint8)
 

@@ -34,7 +34,7 @@ _VALIDATION_SHARE = 40  # one pair of `val` or `test` for so many of `train`
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Writes synthetic pairs as `schema` describes."""
 
-    VERSION = tfds.core.Version('1.1.0')
+    VERSION = tfds.core.Version('1.2.0')
     # TFDS looks in the wrong place for it where the package is installed editable.
     pkg_dir_path = epath.Path(__file__).parent
 

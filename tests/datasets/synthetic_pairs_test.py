@@ -19,7 +19,7 @@ from cadnet_jax.datasets.synthetic_pairs import (
 from cadnet_jax.datasets.synthetic_pairs.composition import FAMILIES, HELD_OUT, Recipe
 from cadnet_jax.datasets.synthetic_pairs.drawing import Drawing, Pixels
 
-STILL = nuisance.Severity(0, 0, 0, 0, 0, 0, 0, 0, 0, jpeg=False, binary=False)
+STILL = nuisance.Severity(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, jpeg=False, binary=False)
 FAMILY_MODULES = 'cadnet_jax.datasets.synthetic_pairs.families'
 
 
@@ -158,6 +158,46 @@ def test_without_nuisance_a_picture_is_the_middle_of_the_canvas() -> None:
     image = nuisance.expose(nuisance.photograph(canvas, view, middle=0), view, rng)
     inside = slice(nuisance.MARGIN, -nuisance.MARGIN)
     np.testing.assert_array_equal(image, canvas[inside, inside])
+
+
+def test_artwork_is_the_middle_of_the_canvas() -> None:
+    rng = np.random.default_rng(0)
+    canvas = rng.integers(0, 256, (100, 100, 3), np.uint8)
+    view = nuisance.ideal_view(100 - 2 * nuisance.MARGIN)
+    image = nuisance.expose(nuisance.photograph(canvas, view, middle=0), view, rng)
+    inside = slice(nuisance.MARGIN, -nuisance.MARGIN)
+    np.testing.assert_array_equal(image, canvas[inside, inside])
+
+
+def test_artwork_stands_on_either_side_of_a_few_pairs() -> None:
+    rng = np.random.default_rng(0)
+    noisy = STILL._replace(noise=10)  # so that no photograph is without noise
+    pairs = [nuisance.draw_views(rng, noisy, 64) for _ in range(600)]
+    counts = np.array([[view.noise == 0 for view in views] for views in pairs]).sum(0)
+    assert (counts > 20).all()
+    assert counts.sum() < 150
+
+
+def test_other_colors_keep_hue_and_brightness() -> None:
+    """Saturation alone changes, both ways; gray stays gray."""
+    hues = np.array([[[200, 80, 80], [80, 200, 80], [90, 90, 210], [120, 120, 120]]])
+    canvas = np.tile(hues.astype(np.uint8), (40 + 2 * nuisance.MARGIN, 40, 1))
+    canvas = np.ascontiguousarray(canvas[:, : 40 + 2 * nuisance.MARGIN])
+    before = canvas[nuisance.MARGIN : -nuisance.MARGIN][:, nuisance.MARGIN :][:, :40]
+    spans = set()
+    for seed in range(8):
+        view = nuisance.draw_view(
+            np.random.default_rng(seed), STILL._replace(colors=0.8), 40
+        )
+        view = view._replace(grid=None, shading=None)
+        after = nuisance.photograph(canvas, view, middle=0).astype(int)
+        assert np.abs(after.max(-1) - before.max(-1)).max() <= 1
+        gray = before[..., 0] == before[..., 1]
+        gray &= before[..., 1] == before[..., 2]
+        np.testing.assert_array_equal(after[gray], before[gray])
+        spread = np.ptp(after, axis=-1) - np.ptp(before.astype(int), axis=-1)
+        spans.add(int(np.sign(spread[~gray].sum())))
+    assert spans == {-1, 1}
 
 
 def prepare(output: pathlib.Path, **options: Any) -> pathlib.Path:
