@@ -15,14 +15,13 @@ from cadnet_jax.path_flags import define_path
 _WORKDIR = define_path(
     'workdir', 'released', 'Work directory of a run; released: the released weights.'
 )
-_STEP = flags.DEFINE_string(
-    'step', 'best', "Checkpoint: 'best', 'latest', or a number of training steps."
-)
+_STEP = flags.DEFINE_string('step', 'best', "'best', 'latest', or a number of steps.")
 _DATA = flags.DEFINE_multi_string(
     'data', None, 'A prepared set as NAME=DIR:SPLIT; give it once for each set.'
 )
-_CHOOSE = flags.DEFINE_list(
-    'choose', [], 'Names of the sets that choose the thresholds.'
+_CHOOSE = flags.DEFINE_list('choose', [], 'Sets that choose the thresholds.')
+_MOST_FALSE = flags.DEFINE_float(
+    'most_false', None, 'False regions per good image that a chosen threshold allows.'
 )
 _THRESHOLDS_OF = define_path(
     'thresholds_of', '', 'JSON of an earlier measurement, whose thresholds are taken.'
@@ -56,7 +55,7 @@ def main(argv: list[str]) -> None:
 
     data_sets = [measuring.parse_data_set(text) for text in _DATA.value or ()]
     options = measuring.Options(
-        _LIMIT.value, _REFERENCE.value, _NUISANCE.value, _SEED.value
+        _LIMIT.value, _REFERENCE.value, _NUISANCE.value, _SEED.value, _MOST_FALSE.value
     )
     tile_size = _TILE_SIZE.value
     predictor = load_predictor(_WORKDIR.value, _STEP.value, tile_size=tile_size)

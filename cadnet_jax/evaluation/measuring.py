@@ -49,7 +49,7 @@ class DataSet(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How pairs are changed before they are measured.
+    """How pairs are changed before they are measured, and how thresholds are chosen.
 
     Attributes:
         limit: pairs of each set; 0: all.
@@ -57,12 +57,15 @@ class Options:
             itself, or plain gray.
         nuisance: one of `nuisance.NAMES`, applied to the image alone; '': none.
         seed: of what is random in it.
+        most_false: false regions in a good image, on average, that a threshold may have
+            to be chosen; None: any.
     """
 
     limit: int = 0
     reference: str = 'as_is'
     nuisance: str = ''
     seed: int = 0
+    most_false: float | None = None
 
 
 def parse_data_set(text: str) -> DataSet:
@@ -115,7 +118,7 @@ def measure(
         data_sets: what is measured.
         options: how pairs are changed.
         choose: names of the sets that choose the thresholds and the opening: those with
-            the highest mean IoU over these sets.
+            the highest mean IoU over these sets, as far as `options.most_false` allows.
         earlier: what this function returned before; its thresholds and opening are
             taken, and `choose` is not looked at.
 
@@ -139,10 +142,15 @@ def measure(
         thresholds = {name: earlier[name]['threshold'] for name in _SYSTEMS}
         opening = earlier['differencing']['opening']
     else:
-        opening = max(OPENINGS, key=lambda k: _mean_iou(differencing[k], choose).max())
+        most = options.most_false
+        best = {
+            opening: best_threshold(differencing[opening], choose, most)
+            for opening in OPENINGS
+        }
+        opening = max(OPENINGS, key=lambda k: best[k][1])
         thresholds = {
-            'network': _best_threshold(network, choose),
-            'differencing': _best_threshold(differencing[opening], choose),
+            'network': best_threshold(network, choose, most)[0],
+            'differencing': best[opening][0],
         }
     return {
         'network': _summarize(network, thresholds['network']),
@@ -241,18 +249,23 @@ def read_pairs(data_set: DataSet, options: Options) -> Iterator[Pair]:
         yield Pair(image, reference, mask)
 
 
-def _mean_iou(
-    counts: Mapping[str, DetectionCounts], choose: Sequence[str]
-) -> NDArray[np.float64]:
-    """The mean over the choosing sets of the IoU at each threshold, [T]."""
-    return np.asarray(np.mean([counts[name].iou for name in choose], axis=0))
+def best_threshold(
+    counts: Mapping[str, DetectionCounts], choose: Sequence[str], most: float | None
+) -> tuple[float, float]:
+    """The threshold with the highest mean IoU over the choosing sets, and that IoU.
 
-
-def _best_threshold(
-    counts: Mapping[str, DetectionCounts], choose: Sequence[str]
-) -> float:
-    first = next(iter(counts.values()))
-    return float(first.thresholds[_mean_iou(counts, choose).argmax()])
+    With `most`, of the thresholds with at most so many false regions in a good image;
+    where none is that low, the highest threshold.
+    """
+    chosen = [counts[name] for name in choose]
+    iou = np.mean([of.iou for of in chosen], axis=0)
+    if most is not None:
+        false = sum(of.false_regions_good for of in chosen)
+        good = sum(of.good_images for of in chosen)
+        iou = np.where(false <= most * good, iou, -1)
+        iou[-1] = max(iou[-1], 0)
+    best = int(iou.argmax())
+    return float(chosen[0].thresholds[best]), float(iou[best])
 
 
 def _summarize(

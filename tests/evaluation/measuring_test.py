@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cadnet_jax.evaluation import measuring
-from cadnet_jax.evaluation.measuring import DataSet, Options
+from cadnet_jax.evaluation.detection import DetectionCounts
+from cadnet_jax.evaluation.measuring import DataSet, Options, best_threshold
 from tests.support.tiny_data import prepare_tiny
 
 
@@ -45,6 +46,27 @@ def test_what_sees_each_difference_finds_each_defect(data_set: DataSet) -> None:
         assert scores['hit_rate_at'] == {'0.1': 1.0, '0.3': 1.0, '1.0': 1.0}
         assert scores['best_iou'] > 0.95
     assert measuring.format_table(report).count('\n') == 4
+
+
+def test_a_threshold_allows_so_many_false_regions_in_a_good_image() -> None:
+    """IoU alone takes the lower threshold, at which a good image has two of them."""
+    thresholds = np.array([0.2, 0.5, 0.8], np.float32)
+    counts = DetectionCounts(
+        thresholds,
+        hits=np.array([5, 4, 1]),
+        false_regions=np.array([4, 1, 0]),
+        false_regions_good=np.array([4, 1, 0]),
+        true_positives=np.array([90, 80, 10]),
+        false_positives=np.array([5, 2, 0]),
+        defects=5,
+        defect_pixels=100,
+        pixels=1000,
+        images=4,
+        good_images=2,
+    )
+    for most, expected in ((None, 0.2), (2, 0.2), (0.5, 0.5), (0.1, 0.8)):
+        best = best_threshold({'drawn': counts}, ['drawn'], most)
+        assert best[0] == pytest.approx(expected)
 
 
 def test_without_its_reference_a_comparison_finds_nothing(data_set: DataSet) -> None:
