@@ -35,21 +35,22 @@ def write_page(
 
 def table(parts: Sequence[Inspected]) -> list[str]:
     """Lines of text: a part each, and the sums."""
-    heads = f'{"":12}{"":9}{"network":>24}{"differencing":>24}'
-    names = f'{"part":12}{"verdict":9}' + 2 * f'{"found missed false":>24}'
+    heads = f'{"":11}{"network":30}{"differencing"}'
+    names = f'{"part":11}' + 2 * f'{"verdict":8}{"found missed false":22}'
     lines = [heads, names]
     for part in parts:
         lines.append(
-            f'{part.name:12}{part.inspection.verdict:9}'
-            + ''.join(_cells(found) for found in (part.network, part.differencing))
+            f'{part.name:11}'
+            + _cells(part.inspection.verdict, part.network)
+            + _cells(part.difference_verdict, part.differencing)
         )
     sums = ([part.network for part in parts], [part.differencing for part in parts])
-    lines.append(f'{"all":21}' + ''.join(_cells(total(found)) for found in sums))
-    return lines
+    lines.append(f'{"all":11}' + ''.join(_cells('', total(found)) for found in sums))
+    return [line.rstrip() for line in lines]
 
 
-def _cells(found: Sequence[int]) -> str:
-    return f'{found[0]:11}{found[1]:7}{found[2]:6}'
+def _cells(verdict: str, found: Sequence[int]) -> str:
+    return f'{verdict:8}{found[0]:5}{found[1]:7}{found[2]:6}    '
 
 
 def _entry(part: Inspected, threshold: float) -> dict[str, Any]:
@@ -68,6 +69,7 @@ def _entry(part: Inspected, threshold: float) -> dict[str, Any]:
         'verdict': inspection.verdict,
         'network': part.network,
         'differencing': part.differencing,
+        'difference_verdict': part.difference_verdict,
         'pictures': {name: _jpeg(picture) for name, picture in pictures.items()},
     }
 

@@ -65,6 +65,7 @@ def test_found_missed_and_false_are_counted_where_the_part_lies() -> None:
     }
     parts, differencing = examples.inspect_examples(predictor(), drawn)
     assert [part.inspection.verdict for part in parts] == ['OK', 'NG', 'NG']
+    assert [part.difference_verdict for part in parts] == ['OK', 'NG', 'NG']
     assert [part.network for part in parts] == [(0, 0, 0), (1, 0, 0), (1, 0, 0)]
     assert [part.differencing for part in parts] == [(0, 0, 0), (1, 0, 0), (1, 0, 0)]
     assert differencing.threshold < 195  # gray levels of the defect
@@ -80,6 +81,7 @@ def test_a_part_that_lies_elsewhere_is_invalid_and_nothing_is_found() -> None:
     drawn = part(defect=True)._replace(image=board()[:, ::-1].copy())
     parts, _ = examples.inspect_examples(predictor(), {'elsewhere': drawn})
     assert parts[0].inspection.verdict == 'INVALID'
+    assert parts[0].difference_verdict == 'INVALID'
     assert parts[0].network == parts[0].differencing == (0, 1, 0)
 
 
@@ -91,8 +93,8 @@ def test_the_page_and_the_table_name_each_part(tmp_path: pathlib.Path) -> None:
     assert page.count('<img') == 10 and 'src="http' not in page
     lines = example_page.table(parts)
     assert [line.split() for line in lines[2:]] == [
-        ['good', 'OK', *'000000'],
-        ['bad', 'NG', *'100100'],
+        ['good', 'OK', *'000', 'OK', *'000'],
+        ['bad', 'NG', *'100', 'NG', *'100'],
         ['all', *'100100'],
     ]
 
