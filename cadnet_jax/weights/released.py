@@ -25,7 +25,7 @@ from cadnet_jax.files.atomic import write_bytes
 
 NAME = 'released'  # what stands for these weights in place of a work directory
 FOLDER = pathlib.Path(__file__).with_name('released_weights')
-SHA256 = 'c6089b90e7b6f6d1b6dfe47fb07531941f1b7af7f00408eca7bef46ae1bb195a'
+SHA256 = '23bc40fcd64135a868a1b01d28b97ee3a4d48749525b9e902c3f7f7b21d1e368'
 # Larger images are predicted in tiles of this side: the fastest that loses nothing on
 # boards; smaller ones are better on screens (docs/performance.md).
 TILE_SIZE = 192  # pixels
