@@ -63,7 +63,9 @@ def main(argv: list[str]) -> None:
     )
     parameters = f'{count_parameters(imported.variables):,} parameters'
     print(f'{" and ".join(parts)}, {parameters}, in the names of {imported.layout}.')
-    print(f'Skipped: {", ".join(imported.skipped) or "nothing"}.')
+    # A BatchNorm's counter of batches is no weight, and there are hundreds of them.
+    skipped = [x for x in imported.skipped if not x.endswith('num_batches_tracked')]
+    print(f'Skipped: {", ".join(skipped) or "nothing"}.')
 
 
 if __name__ == '__main__':

@@ -47,11 +47,12 @@ def encoder() -> Any:
 
 
 def nvlabs(encoder: dict[str, Any]) -> dict[str, Any]:
-    """NVlabs' `mit_b0`, with the classifier that it was trained with."""
+    """NVlabs' `mit_b0`, with the classifier that it was trained with, and a counter."""
     return {
         **foreign_names.nvlabs(encoder),
         'head.weight': np.zeros((1000, 256), np.float32),
         'head.bias': np.zeros(1000, np.float32),
+        'norm.num_batches_tracked': np.array(3),
     }
 
 
