@@ -43,6 +43,7 @@ from cadnet_jax.training.checks import (
     check_processes_agree,
     warn_of_origin,
 )
+from cadnet_jax.training.compiled_programs import keep_what_can_be_loaded
 from cadnet_jax.training.log import RecentMetrics, TrainingLog, not_finite
 from cadnet_jax.training.memory import keep_freed_memory
 from cadnet_jax.training.norm_statistics import make_norm_statistics
@@ -91,6 +92,7 @@ def train(
             to, a damaged checkpoint, or a loss that is no longer finite.
     """
     keep_freed_memory()
+    keep_what_can_be_loaded(config.model.head)
     workdir = pathlib.Path(workdir)
     schedule = learning_rate_schedule(config.optim, config.train.steps)
     batches = training_batches(

@@ -1,0 +1,19 @@
+"""Which training runs keep no compiled programs for the next start.
+
+jaxlib 0.10 loads a kept program of the CPU by recursion over its kernels, in a thread
+whose stack has 2 MB. The training steps of DeepLabV3+ and DANet, of 1,200 kernels, are
+loaded; that of OCRNet has 2,400, and the process dies of a segmentation fault.
+"""
+
+import jax
+
+_TOO_LARGE = ('ocrnet',)
+
+
+def keep_what_can_be_loaded(head: str) -> None:
+    """Turns JAX's compilation cache off where the CPU cannot load the training step.
+
+    The step is then compiled at each start. Call it before anything is compiled.
+    """
+    if head in _TOO_LARGE and jax.default_backend() == 'cpu':
+        jax.config.update('jax_enable_compilation_cache', False)

@@ -1,0 +1,38 @@
+"""Which runs keep their compiled programs: by the files in the cache."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+COMPILE = """
+import sys
+import jax
+from cadnet_jax.training.compiled_programs import keep_what_can_be_loaded
+
+keep_what_can_be_loaded(sys.argv[1])
+print(jax.jit(lambda x: 2 * x)(3))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('head', 'keeps'), [('ocrnet', False), ('danet', True)])
+def test_a_program_that_the_cpu_cannot_load_is_not_kept(
+    head: str, keeps: bool, tmp_path: pathlib.Path
+) -> None:
+    """The next start would end in a segmentation fault."""
+    settings = {
+        'JAX_PLATFORMS': 'cpu',
+        'JAX_COMPILATION_CACHE_DIR': str(tmp_path),
+        'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+    }
+    done = subprocess.run(
+        [sys.executable, '-c', COMPILE, head],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, '6\n'), done.stderr
+    assert any(tmp_path.iterdir()) == keeps
