@@ -31,7 +31,11 @@ _PAIRED_FOLDER = (
 
 def define_option_flags() -> None:
     """Defines the flags of the data sets that have no files of one's own."""
-    kinds: Any = {int: flags.DEFINE_integer, str: flags.DEFINE_string}
+    kinds: Any = {
+        int: flags.DEFINE_integer,
+        str: flags.DEFINE_string,
+        pathlib.Path: define_path,
+    }
     for name, option in OPTIONS.items():
         if 'paired_folder' not in option.datasets:
             kinds[option.kind](

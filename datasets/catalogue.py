@@ -1,6 +1,7 @@
 """The data sets that can be prepared, by name, and the options that each takes."""
 
 import functools
+import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ NAMES = (
 class Option(NamedTuple):
     """An option of some of the data sets."""
 
-    kind: type  # int or str
+    kind: type  # int, str or pathlib.Path
     datasets: tuple[str, ...]  # without their configs
     help: str
 
@@ -54,6 +55,11 @@ OPTIONS: Mapping[str, Option] = {
         str,
         ('synthetic_pairs',),
         'Family of products that training lacks; it becomes the split test.',
+    ),
+    'photo_dir': Option(
+        pathlib.Path,
+        ('synthetic_pairs',),
+        'Folder of photographs that collages show, beside two that come with packages.',
     ),
     'reference': Option(
         str,

@@ -8,7 +8,7 @@ change or not, so that nothing in one image alone tells the pairs apart.
 
 import importlib
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.datasets.encoding import encode_png
 from cadnet_jax.datasets.synthetic_pairs import nuisance
 from cadnet_jax.datasets.synthetic_pairs.drawing import Drawing, Pixels
+from cadnet_jax.datasets.synthetic_pairs.photographs import own_photographs
 from cadnet_jax.datasets.synthetic_pairs.visibility import (
     LEAST_AREA,
     Change,
@@ -48,6 +49,7 @@ class Recipe(NamedTuple):
     number: int  # among the family's pairs, from 0
     size: int  # pixels
     seed: int
+    photo_dir: str = ''  # a user's photographs, for collages
 
     @property
     def changed(self) -> bool:
@@ -86,7 +88,7 @@ def compose(recipe: Recipe) -> Sample:
     families = FAMILIES + HELD_OUT
     key = [recipe.seed, families.index(recipe.family), recipe.number]
     rng = np.random.default_rng(key)
-    drawing = _draw(recipe.family, rng, recipe.size + 2 * nuisance.MARGIN)
+    drawing = _draw(recipe, rng)
     good, parts, changes = _draw_parts(drawing, rng, changed=recipe.changed)
     binary = rng.random() < _BINARY.get(recipe.family, _OTHER_BINARY)
     severity = nuisance.draw_severity(rng, binary=binary and _has_two_levels(good[0]))
@@ -145,11 +147,15 @@ def tally(recipe: Recipe, sample: Sample) -> Tally:
     return counts
 
 
-def _draw(family: str, rng: np.random.Generator, size: int) -> Drawing:
+def _draw(recipe: Recipe, rng: np.random.Generator) -> Drawing:
     module = importlib.import_module(
-        f'cadnet_jax.datasets.synthetic_pairs.families.{family}'
+        f'cadnet_jax.datasets.synthetic_pairs.families.{recipe.family}'
     )
-    drawing: Drawing = module.draw(rng, size)
+    size = recipe.size + 2 * nuisance.MARGIN
+    options: dict[str, Any] = {}
+    if recipe.photo_dir and recipe.family == 'collages':
+        options['photos'] = own_photographs(recipe.photo_dir)
+    drawing: Drawing = module.draw(rng, size, **options)
     return drawing
 
 

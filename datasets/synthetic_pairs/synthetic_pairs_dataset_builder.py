@@ -15,7 +15,7 @@ from etils import epath
 from tqdm import tqdm
 
 from cadnet_jax.datasets import preparation, schema, worker_pool
-from cadnet_jax.datasets.synthetic_pairs import composition
+from cadnet_jax.datasets.synthetic_pairs import composition, photographs
 from cadnet_jax.datasets.synthetic_pairs.composition import (
     CLASS_NAMES,
     FAMILIES,
@@ -45,6 +45,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         size: int = 256,
         seed: int = 0,
         leave_out: str = '',
+        photo_dir: str = '',
         workers: int | None = None,
         **options: Any,
     ) -> None:
@@ -55,11 +56,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             size: pixels a side.
             seed: of all that is random; one seed, one data set.
             leave_out: a family that `train` lacks; '' for none.
+            photo_dir: a folder of photographs that collages show too; '' for none.
             workers: processes, which the data do not depend on; None for all cores.
             **options: of TFDS: `data_dir`.
 
         Raises:
-            ValueError: an option is out of range.
+            FileNotFoundError: there is no `photo_dir`.
+            ValueError: an option is out of range, or `photo_dir` holds no image, or one
+                that cannot be read or is too small.
         """
         preparation.check_range('count', count, COUNTS)
         preparation.check_range('size', size, SIZES)
@@ -76,6 +80,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             'seed': seed,
             'leave_out': leave_out,
         }
+        if photo_dir:
+            self.options['photographs'] = photographs.digest(photo_dir)
+        self._photo_dir = photo_dir
         self._workers = workers
         super().__init__(**options)
 
@@ -133,7 +140,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _recipes(self) -> dict[str, list[Recipe]]:
         """Split -> its pairs, family after family."""
-        count, size, seed, leave_out = self.options.values()
+        count, size, seed, leave_out = (
+            self.options[name] for name in ('count', 'size', 'seed', 'leave_out')
+        )
         trained = [family for family in FAMILIES if family != leave_out]
         few = max(2 * len(HELD_OUT), count // _VALIDATION_SHARE)
         splits = {'train': (trained, count), 'val': (list(HELD_OUT), few)}
@@ -141,7 +150,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             splits['test'] = ([leave_out], few)
         return {
             split: [
-                Recipe(family, number, size, seed)
+                Recipe(family, number, size, seed, self._photo_dir)
                 for family in families
                 for number in range(total // len(families))
             ]

@@ -18,6 +18,7 @@ from cadnet_jax.datasets.synthetic_pairs import (
 )
 from cadnet_jax.datasets.synthetic_pairs.composition import FAMILIES, HELD_OUT, Recipe
 from cadnet_jax.datasets.synthetic_pairs.drawing import Drawing, Pixels
+from cadnet_jax.files.images import write_png
 
 STILL = nuisance.Severity(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, jpeg=False, binary=False)
 FAMILY_MODULES = 'cadnet_jax.datasets.synthetic_pairs.families'
@@ -238,6 +239,61 @@ def test_a_family_that_is_left_out_is_in_test_alone(tmp_path: pathlib.Path) -> N
 def test_an_unknown_family_is_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ValueError, match='leave_out=shoes is invalid; it can be: bo'):
         builder.Builder(data_dir=tmp_path, leave_out='shoes')
+
+
+def folder_of_photographs(folder: pathlib.Path, level: int) -> str:
+    """Plain ones of 300 x 200, of a color that nothing else has."""
+    folder.mkdir()
+    for number in range(8):
+        image = np.full((200, 300, 3), (level, 253, 1), np.uint8)
+        write_png(folder / f'{number}.png', image)
+    return str(folder)
+
+
+def test_collages_show_photographs_of_the_user(tmp_path: pathlib.Path) -> None:
+    """Other families, and collages without a photograph, stay as they are."""
+    own = folder_of_photographs(tmp_path / 'own', 252)
+    recipes = [Recipe('collages', number, 96, 0) for number in range(60)]
+    plain, shown = (
+        [composition.compose(recipe._replace(photo_dir=of)) for recipe in recipes]
+        for of in ('', own)
+    )
+    changed = [
+        not np.array_equal(one.image, other.image)
+        for one, other in zip(plain, shown, strict=True)
+    ]
+    assert 0.1 < np.mean(changed) < 0.9
+    board = Recipe('boards', 0, 96, 0)
+    one, same = (
+        composition.compose(board._replace(photo_dir=of)).image for of in ('', own)
+    )
+    np.testing.assert_array_equal(one, same)
+
+
+def test_photographs_are_told_apart_by_what_they_show(tmp_path: pathlib.Path) -> None:
+    digests = [
+        builder.Builder(
+            data_dir=tmp_path, photo_dir=folder_of_photographs(tmp_path / name, level)
+        ).options['photographs']
+        for name, level in (('one', 250), ('same', 250), ('other', 240))
+    ]
+    assert digests[0] == digests[1] != digests[2]
+    assert 'photographs' not in builder.Builder(data_dir=tmp_path).options
+
+
+def test_bad_photographs_are_refused_at_once(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r'--photo_dir=.*nowhere: there is no'):
+        builder.Builder(data_dir=tmp_path, photo_dir=str(tmp_path / 'nowhere'))
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(ValueError, match=r'--photo_dir=.*empty: it holds no image'):
+        builder.Builder(data_dir=tmp_path, photo_dir=str(tmp_path / 'empty'))
+    own = folder_of_photographs(tmp_path / 'own', 200)
+    write_png(tmp_path / 'own' / 'tiny.png', np.zeros((40, 90, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'tiny.png: 90 x 40 pixels.*at least 64'):
+        builder.Builder(data_dir=tmp_path, photo_dir=own)
+    (tmp_path / 'own' / 'tiny.png').write_bytes(b'no image')
+    with pytest.raises(ValueError, match=r'tiny.png'):
+        builder.Builder(data_dir=tmp_path, photo_dir=own)
 
 
 def test_the_digest_is_that_of_the_pixels_in_the_order_of_the_families() -> None:

@@ -1,36 +1,42 @@
 """Collages: shapes, textures and photographs laid over each other; anything at all.
 
-The photographs are in the public domain and come with installed packages; see
-`screen_parts.face`.
+Two photographs in the public domain come with installed packages; a user can add some.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cadnet_jax.datasets.synlcd import screen_parts
+from cadnet_jax.datasets.synthetic_pairs import photographs
 from cadnet_jax.datasets.synthetic_pairs.drawing import Drawing, Pixels
 from cadnet_jax.datasets.synthetic_pairs.families import materials, shapes
 from cadnet_jax.datasets.synthetic_pairs.families.shapes import Points
 
 _MOST_OFFERED = 12
-_PHOTO_SIDE = 512  # pixels that photographs are cut from
 
 # Draws on the canvas: (canvas, the part's tolerance, whether it is defective).
 Element = Callable[[Pixels, np.random.Generator, bool], None]
 # Draws what lies below all shapes, anew for each part.
 Ground = Callable[[np.random.Generator], Pixels]
+# What draws a ground of some size, or an element for a canvas of it.
+DrawGround = Callable[[np.random.Generator, int], Ground]
+DrawElement = Callable[[np.random.Generator, int], Element]
 
 
-def draw(rng: np.random.Generator, size: int) -> Drawing:
-    """Some ten shapes on a ground."""
-    ground = _GROUNDS[int(rng.integers(len(_GROUNDS)))](rng, size)
+def draw(rng: np.random.Generator, size: int, *, photos: Sequence[str] = ()) -> Drawing:
+    """Some ten shapes on a ground; `photos` are paths of further photographs."""
+    names = (*photographs.PACKAGED, *photos)
+    photograph: DrawGround = functools.partial(_photograph, names=names)
+    grounds = (*_DRAWN_GROUNDS, photograph)
+    window: DrawElement = functools.partial(_window, grounds=grounds)
+    kinds: tuple[DrawElement, ...] = (_shape, window, _curve)
+    ground = grounds[int(rng.integers(len(grounds)))](rng, size)
     count = int(rng.integers(2, 16))
-    kinds = rng.choice(3, count, p=[0.5, 0.35, 0.15]).tolist()
-    elements = [(_shape, _window, _curve)[kind](rng, size) for kind in kinds]
+    chosen = rng.choice(3, count, p=[0.5, 0.35, 0.15]).tolist()
+    elements = [kinds[kind](rng, size) for kind in chosen]
     offered = rng.permutation(count)[:_MOST_OFFERED].tolist()
 
     def render(part: int, altered: Mapping[int, int]) -> Pixels:
@@ -77,7 +83,9 @@ def _shape(rng: np.random.Generator, size: int) -> Element:
     return element
 
 
-def _window(rng: np.random.Generator, size: int) -> Element:
+def _window(
+    rng: np.random.Generator, size: int, *, grounds: Sequence[DrawGround]
+) -> Element:
     """A shape that shows a texture or a photograph. Defects: missing, moved, another.
 
     What it shows is drawn anew for each part, as a ground is.
@@ -86,8 +94,8 @@ def _window(rng: np.random.Generator, size: int) -> Element:
     side = int(2 * reach) + 8
     outline = _outline(rng, reach) + side / 2
     corner = rng.uniform(-side / 2, size - side / 2, 2)
-    kinds = rng.choice(len(_GROUNDS), 2, replace=False)
-    fill, other = (_GROUNDS[kind](rng, side) for kind in kinds)
+    kinds = rng.choice(len(grounds), 2, replace=False)
+    fill, other = (grounds[kind](rng, side) for kind in kinds)
     fault = str(rng.choice(['missing', 'moved', 'other', 'other']))
     far = rng.choice([-1, 1], 2) * (4 + rng.uniform(0.2, 0.8) * reach)
 
@@ -252,12 +260,11 @@ def _cells(rng: np.random.Generator, size: int) -> Ground:
     return ground
 
 
-def _photograph(rng: np.random.Generator, size: int) -> Ground:
+def _photograph(rng: np.random.Generator, size: int, *, names: Sequence[str]) -> Ground:
     """A window of a photograph."""
-    name = str(rng.choice(['collins', 'hopper']))
-    whole = _whole_photograph(name)
-    side = int(rng.uniform(0.3, 1) * _PHOTO_SIDE)
-    top, left = rng.integers(_PHOTO_SIDE - side + 1, size=2)
+    whole = photographs.photograph(str(rng.choice(names)))
+    side = int(rng.uniform(0.3, 1) * photographs.SIDE)
+    top, left = rng.integers(photographs.SIDE - side + 1, size=2)
     window = whole[top : top + side, left : left + side][:: rng.choice([-1, 1])]
     kind = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
     canvas = np.asarray(cv2.resize(window, (size, size), interpolation=kind), np.uint8)
@@ -270,9 +277,11 @@ def _photograph(rng: np.random.Generator, size: int) -> Ground:
     return ground
 
 
-@functools.cache
-def _whole_photograph(name: str) -> Pixels:
-    return screen_parts.face(name, _PHOTO_SIDE, _PHOTO_SIDE)
-
-
-_GROUNDS = (_plain, _noise, _noise, _grating, _checker, _cells, _photograph)
+_DRAWN_GROUNDS: tuple[DrawGround, ...] = (
+    _plain,
+    _noise,
+    _noise,
+    _grating,
+    _checker,
+    _cells,
+)
