@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from cadnet_jax.files.csv_files import read_rows
 from cadnet_jax.files.images import SUFFIXES, list_images
+from cadnet_jax.files.unread_images import describe_unread
 from cadnet_jax.inference.pair_files import unique_names
 
 _Path = str | os.PathLike[str]
@@ -42,6 +44,8 @@ def list_parts(
 ) -> list[Part]:
     """The parts of a folder of images, of a CSV file, or one.
 
+    A line on stderr says which pictures of the folder are not read.
+
     Args:
         image: a folder, an image, or a CSV file with the column image, and perhaps
             part and view.
@@ -62,11 +66,14 @@ def list_parts(
         images = [_from_name(path, pattern)]
     else:
         raise FileNotFoundError(f'{path}: no such file or folder; check the path.')
+    unread = describe_unread(path) if path.is_dir() else ''
     if not images:
         raise ValueError(
             f'{path}: no image; there must be files that end in {", ".join(SUFFIXES)}, '
-            'or lines in the CSV file.'
+            f'or lines in the CSV file. {unread}'.rstrip()
         )
+    if unread:
+        print(f'warning: {path}: {unread}.', file=sys.stderr)
     return group_views(images, views)
 
 
@@ -96,6 +103,8 @@ def arriving(
     path = pathlib.Path(folder)
     if not path.is_dir():
         raise FileNotFoundError(f'{path}: no such folder; watching needs one.')
+    if unread := describe_unread(path):
+        print(f'warning: {path}: {unread}.', file=sys.stderr)
     before: dict[pathlib.Path, tuple[int, int]] = {}
     yielded: set[str] = set()
     last = time.monotonic()
