@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -34,6 +35,7 @@ from cadnet_jax.inspection.scoring import ScoredPart, score_parts
 from cadnet_jax.inspection.variation import Variation, VariationSums
 
 _Path = str | os.PathLike[str]
+_HIGHEST_TARGET = 0.5  # false-reject rate that calibrate.py takes
 
 
 class KeptPart(NamedTuple):
@@ -119,7 +121,7 @@ def calibrate(
     recipe = recipes.read(folder)
     files = {'good': list_parts(good, **recipe.naming())}
     files['bad'] = list_parts(bad, **recipe.naming()) if bad else []
-    choose_threshold([0.0] * len(files['good']), target, confidence)  # enough parts?
+    _choose([0.0] * len(files['good']), target, confidence)  # are there enough parts?
     recipe, inspectors = _prepare(recipe, folder, deviations)
     sums: dict[str, VariationSums] = {}
     kept = {
@@ -130,7 +132,8 @@ def calibrate(
         kind: score_kept(inspectors, recipe, parts, sums, held_out=kind == 'good')
         for kind, parts in kept.items()
     }
-    threshold = choose_threshold(scores['good'], target, confidence)
+    invalid_good = [part for part in kept['good'] if part.faults]
+    threshold = _choose(scores['good'], target, confidence, invalid_good)
     _check_threshold(threshold, inspectors)
     recipe = dataclasses.replace(
         recipe, rules=recipe.rules.with_threshold(threshold.threshold)
@@ -181,6 +184,29 @@ def score_kept(
     return values
 
 
+def _choose(
+    scores: Sequence[float],
+    target: float,
+    confidence: float,
+    invalid: Sequence[KeptPart] = (),
+) -> Threshold:
+    """The threshold; the error of too few parts says what can be done."""
+    try:
+        return choose_threshold(scores, target, confidence)
+    except ValueError as error:
+        text = f'{error} Take more good parts'
+        least = math.ceil(1000 * upper_bound(0, len(scores), confidence)) / 1000
+        if least <= _HIGHEST_TARGET:
+            text += f', or allow more false rejects: --target={least:g}'
+        if invalid:
+            named = [f'{part.name}: {part.faults[0]}' for part in invalid[:3]]
+            text += (
+                f'. {len(invalid)} others are INVALID, and not counted: '
+                f'{"; ".join(named)}{"; ..." if invalid[3:] else ""}'
+            )
+        raise ValueError(f'{text}.') from None
+
+
 def _prepare(
     recipe: Recipe, folder: _Path, deviations: float | None
 ) -> tuple[Recipe, dict[str, Inspector]]:
@@ -208,7 +234,7 @@ def _keep(
         total=len(parts),
         desc=kind,
         unit='parts',
-        disable=not progress,
+        disable=not progress or not parts,
     )
     kept = []
     for part in bar:

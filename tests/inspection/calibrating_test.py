@@ -209,3 +209,18 @@ def test_too_few_good_parts_are_said_before_the_network_runs(
     with pytest.raises(ValueError, match=r'60 good parts cannot .* 299 are needed'):
         calibrate(folder / 'r', folder / 'good', progress=False)
     assert recipes.read(folder / 'r').revision == 1
+
+
+def test_too_few_parts_that_can_be_judged_are_named_with_a_target_that_they_hold(
+    folder: pathlib.Path,
+) -> None:
+    """Five of 60 are black. 55 show 1 - 0.05 ** (1 / 55) = 5.302 %, so not 5.3 %."""
+    for seed in range(5):
+        black = np.zeros((256, 256, 3), np.uint8)
+        write_png(folder / 'good' / f'{seed:02}.png', black)
+    with pytest.raises(ValueError, match='55 good parts cannot') as error:
+        calibrate(folder / 'r', folder / 'good', target=0.05, progress=False)
+    assert 'or allow more false rejects: --target=0.054. 5 others' in str(error.value)
+    assert '5 others are INVALID, and not counted: 00: too dark' in str(error.value)
+    report = calibrate(folder / 'r', folder / 'good', target=0.054, progress=False)
+    assert report.threshold.good_parts == 55
