@@ -126,7 +126,7 @@ KINDS = {
     'shares': Kind(
         False,
         'split far from the share that was asked for',
-        'Fill the column split of the manifest, or give smaller groups: --group_by.',
+        'Set the column split of the manifest, or give smaller groups: --group_by.',
     ),
     'fourth_band': Kind(
         False,

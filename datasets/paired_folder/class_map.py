@@ -34,6 +34,12 @@ COLUMNS = ('value', 'name')
 
 _LISTED_VALUES = 3
 _MOST_VALUES = 32  # of a first class map; more of them are no labels
+_MOST_OWN_VALUES = 8  # that a mask has and no other; more of them are noise
+_CHANGED_VALUES = (
+    'if JPEG or smoothing changed its values, also before it was saved as PNG, export '
+    'it again from the labeling tool; if its edges are soft, give ranges such as '
+    '128-255,NAME'
+)
 _Level = TypeVar('_Level', int, NDArray[np.int32])
 _LEVELS = re.compile('([0-9]{1,5})(?:-([0-9]{1,5}))?')
 _COLOR = re.compile(r'#[0-9a-fA-F]{6}')
@@ -120,6 +126,8 @@ class ClassMap(NamedTuple):
         if len(names) > _LISTED_VALUES:
             listed += f' and {len(names) - _LISTED_VALUES} more'
         remedy = hint or f"add a line '{names[0]},NAME' there, or correct the mask"
+        if not hint and len(names) > _LISTED_VALUES:
+            remedy = _CHANGED_VALUES
         return f'{path}: has {listed}, not in {self.path}; {remedy}.'
 
 
@@ -172,11 +180,14 @@ def read_class_map(path: pathlib.Path) -> ClassMap:
     return ClassMap(path, tuple(names), kinds == {True}, ids)
 
 
-def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> None:
+def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> list[str]:
     """Writes a class map with each value that `masks` have, to be given good names.
 
     Black is taken for the background; the most frequent color, where none is black.
     Values are written as colors where a mask has a palette, whatever its colors are.
+
+    Returns:
+        What is to be warned of: masks whose values may be noise.
 
     Raises:
         FileNotFoundError: a mask is missing.
@@ -184,6 +195,7 @@ def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> None:
             values, or colors and gray levels of 16 bits.
     """
     gray, colors = Counter[int](), Counter[int]()
+    values_of: dict[pathlib.Path, list[int]] = {}
     for mask in masks:
         pixels = read_mask(mask, colored=True)
         values, counts = np.unique(pixels.values, return_counts=True)
@@ -191,12 +203,13 @@ def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> None:
             values = _gray_color(values)
         found = colors if pixels.colored or pixels.has_palette else gray
         found.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        values_of[mask] = values.tolist()
         if pixels.hint and len(values) > 2:
             raise ValueError(f'{mask}: has {len(values)} values; {pixels.hint}.')
         if len(colors.keys() | gray.keys()) > _MOST_VALUES:
             raise ValueError(
                 f'{mask}: with it the masks have more than {_MOST_VALUES} values, too '
-                f'many for classes; write {path} yourself.'
+                f'many for classes; {_CHANGED_VALUES}, in {path}.'
             )
     if colors and max(gray, default=0) > 255:
         raise ValueError(
@@ -217,6 +230,20 @@ def write_first_map(path: pathlib.Path, masks: Iterable[pathlib.Path]) -> None:
         for i, value in enumerate(ordered)
     ]
     write_rows(path, COLUMNS, rows)
+    return _noisy_masks(values_of)
+
+
+def _noisy_masks(values_of: dict[pathlib.Path, list[int]]) -> list[str]:
+    """Lines on masks with many values that no other mask has."""
+    masks_with = Counter(value for values in values_of.values() for value in values)
+    lines = []
+    for mask, values in values_of.items():
+        own = sum(masks_with[value] == 1 for value in values)
+        if own > _MOST_OWN_VALUES:
+            lines.append(
+                f'{mask}: has {own} values that no other mask has; {_CHANGED_VALUES}'
+            )
+    return lines
 
 
 def read_mask(path: str | os.PathLike[str], *, colored: bool) -> MaskPixels:
@@ -238,7 +265,7 @@ def read_mask(path: str | os.PathLike[str], *, colored: bool) -> MaskPixels:
     has_palette = indices is not None
     hint = ''
     if data.startswith(b'\xff\xd8'):
-        hint = 'JPEG changes values: export masks as PNG'
+        hint = 'JPEG changes values: export masks as PNG, from the labeling tool'
     elif has_palette and not colored:
         hint = 'these are indices of its palette; add lines for them, or use colors'
     array = None if colored else indices

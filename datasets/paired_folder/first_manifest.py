@@ -20,20 +20,26 @@ class FirstManifest(NamedTuple):
     written: list[pathlib.Path]
     pairs: list[PairFiles]
     unused: list[pathlib.Path]
-    share_faults: list[str]
+    faults: list[str]
 
     def describe(self) -> str:
         """Lines to be printed."""
         without = sum(not pair.masks for pair in self.pairs)
+        undecided = sum(not (p.masks or p.without_mask) for p in self.pairs)
         lines = [
             f'Written: {" ".join(map(str, self.written))}',
             f'Pairs: {len(self.pairs):,}; without a mask: {without:,}',
         ]
+        if undecided:
+            lines.append(
+                f'To be filled: the column mask of {undecided:,} lines of '
+                f'{self.written[-1]}: defect_free, unlabelled or a file.'
+            )
         if self.unused:
             lines.append(
                 f'Files of no pair: {len(self.unused):,}: {list_first(self.unused)}'
             )
-        lines += [f'warning: {fault}.' for fault in self.share_faults]
+        lines += [f'warning: {fault}.' for fault in self.faults]
         return '\n'.join(lines)
 
 
@@ -52,7 +58,7 @@ def init_manifest(directory: pathlib.Path, options: Options) -> FirstManifest:
     faults = share_faults(pairs, options)
     written = [manifest]
     if not (options.classes or classes.exists()):
-        class_map.write_first_map(
+        faults += class_map.write_first_map(
             classes, (path for pair in pairs for path, _ in pair.masks)
         )
         written.insert(0, classes)

@@ -61,7 +61,7 @@ def share_faults(pairs: Sequence[PairFiles], options: Options) -> list[str]:
         if abs(counts[name] - wanted) > max(wanted / 2, _FEW_PAIRS):
             faults.append(
                 f'the split {name!r} has {counts[name]} of {len(pairs)} pairs instead '
-                f'of about {round(wanted)}, drawn among {len(groups)} groups: fill the '
+                f'of about {round(wanted)}, drawn among {len(groups)} groups: set the '
                 f'column split of {MANIFEST}, or give smaller groups by --group_by'
             )
     return faults

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
@@ -261,5 +262,25 @@ def test_a_first_map_has_the_values_that_are_there(tmp_path: pathlib.Path) -> No
     with pytest.raises(ValueError, match=r'values; JPEG changes values'):
         write_first_map(written, [write(tmp_path / 'blocks.jpg', blocks)])
     noise = np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8)
-    with pytest.raises(ValueError, match=r'noise.png: .* more than 32 values'):
+    many = r'noise.png: .* more than 32 values.*export it again'
+    with pytest.raises(ValueError, match=many):
         write_first_map(written, [write(tmp_path / 'noise.png', noise)])
+
+
+def test_a_mask_that_jpeg_has_changed_is_named_though_it_is_a_png_now(
+    tmp_path: pathlib.Path,
+) -> None:
+    """When the map is written, and when the mask is read with a map of two values."""
+    disc = cv2.circle(np.zeros((32, 32), np.uint8), (15, 16), 9, 255, -1)
+    good = write(tmp_path / 'good.png', disc)
+    jpeg = write(tmp_path / 'b.jpg', disc)
+    again = np.asarray(Image.open(jpeg))
+    changed = write(tmp_path / 'changed.png', again)
+    written = tmp_path / 'classes.csv'
+    assert not write_first_map(written, [good, good])
+    class_map = read_class_map(written)
+    (line,) = write_first_map(written, [good, changed, good])
+    own = len(np.unique(again[(again > 0) & (again < 255)]))
+    assert line.startswith(f'{changed}: has {own} values that no other mask has; ')
+    with pytest.raises(ValueError, match=r'changed.png: has .*more, not in .*JPEG'):
+        class_map.convert(changed)
