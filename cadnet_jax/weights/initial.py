@@ -81,9 +81,12 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
 
 
 def describe(origin: Mapping[str, Any]) -> str:
-    """What started_from.json says of the arrays, in a line for the terminal."""
+    """What started_from.json says of the arrays, in one or two lines for a terminal."""
     left_out = ', '.join(origin['left_out']) or 'nothing'
-    return f'Started from the weights in {origin["init_from"]}; left out: {left_out}.'
+    line = f'Started from the weights in {origin["init_from"]}; left out: {left_out}.'
+    if any('classifier' in name and ', not [' in name for name in origin['left_out']):
+        line += '\nOther classes: the classifier starts from random weights.'
+    return line
 
 
 def describe_origin(directory: str | pathlib.Path) -> dict[str, Any]:

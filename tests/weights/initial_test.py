@@ -105,8 +105,9 @@ def test_what_does_not_fit_is_left_out_and_listed(
     state, left_out = init_from(_state(1), tmp_path / 'some')
     _assert_equal(state.params, _params(1) | {'encoder': _params(9)['encoder']})
     assert left_out == (f'params/decoder/classifier/{name} ({reason})',)
-    line = describe({'init_from': 'x', 'left_out': list(left_out)})
+    line, *rest = describe({'init_from': 'x', 'left_out': list(left_out)}).split('\n')
     assert line == f'Started from the weights in x; left out: {left_out[0]}.'
+    assert len(rest) == (name == 'kernel') and all('classes' in line for line in rest)
 
     save_variables(tmp_path / 'none', {'params': misfit}, {})
     message = f'shares no array.*classifier/{name}.*random weights: --init_from='
