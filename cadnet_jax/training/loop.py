@@ -248,9 +248,11 @@ def _write_inputs(
 
 
 def _progress_bar(config: Config, start: int, *, shown: bool) -> tqdm:
+    """With a note that lasts until the first step is done, which may be minutes."""
     batch_size = config.data.batch_size
     return tqdm(
         desc='train',
+        postfix='the first step compiles, a minute or more',
         total=config.train.steps * batch_size,
         initial=start * batch_size,
         unit='pairs',
