@@ -5,7 +5,6 @@ import pathlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from cadnet_jax.evaluation.thresholds import percent
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.inspector import load_inspectors
 from cadnet_jax.inspection.part_files import (
@@ -16,7 +15,11 @@ from cadnet_jax.inspection.part_files import (
 )
 from cadnet_jax.inspection.parts import Part, arriving, list_parts
 from cadnet_jax.inspection.recipe import Recipe
-from cadnet_jax.inspection.results import count_fourth_bands, read_results
+from cadnet_jax.inspection.results import (
+    count_fourth_bands,
+    describe_bound,
+    read_results,
+)
 from cadnet_jax.inspection.rules import INVALID, NG, OK
 from cadnet_jax.inspection.verifying import is_verified
 
@@ -85,14 +88,4 @@ def inspect_files(
 def summarize(recipe: Recipe, counts: Counter[str]) -> str:
     """Counts of verdicts, and the false-reject bound of the calibration."""
     verdicts = ', '.join(f'{counts[name]} {name}' for name in (OK, NG, INVALID))
-    found = recipe.current_calibration()
-    if found:
-        bound = (
-            f'false rejects at most {percent(found.bound)} ({found.good_parts} good '
-            f'parts, confidence {percent(found.confidence)})'
-        )
-    elif recipe.calibration:
-        bound = 'no false-reject bound: the recipe changed after its calibration'
-    else:
-        bound = 'no false-reject bound: the recipe is not calibrated'
-    return f'{counts.total()} parts: {verdicts}; {bound}'
+    return f'{counts.total()} parts: {verdicts}; {describe_bound(recipe)}'

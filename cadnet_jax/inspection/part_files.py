@@ -32,6 +32,7 @@ from cadnet_jax.inspection.reduced_images import shown_pixels
 from cadnet_jax.inspection.registration import Registration
 from cadnet_jax.inspection.result_page import write_page
 from cadnet_jax.inspection.results import (
+    describe_bound,
     file_name,
     part_result,
     read_results,
@@ -99,7 +100,8 @@ def inspect_batches(
 ) -> Counter[str]:
     """The same for parts that come in batches; each is finished before the next."""
     folder = pathlib.Path(output_dir)
-    claim(folder, next(iter(inspectors.values())).recipe)
+    recipe = next(iter(inspectors.values())).recipe
+    claim(folder, recipe)
     results = read_results(folder / 'results.jsonl')
     names: list[str] = []
     for parts in batches:
@@ -107,7 +109,7 @@ def inspect_batches(
         new = [part for part in parts if not _is_done(results.get(part.name), part)]
         scored = score_parts(inspectors, new)
         results |= _write_lines(inspectors, scored, folder, outputs, len(new), progress)
-    return _write_summary(folder, [results[name] for name in names])
+    return _write_summary(folder, [results[name] for name in names], recipe)
 
 
 def inspect_kept(
@@ -140,7 +142,7 @@ def inspect_kept(
     scored = (_read_kept(kept, result) for result in before)
     outputs = Outputs(overlays=False)
     found = _write_lines(inspectors, scored, folder, outputs, len(before), progress)
-    return _write_summary(folder, list(found.values()))
+    return _write_summary(folder, list(found.values()), recipe)
 
 
 def claim(folder: pathlib.Path, recipe: Recipe) -> None:
@@ -191,10 +193,10 @@ def _write_lines(
 
 
 def _write_summary(
-    folder: pathlib.Path, results: Sequence[dict[str, Any]]
+    folder: pathlib.Path, results: Sequence[dict[str, Any]], recipe: Recipe
 ) -> Counter[str]:
     write_table(folder / 'results.csv', results)
-    write_page(folder, results)
+    write_page(folder, results, describe_bound(recipe))
     return Counter(values['verdict'] for values in results)
 
 

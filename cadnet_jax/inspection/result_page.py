@@ -16,11 +16,13 @@ _WIDTH = 480  # pixels of a picture
 _MOST_PICTURES = 400  # the page of 2,000 parts stays below some 20 MB
 
 
-def write_page(folder: pathlib.Path, results: Sequence[Mapping[str, Any]]) -> None:
+def write_page(
+    folder: pathlib.Path, results: Sequence[Mapping[str, Any]], bound: str
+) -> None:
     """Writes results.html: NG first, then INVALID, then OK; each by its score.
 
     Pictures are those of overlays/, reduced, of the parts that are not OK. Others are
-    linked.
+    linked. `bound` is what `describe_bound` says of the recipe.
     """
     ordered = sorted(results, key=_rank)
     page = render_page(
@@ -31,6 +33,7 @@ def write_page(folder: pathlib.Path, results: Sequence[Mapping[str, Any]]) -> No
             verdict: Counter(part['verdict'] for part in results)[verdict]
             for verdict in reversed(SEVERITY)
         },
+        bound=bound,
         parts=[_entry(folder, part, n) for n, part in enumerate(ordered)],
     )
     write_text(folder / 'results.html', page)

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cadnet_jax.evaluation.thresholds import percent
 from cadnet_jax.files.atomic import write_bytes
 from cadnet_jax.files.csv_files import write_rows
 from cadnet_jax.inspection.inspector import Inspection
@@ -61,6 +62,19 @@ def part_result(
             for view, inspection in inspections.items()
         },
     }
+
+
+def describe_bound(recipe: Recipe) -> str:
+    """The false-reject bound of the calibration, or why there is none."""
+    found = recipe.current_calibration()
+    if found:
+        return (
+            f'false rejects at most {percent(found.bound)} ({found.good_parts} good '
+            f'parts, confidence {percent(found.confidence)})'
+        )
+    if recipe.calibration:
+        return 'no false-reject bound: the recipe changed after its calibration'
+    return 'no false-reject bound: the recipe is not calibrated'
 
 
 def worst_verdict(verdicts: Iterable[str]) -> str:

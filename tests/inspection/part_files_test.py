@@ -113,6 +113,10 @@ def test_the_page_is_sorted_by_verdict_and_needs_no_other_file(
     assert 'x&<y' not in page
     assert 'http' not in page
     assert 'src="overlays' not in page
+    assert '4 parts; no false-reject bound: the recipe is not calibrated.' in page
+    assert 'wrote no pictures' not in page
+    run(make(tmp_path / 'r'), parts, tmp_path / 'plain', PLAIN)
+    assert 'wrote no pictures' in (tmp_path / 'plain' / 'results.html').read_text()
 
 
 def test_a_run_resumes_and_equals_an_undisturbed_one(tmp_path: pathlib.Path) -> None:
