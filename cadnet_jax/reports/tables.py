@@ -10,7 +10,9 @@ from typing import Any
 
 from cadnet_jax.reports.grouping import mean
 from cadnet_jax.reports.rows import Column, Row, Table
+from cadnet_jax.reports.scale import PAPER_SCALE, scale_note
 from cadnet_jax.reports.score_tables import (
+    MIXED,
     MVTEC,
     PKU,
     ablation,
@@ -44,7 +46,16 @@ def make_tables(results: Sequence[Result]) -> list[Table]:
     for table in tables:
         for row in table.rows:
             _check_seeds(row)
-    return [*tables, _all_results(results, tables)]
+    return [*map(_with_scale, tables), _all_results(results, tables)]
+
+
+def _with_scale(table: Table) -> Table:
+    """With the scale of its runs in its note; on `MIXED`, that of the paper as well."""
+    results = [result for row in table.rows for result in row.results]
+    note = f'{table.note} {scale_note(results)}'
+    if all(result.data.name == MIXED for result in results):
+        note = f'{note} {PAPER_SCALE}'
+    return table._replace(note=note)
 
 
 def _check_data(results: Sequence[Result]) -> None:
