@@ -56,16 +56,14 @@ def main(argv: list[str]) -> None:
     for kind in sorted(kinds - studies.PUBLIC.keys()):
         make_builder = functools.partial(synlcd.Builder, config=kind, **options)
         data_dirs[kind] = preparation.prepare(make_builder, prepared)
+    complete = functools.partial(
+        studies.complete, split=_TEST_SPLIT.value, num_pictures=_NUM_PICTURES.value
+    )
     for number, run in enumerate(runs, start=1):
         print(f'{number} of {len(runs)}: {run.name}', flush=True)
-        if not studies.complete(
-            run,
-            pathlib.Path(_ROOT.value),
-            data_dirs,
-            split=_TEST_SPLIT.value,
-            num_pictures=_NUM_PICTURES.value,
-        ):
+        if not complete(run, pathlib.Path(_ROOT.value), data_dirs):
             return
+    print(f'All done. The tables: report.py {_ROOT.value}/* --output_dir=report')
 
 
 if __name__ == '__main__':

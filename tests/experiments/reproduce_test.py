@@ -58,7 +58,8 @@ def test_what_is_named_is_prepared_and_run(tmp_path: pathlib.Path) -> None:
             f'{number} of 4: {name}',
             f'complete {tmp_path / name} 7 {options}',
         ]
-    assert lines == expected
+    tables = f'All done. The tables: report.py {tmp_path}/* --output_dir=report'
+    assert lines == [*expected, tables]
 
 
 @pytest.mark.parametrize(
