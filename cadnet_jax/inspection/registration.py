@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from cadnet_jax.inspection.fields import check, setting
+from cadnet_jax.inspection.light import relight
 from cadnet_jax.inspection.reduced_images import (
     ReducedImage,
     ReducedPair,
@@ -187,12 +188,16 @@ def align(
 ) -> np.ndarray:
     """The image as it would lie over the reference, uint8 [H, W, 3].
 
-    Where the image shows nothing, the reference's pixels are: nothing differs there.
+    Where the image shows nothing, the reference's pixels are, in the light of the image
+    beside them: nothing differs there, and no seam looks like a defect.
     """
     if np.array_equal(registration.matrix, np.eye(3)):
         return image
     aligned = warp(image, registration.matrix, reference.shape)
-    return np.asarray(np.where(registration.valid[..., None], aligned, reference))
+    shown = registration.valid
+    if shown.all():
+        return aligned
+    return np.where(shown[..., None], aligned, relight(reference, aligned, shown))
 
 
 def correlate(image: np.ndarray, reference: np.ndarray) -> float:
