@@ -121,19 +121,19 @@ def calibrate(
     recipe = recipes.read(folder)
     files = {'good': list_parts(good, **recipe.naming())}
     files['bad'] = list_parts(bad, **recipe.naming()) if bad else []
-    _choose([0.0] * len(files['good']), target, confidence)  # are there enough parts?
+    _check_number(len(files['good']), target, confidence)
     recipe, inspectors = _prepare(recipe, folder, deviations)
     sums: dict[str, VariationSums] = {}
-    kept = {
-        kind: _keep(inspectors, parts, sums if kind == 'good' else None, kind, progress)
-        for kind, parts in files.items()
-    }
+    kept = {'good': _keep(inspectors, files['good'], sums, 'good', progress)}
+    invalid_good = [part for part in kept['good'] if part.faults]
+    valid = len(kept['good']) - len(invalid_good)
+    _check_number(valid, target, confidence, invalid_good)
+    kept['bad'] = _keep(inspectors, files['bad'], None, 'bad', progress)
     scores = {
         kind: score_kept(inspectors, recipe, parts, sums, held_out=kind == 'good')
         for kind, parts in kept.items()
     }
-    invalid_good = [part for part in kept['good'] if part.faults]
-    threshold = _choose(scores['good'], target, confidence, invalid_good)
+    threshold = choose_threshold(scores['good'], target, confidence)
     _check_threshold(threshold, inspectors)
     recipe = dataclasses.replace(
         recipe, rules=recipe.rules.with_threshold(threshold.threshold)
@@ -184,18 +184,18 @@ def score_kept(
     return values
 
 
-def _choose(
-    scores: Sequence[float],
+def _check_number(
+    good_parts: int,
     target: float,
     confidence: float,
     invalid: Sequence[KeptPart] = (),
-) -> Threshold:
-    """The threshold; the error of too few parts says what can be done."""
+) -> None:
+    """Refuses too few good parts for the target, and says what can be done."""
     try:
-        return choose_threshold(scores, target, confidence)
+        choose_threshold([0.0] * good_parts, target, confidence)
     except ValueError as error:
         text = f'{error} Take more good parts'
-        least = math.ceil(1000 * upper_bound(0, len(scores), confidence)) / 1000
+        least = math.ceil(1000 * upper_bound(0, good_parts, confidence)) / 1000
         if least <= _HIGHEST_TARGET:
             text += f', or allow more false rejects: --target={least:g}'
         if invalid:
