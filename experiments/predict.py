@@ -63,9 +63,9 @@ def main(argv: list[str]) -> None:
         overwrite=_OVERWRITE.value,
         checked=pair_loading.check_pairs(pairs),
     )
-    for line in (*skipped, *warnings):
-        print(line)
-    print(f'Written: {_OUTPUT_DIR.value} ({len(pairs)} pairs)')
+    marked = predict_files.count_marked(pairs, _OUTPUT_DIR.value)
+    found = f'{len(pairs)} pairs, {marked} with defects'
+    print(*skipped, *warnings, f'Written: {_OUTPUT_DIR.value} ({found})', sep='\n')
 
 
 if __name__ == '__main__':

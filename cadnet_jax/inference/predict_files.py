@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cadnet_jax.files.ahead import map_ahead
+from cadnet_jax.files.text import read_object
 from cadnet_jax.inference.pair_files import PairFiles, group_by_reference
 from cadnet_jax.inference.pair_loading import CheckedFiles, LoadedPair, load_pairs
 from cadnet_jax.inference.pair_results import names_of_files, write_pair
@@ -78,6 +79,12 @@ def predict_files(
         doubts = {name: found for name, found in map_ahead(write, results) if found}
     end_results(output_dir, run, files)
     return _summarize_doubts(doubts)
+
+
+def count_marked(pairs: Sequence[PairFiles], output_dir: str | os.PathLike[str]) -> int:
+    """How many of the pairs that `predict_files` wrote have a defect."""
+    paths = (pathlib.Path(output_dir, f'{pair.name}.json') for pair in pairs)
+    return sum(bool(read_object(path, remedy='')['defects']) for path in paths)
 
 
 def _to_do(

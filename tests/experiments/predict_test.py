@@ -40,7 +40,10 @@ def test_the_script_predicts_with_a_trained_run(tmp_path: pathlib.Path) -> None:
     assert (tmp_path / 'out' / 'a_panel.png').is_file()
     values = json.loads((tmp_path / 'out' / 'a.json').read_text())
     assert values['model'] == {'workdir': str(workdir), 'step': 0}
-    assert read_image(tmp_path / 'out' / 'a_mask.png').shape == (64, 64, 3)
+    mask = read_image(tmp_path / 'out' / 'a_mask.png')
+    assert mask.shape == (64, 64, 3)
+    found = f'1 pairs, {int(mask.any())} with defects'
+    assert done.stdout.splitlines()[-1] == f'Written: {tmp_path / "out"} ({found})'
 
 
 def test_the_script_passes_the_size_of_tiles_on(tmp_path: pathlib.Path) -> None:
