@@ -319,9 +319,11 @@ def check_same_run(
     if step is not None and all(_at_constant_rate(config, step) for config in both):
         may_change |= {'steps', 'cooldown_steps'}
     if changed := configs.changed_settings(*both, may_change=may_change):
+        remedy = f'Give the same settings, or name {elsewhere}'
+        if saved.config.train.steps < given.config.train.steps:
+            remedy += f'; --init_from={workdir} starts another run from its weights'
         raise ValueError(
-            f'{config_file(workdir)}: the run has other settings: {changed}. Give the '
-            f'same settings, or name {elsewhere}.'
+            f'{config_file(workdir)}: the run has other settings: {changed}. {remedy}.'
         )
     for what, old, new in differing_data(saved.data, given.data):
         raise ValueError(

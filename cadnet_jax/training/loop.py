@@ -182,6 +182,8 @@ def train(
             if evaluation_due(step):
                 evaluate_weights(step, variables)
                 timer = time.monotonic(), step
+    if first:
+        print(f'{workdir}: all of the {config.train.steps} steps are done.')
     # It may have been in the last evaluation, or in the writing of what was saved.
     return not stop.requested
 

@@ -358,6 +358,10 @@ def test_a_work_directory_of_other_settings_is_refused(
     )
     with pytest.raises(ValueError, match=message):
         loop.train(other, whole)
+    longer = _changed(config, 'train', steps=STEPS + 1)
+    message = f'steps: {STEPS} -> .*; --init_from={whole} starts another run'
+    with pytest.raises(ValueError, match=message):
+        loop.train(longer, whole)
 
 
 @pytest.fixture(scope='module')
@@ -480,7 +484,7 @@ def test_what_cannot_be_trained_is_refused_and_nothing_is_written(
 def test_weights_for_other_classes_give_all_but_the_classifier(
     config: Config, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is left out is printed, and stands in started_from.json."""
+    """What is left out is printed, and stands in started_from.json; so is the end."""
     variables = initialize(build_model(ModelConfig(), len(CLASS_NAMES) + 4), seed=7)
     save_variables(tmp_path / 'weights', variables, {})
     other = _changed(config, 'train', init_from=str(tmp_path / 'weights'), steps=3)
@@ -491,7 +495,8 @@ def test_weights_for_other_classes_give_all_but_the_classifier(
         'params/decoder/classifier/kernel ([256, 7], not [256, 3])',
     ]
     line = f'left out: {", ".join(origin["left_out"])}.\n'
-    assert line in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert line in said and said.endswith('all of the 3 steps are done.\n')
 
 
 def _good_pairs(config: Config, folder: pathlib.Path, *class_names: str) -> Config:
