@@ -63,7 +63,8 @@ def main(argv: list[str]) -> None:
         print(f'{number} of {len(runs)}: {run.name}', flush=True)
         if not complete(run, pathlib.Path(_ROOT.value), data_dirs):
             return
-    print(f'All done. The tables: report.py {_ROOT.value}/* --output_dir=report')
+    report = f'python experiments/report.py {_ROOT.value}/* --output_dir=report'
+    print(f'All runs are done. Their tables: {report}')
 
 
 if __name__ == '__main__':

@@ -58,8 +58,8 @@ def test_what_is_named_is_prepared_and_run(tmp_path: pathlib.Path) -> None:
             f'{number} of 4: {name}',
             f'complete {tmp_path / name} 7 {options}',
         ]
-    tables = f'All done. The tables: report.py {tmp_path}/* --output_dir=report'
-    assert lines == [*expected, tables]
+    report = f'python experiments/report.py {tmp_path}/* --output_dir=report'
+    assert lines == [*expected, f'All runs are done. Their tables: {report}']
 
 
 @pytest.mark.parametrize(
