@@ -117,7 +117,7 @@ def parse_flags(argv: list[str], *, arguments: str = '') -> list[str]:
     flag or an argument is not known it exits with one line. Flags that were parsed
     before and are not in `argv` keep their values.
     """
-    flags.FLAGS.set_gnu_getopt(bool(arguments))
+    flags.FLAGS.set_gnu_getopt()  # flags behind a stray argument are not lost
     try:
         rest = flags.FLAGS([*argv[:1], *expand_flagfiles(argv[1:])])
     except (OSError, ValueError) as error:
@@ -133,7 +133,7 @@ def parse_flags(argv: list[str], *, arguments: str = '') -> list[str]:
         sys.exit(
             _fail(
                 f'unexpected argument {rest[1]!r}: values are given as --flag=value, '
-                'and a switch is turned off by --noflag.'
+                'in quotes if they have spaces, and a switch is turned off by --noflag.'
             )
         )
     # absl would raise the level to INFO, at which Orbax reports each step of a save.

@@ -237,6 +237,20 @@ def test_named_arguments_are_required_and_flags_are_checked(
     assert part in done.stderr
 
 
+NEEDS_STEPS = SCRIPT.replace(
+    'def main', "flags.mark_flag_as_required('steps')\n\ndef main"
+).replace("'steps', 1,", "'steps', None,")
+
+
+def test_a_value_with_a_space_and_no_quotes_is_what_the_error_names() -> None:
+    """Not the flags behind it, which are there."""
+    done = _run('--raises=part', '1.jpg', '--steps=3', script=NEEDS_STEPS)
+    assert (done.returncode, done.stdout) == (1, '')
+    assert done.stderr.startswith("error: unexpected argument '1.jpg': ")
+    assert 'in quotes if they have spaces' in done.stderr
+    assert done.stderr.count('\n') == 1
+
+
 COMPILES_SLOWLY = """
 from cadnet_jax import cli
 
