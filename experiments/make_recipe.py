@@ -56,11 +56,9 @@ def main(argv: list[str]) -> None:
         ignore=_IGNORE.value,
         settings=_SET.value,
     )
-    print(
-        f'Written: {_RECIPE.value} (revision {recipe.revision}, '
-        f'{sum(len(view.references) for view in recipe.all_views().values())} '
-        'references)'
-    )
+    number = sum(len(view.references) for view in recipe.all_views().values())
+    references = f'{number} reference{"s" if number > 1 else ""}'
+    print(f'Written: {_RECIPE.value} (revision {recipe.revision}, {references})')
 
 
 if __name__ == '__main__':

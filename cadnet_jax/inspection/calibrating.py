@@ -200,9 +200,10 @@ def _check_number(
             text += f', or allow more false rejects: --target={least:g}'
         if invalid:
             named = [f'{part.name}: {part.faults[0]}' for part in invalid[:3]]
+            more = f'; and {len(invalid) - 3} more' if invalid[3:] else ''
             text += (
                 f'. {len(invalid)} others are INVALID, and not counted: '
-                f'{"; ".join(named)}{"; ..." if invalid[3:] else ""}'
+                f'{"; ".join(named)}{more}'
             )
         raise ValueError(f'{text}.') from None
 

@@ -38,6 +38,10 @@ _LISTS = {
     'ignore': 'What is not judged, of that.',
 }
 
+_NO_REFERENCE = (
+    'references is empty; give a recipe one at least: make_recipe.py --reference=IMAGE.'
+)
+
 
 def _list_of(name: str) -> Any:
     return dataclasses.field(default=(), metadata={'help': _LISTS[name]})
@@ -172,7 +176,7 @@ class View:
 
     def __post_init__(self) -> None:
         if not self.references:
-            raise ValueError('references is empty; a recipe needs one at least.')
+            raise ValueError(_NO_REFERENCE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -276,7 +280,7 @@ class Recipe:
     def __post_init__(self) -> None:
         check(self)
         if not self.references and not self.views:
-            raise ValueError('references is empty; a recipe needs one at least.')
+            raise ValueError(_NO_REFERENCE)
         own = self.references, self.inspect, self.ignore, self.variation
         if self.views and any(own):
             raise ValueError(
