@@ -86,15 +86,14 @@ def inspect_examples(
         opening: [_highest_difference(*part, opening) for part in registered]
         for opening in OPENINGS
     }
-    costs = {
+    _, _, opening, level = min(
         (_wrong(pairs.values(), highest[k], level), float(errors), k, index)
         for k in OPENINGS
         for index, (level, errors) in enumerate(
             zip(GRAY_LEVELS, _errors(of_opening[k]), strict=True)
         )
         if np.isfinite(errors)
-    }
-    _, _, opening, level = min(costs)
+    )
     parts = [
         Inspected(
             name,
