@@ -198,10 +198,10 @@ def _training(subject: Subject, config: Config, precision: str) -> Program:
     batch = {'image': images, 'reference': references, 'mask': masks}
     current = [replicate(state)]
     with jax.default_matmul_precision(PRECISIONS[precision].products):
-        compiled = step.lower(current[0], shard(batch)).compile()
+        compiled = step.func.lower(*step.args, current[0], shard(batch)).compile()
 
     def dispatch() -> Any:
-        current[0], metrics = compiled(current[0], shard(batch))
+        current[0], metrics = compiled(*step.args, current[0], shard(batch))
         return current[0], metrics
 
     return Program(dispatch, compiled)

@@ -6,6 +6,7 @@ images where no data set is read. `WORKLOADS` names them.
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -40,7 +41,9 @@ def training_step(settings: Settings) -> Job:
     update = _Training(config, (9, 1, 1))
     names = ('image', 'reference', 'mask')
     batch = dict(zip(names, random_batch(config), strict=True))
-    cost = update.step.lower(update.state, shard(batch)).compile().cost_analysis()  # type: ignore[attr-defined]
+    step: Any = update.step
+    lowered = step.func.lower(*step.args, update.state, shard(batch))
+    cost = lowered.compile().cost_analysis()
     return Job(lambda: update(batch), config.data.batch_size, cost=cost)
 
 

@@ -81,7 +81,7 @@ def count_labels(mask: jax.Array, num_classes: int) -> jax.Array:
 def _class_weights(
     mask: jax.Array,
     config: LossConfig,
-    class_pixels: Sequence[int],
+    class_pixels: jax.Array | Sequence[int],
     axis_name: str | None,
 ) -> jax.Array | None:
     if config.balance == 'none':
@@ -100,7 +100,7 @@ def total_loss(
     config: LossConfig,
     *,
     head: str,
-    class_pixels: Sequence[int],
+    class_pixels: jax.Array | Sequence[int],
     axis_name: str | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The loss (eq. 16) and its weighted terms by name, each a scalar.

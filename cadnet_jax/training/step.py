@@ -6,16 +6,17 @@ axis, so that N devices with B/N pairs each do what one does with B.
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 
 from cadnet_jax.data.transforms import normalize
-from cadnet_jax.devices import AXIS
+from cadnet_jax.devices import AXIS, replicate
 from cadnet_jax.models.cadnet import CADNet
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.peers import without_peers
@@ -27,18 +28,19 @@ from cadnet_jax.training_config import LossConfig
 
 Batch = Mapping[str, Any]
 Metrics = dict[str, jax.Array]
-Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+Step = functools.partial[tuple[TrainState, Metrics]]
+"""Of state and batch, each with a leading axis for the devices."""
 
 
 def train_step(
     state: TrainState,
     batch: Batch,
     *,
+    key: jax.Array,
+    class_pixels: jax.Array | Sequence[int],
     model: CADNet,
     optimizer: optax.GradientTransformation,
     loss_config: LossConfig,
-    class_pixels: Sequence[int],
-    seed: int,
     ema_decay: float = 0.0,
     num_unchanged: int = 0,
     hard_candidates: int = 1,
@@ -50,11 +52,11 @@ def train_step(
         state: parameters and all that belongs to them.
         batch: `image`, `reference` uint8 `[B, H, W, 3]`, `mask` uint8 `[B, H, W]`; of a
             semi-supervised method also `unlabeled_image` and so on.
+        key: root of the random draws, which depend on it, the step and the device.
+        class_pixels: pixels of each class in the training split, `[K]`.
         model: built with the same `axis_name`.
         optimizer: what turns gradients into updates.
         loss_config: weights and thresholds.
-        class_pixels: pixels of each class in the training split.
-        seed: root of the random draws, which depend on it, the step and the device.
         ema_decay: of the averaged parameters, if the state has any.
         num_unchanged: how many unchanged crops the update is made on, of this device.
         hard_candidates: the last `num_unchanged * hard_candidates` of the batch are
@@ -64,7 +66,7 @@ def train_step(
     Returns:
         The new state, and scalars by name: `loss`, its terms, `gradient_norm`.
     """
-    key = jax.random.fold_in(jax.random.key(seed), state.step)
+    key = jax.random.fold_in(key, state.step)
     if axis_name is not None:
         key = jax.random.fold_in(key, lax.axis_index(axis_name))
     drop_path, dropout = jax.random.split(key)
@@ -155,18 +157,28 @@ def make_train_step(
     """`train_step` over all local devices: state and batch with a leading device axis.
 
     The state passed in is donated: it is no longer to be used. `model` must have been
-    built with `axis_name=AXIS`.
+    built with `axis_name=AXIS`. Seed and counts are inputs of the program, so that runs
+    that differ in them alone are compiled once.
     """
-    step = functools.partial(
-        train_step,
-        model=model,
-        optimizer=optimizer,
-        loss_config=loss_config,
-        class_pixels=tuple(class_pixels),
-        seed=seed,
-        ema_decay=ema_decay,
-        num_unchanged=num_unchanged,
-        hard_candidates=hard_candidates,
+
+    def step(
+        key_data: jax.Array, class_pixels: jax.Array, state: TrainState, batch: Batch
+    ) -> tuple[TrainState, Metrics]:
+        return train_step(
+            state,
+            batch,
+            key=jax.random.wrap_key_data(key_data),
+            class_pixels=class_pixels,
+            model=model,
+            optimizer=optimizer,
+            loss_config=loss_config,
+            ema_decay=ema_decay,
+            num_unchanged=num_unchanged,
+            hard_candidates=hard_candidates,
+        )
+
+    key_data = jax.random.key_data(jax.random.key(seed))
+    return functools.partial(
+        jax.pmap(step, axis_name=AXIS, donate_argnums=2),
+        *replicate((key_data, np.asarray(class_pixels, np.float32))),
     )
-    # JAX says in types nothing of what it maps.
-    return cast(Step, jax.pmap(step, axis_name=AXIS, donate_argnums=0))

@@ -67,7 +67,7 @@ def test_a_row_is_all_that_a_new_head_takes(
             optimizer=optimizer,
             loss_config=LossConfig(),
             class_pixels=(100, 2, 1),
-            seed=0,
+            key=jax.random.key(0),
             axis_name=None,
         )
 

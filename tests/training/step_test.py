@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 
+from cadnet_jax.devices import AXIS, replicate, shard
 from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.runs.state import TrainState, initial_state
@@ -99,7 +100,7 @@ def steps() -> tuple[TrainState, list[tuple[TrainState, ts.Metrics]]]:
             optimizer=optimizer,
             loss_config=LossConfig(),
             class_pixels=CLASS_PIXELS,
-            seed=seed,
+            key=jax.random.key(seed),
             axis_name=None,
         )
         return jax.jit(step)(state, random_batch(2))
@@ -159,7 +160,7 @@ def test_a_step_with_averages_changes_nothing_else(steps: Any) -> None:
         optimizer=optax.adam(1e-3),
         loss_config=LossConfig(),
         class_pixels=CLASS_PIXELS,
-        seed=0,
+        key=jax.random.key(0),
         ema_decay=0.999,
         axis_name=None,
     )
@@ -175,3 +176,20 @@ def test_a_step_with_averages_changes_nothing_else(steps: Any) -> None:
         before.params,
         after.params,
     )
+
+
+def test_seeds_and_label_counts_are_no_part_of_the_program() -> None:
+    """Runs that differ in them alone find the compiled step of the first one."""
+    config = ModelConfig(drop_path=0.2, dropout=0.5)
+    model = build_model(config, 3, axis_name=AXIS)
+    optimizer = optax.sgd(0.01)
+    state = replicate(initial_state(model, optimizer, seed=0))
+
+    def program(seed: int, class_pixels: tuple[int, ...]) -> str:
+        step: Any = ts.make_train_step(
+            model, optimizer, LossConfig(), class_pixels, seed=seed
+        )
+        batch = shard(random_batch(jax.local_device_count()))
+        return str(step.func.lower(*step.args, state, batch).as_text())
+
+    assert program(0, CLASS_PIXELS) == program(2**40 + 1, (2 * 10**10, 7, 5))

@@ -257,7 +257,7 @@ def test_a_network_learns_two_pairs_by_heart(
             optimizer=optimizer,
             loss_config=LossConfig(),
             class_pixels=(100, 2, 1),
-            seed=0,
+            key=jax.random.key(0),
             axis_name=None,
         )
     )

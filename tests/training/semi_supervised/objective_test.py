@@ -201,7 +201,7 @@ def test_a_step_has_the_terms_of_the_method_and_changes_all_that_it_trains(
         optimizer=optimizer,
         loss_config=LossConfig(semi_supervised=method, ramp_steps=600),
         class_pixels=(1, 1, 1),
-        seed=0,
+        key=jax.random.key(0),
         ema_decay=0.9,
         axis_name=None,
     )
