@@ -1,7 +1,8 @@
 """How far a few labels go: from the released weights, and from random ones.
 
 For each share of the labels one run starts from given weights and one from random
-ones; both take the same steps.
+ones; both take the same steps. With no labels, the given weights are tested as they
+are.
 """
 
 import pathlib
@@ -12,7 +13,7 @@ import jax
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
-from cadnet_jax.data.prepared_set import read_info
+from cadnet_jax.data.prepared_set import DatasetInfo, read_info
 from cadnet_jax.evaluation.evaluate import evaluate
 from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.images import write_png
@@ -41,7 +42,10 @@ _REMEDY = 'Delete it: the same command evaluates again.'
 
 
 class Run(NamedTuple):
-    """A run on a share of the labels; `start` names its first weights, '' is random."""
+    """A run on a share of the labels; `start` names its first weights, '' is random.
+
+    With the share 0 nothing is trained.
+    """
 
     name: str
     config: Config
@@ -56,7 +60,8 @@ class Line(NamedTuple):
         fraction: of the labels.
         pairs: that were learned from; None of a part of a split.
         start: see `Run`.
-        scores: name -> mean over the seeds.
+        scores: name -> mean over the seeds; None of the mIoU where the network tells
+            no classes apart, but the labels do.
         curve: steps and the mean of `defect_iou` on the evaluation split.
     """
 
@@ -68,7 +73,7 @@ class Line(NamedTuple):
 
 
 def runs_of(base: Config, fractions: Sequence[float], seeds: int) -> list[Run]:
-    """All runs, those of seed 0 first.
+    """All runs, those of seed 0 first; ahead of them the share 0, if it is asked for.
 
     Raises:
         ValueError: a setting is given that differs from run to run, or there are no
@@ -83,8 +88,10 @@ def runs_of(base: Config, fractions: Sequence[float], seeds: int) -> list[Run]:
             '--init_from is empty: name the weights that are compared with random ones.'
         )
     runs = []
+    if 0 in fractions:
+        runs.append(Run('0percent_weights', base, 0.0, base.train.init_from))
     for seed in range(seeds):
-        for fraction in dict.fromkeys(fractions):
+        for fraction in filter(None, dict.fromkeys(fractions)):
             for start in (base.train.init_from, ''):
                 config = configs.replace(
                     base, seed=seed, label_fraction=fraction, init_from=start
@@ -98,6 +105,8 @@ def runs_of(base: Config, fractions: Sequence[float], seeds: int) -> list[Run]:
 def complete(run: Run, root: pathlib.Path, test_split: str) -> bool:
     """Trains what is left of a run, and evaluates its last weights if needed.
 
+    Where nothing is trained, it evaluates the best of the given weights.
+
     Returns:
         Whether it is complete; False where it was asked to stop.
 
@@ -108,12 +117,13 @@ def complete(run: Run, root: pathlib.Path, test_split: str) -> bool:
     """
     workdir, data = root / run.name, run.config.data
     learned.check_will_be_new(run.config, data.data_dir, test_split)
-    if not train(run.config, workdir):
+    if run.fraction and not train(run.config, workdir):
         return False
+    source = (workdir, 'latest') if run.fraction else (run.start, 'best')
     folder = _evaluation(workdir)
-    if not _is_evaluated(workdir, test_split, run.config.train.steps):
+    if not _is_evaluated(run, workdir, test_split):
         evaluate(
-            load_predictor(workdir, 'latest'),
+            load_predictor(*source),
             data.data_dir,
             test_split,
             batch_size=data.eval_batch_size,
@@ -134,25 +144,28 @@ def summarize(runs: Sequence[Run], root: pathlib.Path) -> list[Line]:
     for fraction, start in dict.fromkeys((run.fraction, run.start) for run in runs):
         ours = [run for run in runs if (run.fraction, run.start) == (fraction, start)]
         metrics = [_read_metrics(root / run.name) for run in ours]
-        data = ours[0].config.data
-        pairs = read_info(data.data_dir).num_examples.get(data.train_split)
-        lines.append(
-            Line(
-                fraction,
-                pairs and max(1, round(fraction * pairs)),
-                start,
-                {name: mean(one[name] for one in metrics) for name in SCORES},
-                _mean_curve([root / run.name for run in ours]),
-            )
-        )
+        curve = _mean_curve([root / run.name for run in ours]) if fraction else ()
+        scores = {name: mean(one[name] for one in metrics) for name in SCORES}
+        if len(metrics[0]['classes']) < len(_info(ours[0]).class_names):
+            scores['miou'] = None
+        lines.append(Line(fraction, _pairs(ours[0]), start, scores, curve))
     return lines
+
+
+def _info(run: Run) -> DatasetInfo:
+    return read_info(run.config.data.data_dir)
+
+
+def _pairs(run: Run) -> int | None:
+    pairs = _info(run).num_examples.get(run.config.data.train_split)
+    return pairs and max(int(run.fraction > 0), round(run.fraction * pairs))
 
 
 def write_report(lines: Sequence[Line], root: pathlib.Path) -> None:
     """Writes few_labels.md, a table, few_labels.png, curves, and few_labels.json."""
     write_text(root / f'{_NAME}.md', format_table(lines) + '\n')
     write_json(root / f'{_NAME}.json', {'lines': [line._asdict() for line in lines]})
-    curves = {f'{_share(line)}, {_start(line)}': line.curve for line in lines}
+    curves = {f'{_share(x)}, {_start(x)}': x.curve for x in lines if x.curve}
     picture = plot_lines(curves, 'during training', 'steps', SCORES[_CURVE])
     write_png(root / f'{_NAME}.png', picture)
 
@@ -183,11 +196,12 @@ def _evaluation(workdir: pathlib.Path) -> pathlib.Path:
     return evaluation_folder(workdir, _NAME)
 
 
-def _is_evaluated(workdir: pathlib.Path, split: str, step: int) -> bool:
+def _is_evaluated(run: Run, workdir: pathlib.Path, split: str) -> bool:
     if not (_evaluation(workdir) / METRICS_FILE).exists():
         return False
     metrics = _read_metrics(workdir)
-    return (metrics.get('split'), metrics.get('step')) == (split, step)
+    same_step = not run.fraction or metrics.get('step') == run.config.train.steps
+    return same_step and metrics.get('split') == split
 
 
 def _read_metrics(workdir: pathlib.Path) -> dict[str, Any]:
@@ -198,6 +212,8 @@ def _read_metrics(workdir: pathlib.Path) -> dict[str, Any]:
     for name in SCORES:
         if name not in metrics or not isinstance(metrics[name], int | float | None):
             raise ValueError(f'{path}: damaged: lacks {name}. {_REMEDY}')
+    if not isinstance(metrics.get('classes'), dict):
+        raise ValueError(f'{path}: damaged: lacks classes. {_REMEDY}')
     return metrics
 
 

@@ -13,7 +13,7 @@ from cadnet_jax.files.images import read_image
 from cadnet_jax.reports import few_labels
 from cadnet_jax.reports.few_labels import Run
 from cadnet_jax.training.loop import train
-from tests.support.tiny_data import prepare_tiny
+from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 from tests.support.tiny_run import short_run
 
 
@@ -59,7 +59,10 @@ def finished(runs: list[Run], root: pathlib.Path) -> None:
     """Scores 0.1 higher from weights, and 0.1 higher for each seed."""
     for run in runs:
         score = 0.4 + 0.1 * bool(run.start) + 0.1 * run.config.train.seed
-        metrics = dict.fromkeys(few_labels.SCORES, score)
+        classes = dict.fromkeys(
+            CLASS_NAMES if run.fraction else ('background', 'defect')
+        )
+        metrics = dict.fromkeys(few_labels.SCORES, score) | {'classes': classes}
         write_json(root / run.name / 'evaluation/few_labels/metrics.json', metrics)
         lines = [
             {'step': step, 'evaluation': {'defect_iou': score * step / 2}}
@@ -95,6 +98,24 @@ def test_the_report_has_a_table_and_curves(
     assert read_image(tmp_path / 'few_labels.png').std() > 0
     kept = json.loads((tmp_path / 'few_labels.json').read_text())
     assert len(kept['lines']) == 4
+
+
+def test_weights_as_they_are_are_a_line_of_their_own(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Without mIoU or curve: they tell no classes apart, and nothing is trained."""
+    runs = few_labels.runs_of(base(data_dir), [1.0, 0.0], 2)
+    assert [run.name for run in runs[:2]] == [
+        '0percent_weights',
+        '100percent_weights_seed0',
+    ]
+    assert len(runs) == 5
+    finished(runs, tmp_path)
+    lines = few_labels.summarize(runs, tmp_path)
+    assert (lines[0].pairs, lines[0].scores['miou'], lines[0].curve) == (0, None, ())
+    few_labels.write_report(lines, tmp_path)
+    table = (tmp_path / 'few_labels.md').read_text().splitlines()
+    assert table[2] == '| 0 % (0 pairs) | given | 50.0 | - | 50.0 | 0.50 |'
 
 
 def test_an_incomplete_run_is_named(
@@ -134,11 +155,13 @@ def test_runs_are_trained_and_tested_once(
     weights = configs.replace(base(data_dir), init_from='')
     assert train(weights, tmp_path / 'weights')
     config = base(data_dir, init_from=str(tmp_path / 'weights'))
-    runs = few_labels.runs_of(config, [0.25], 1)
+    runs = few_labels.runs_of(config, [0, 0.25], 1)
     for _ in range(2):
         for run in runs:
             assert few_labels.complete(run, tmp_path, 'test')
-    assert (tmp_path / runs[0].name / 'started_from.json').exists()
-    assert not (tmp_path / runs[1].name / 'started_from.json').exists()
+    assert not (tmp_path / runs[0].name / 'checkpoints').exists()
+    assert (tmp_path / runs[1].name / 'started_from.json').exists()
+    assert not (tmp_path / runs[2].name / 'started_from.json').exists()
     lines = few_labels.summarize(runs, tmp_path)
-    assert [len(line.curve) for line in lines] == [2, 2]
+    assert [len(line.curve) for line in lines] == [0, 2, 2]
+    assert lines[0].scores['miou'] is not None
