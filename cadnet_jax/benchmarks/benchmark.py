@@ -47,7 +47,7 @@ class Settings(NamedTuple):
 
     Attributes:
         config: settings of the network, the data, the losses and the optimizer.
-        image_size: side of predicted images in pixels; training jobs use crops.
+        image_size: side of predicted images in pixels; other jobs use crops.
         devices: virtual devices that the CPU is split into; 0: it is not split.
         files: number of images, or of pairs, in a folder.
     """
