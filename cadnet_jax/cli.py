@@ -15,19 +15,19 @@ from cadnet_jax.files.disk import is_full
 from cadnet_jax.flagfiles import expand_flagfiles
 from cadnet_jax.help_text import HelpFlag
 
-# What absl says of a flag: the message instead.
+# Pattern of absl's message about a flag -> a shorter message.
 _SHORTER = {
     r'flag (--\w+)=None: Flag \1 must have .*': r'\1 is missing.',
     r'flag (--\w+)=: it is empty;': r'\1 is empty;',
 }
 _MEMORY_FLAGS = ('batch_size', 'crop_size', 'tile_size')
-_LONGEST_REASON = 200  # characters of what XLA says
+_LONGEST_REASON = 200  # characters of XLA's message that are shown
 
 
 class Unbroken:
-    """A text stream; once nobody reads it, what is written goes nowhere.
+    """A text stream that drops what is written once nobody reads it any more.
 
-    A training run outlives the pipe or the terminal that its progress bar is for.
+    So a training run outlives the pipe or the terminal that shows its progress bar.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -60,19 +60,22 @@ class Unbroken:
 
 
 def run(main: Callable[[list[str]], None], *, arguments: str = '') -> None:
-    """Parses the flags, calls `main` with what is left of `sys.argv`, and exits.
+    """Parses the flags, calls `main` with the rest of `sys.argv`, and exits.
 
-    `arguments` is what a script takes beside flags, at least one, as its docstring
-    and so --help names it: 'WORKDIR...'. By default it takes flags alone.
+    The exit status is 0 if `main` returns, and 130 after an interrupt from the
+    keyboard. It is 1 after a ValueError, an OSError, a lack of memory, the end of
+    another process of the run, or an invalid flag; the message is then one line on
+    stderr, and with --verbosity=1 the traceback follows. The script goes on if the
+    reader of stdout or stderr goes away (`| head`, a terminal that is closed).
 
-    The exit status is 0 where `main` returns, 130 where it is interrupted from the
-    keyboard, and 1 after a ValueError, an OSError, a lack of memory, the end of another
-    process of the run, or a flag that cannot be: then the message is one line on
-    stderr. With --verbosity=1 the traceback comes too. A reader of stdout or stderr
-    that goes away (`| head`, a terminal that is closed) ends nothing.
+    Compiled programs are kept between runs in the user's cache folder, or in the
+    folder that JAX_COMPILATION_CACHE_DIR names.
 
-    Compiled programs are kept between runs in the user's cache folder, or where
-    JAX_COMPILATION_CACHE_DIR says.
+    Args:
+        main: the script; gets its name and its positional arguments.
+        arguments: name of the positional arguments, of which there must be at least
+            one, as in the docstring and so in --help: 'WORKDIR...'; '': the script
+            takes flags only.
     """
 
     def guarded(argv: list[str]) -> int:
@@ -111,11 +114,16 @@ def run(main: Callable[[list[str]], None], *, arguments: str = '') -> None:
 
 
 def parse_flags(argv: list[str], *, arguments: str = '') -> list[str]:
-    """Parses `argv`, whose first entry is the command, and returns what is no flag.
+    """Parses flags, and exits with one line if a flag or an argument is unknown.
 
-    With `arguments` (see `run`) these may stand among the flags in any order. Where a
-    flag or an argument is not known it exits with one line. Flags that were parsed
-    before and are not in `argv` keep their values.
+    Flags that were parsed before and are not in `argv` keep their values.
+
+    Args:
+        argv: the command, then flags and positional arguments in any order.
+        arguments: see `run`.
+
+    Returns:
+        The command and the positional arguments.
     """
     flags.FLAGS.set_gnu_getopt()  # flags behind a stray argument are not lost
     try:
@@ -143,7 +151,7 @@ def parse_flags(argv: list[str], *, arguments: str = '') -> list[str]:
 
 
 def _report_thread(arguments: threading.ExceptHookArgs) -> None:
-    """One line; of a full disk none, since what waits for the thread says it."""
+    """Prints one line; none for a full disk, which the waiting thread reports."""
     error = arguments.exc_value
     if logging.level_debug():
         threading.__excepthook__(arguments)
@@ -152,7 +160,7 @@ def _report_thread(arguments: threading.ExceptHookArgs) -> None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Also XLA's error, a RuntimeError."""
+    """Whether memory ran out; XLA's error for that is a RuntimeError."""
     return isinstance(error, MemoryError) or 'RESOURCE_EXHAUSTED' in str(error)
 
 
@@ -168,6 +176,7 @@ def _is_lost_peer(error: Exception) -> bool:
 
 
 def _describe_memory(error: Exception) -> str:
+    """A lack of memory on one line, with the flags that reduce the need."""
     names = [f'--{name}' for name in _MEMORY_FLAGS if name in flags.FLAGS]
     remedy = f'lower {" or ".join(names)}' if names else 'take smaller images'
     lines = [line for line in str(error).splitlines() if line.strip()]
@@ -190,6 +199,7 @@ def _describe(error: Exception) -> str:
 
 
 def _fail(message: str) -> int:
+    """Prints an error; returns the exit status."""
     print(f'error: {message}', file=sys.stderr)
     return 1
 
@@ -205,6 +215,6 @@ def _keep_compiled_programs() -> None:
         value = os.environ.setdefault(variable, default)
         if jax := sys.modules.get('jax'):  # It read the environment when imported.
             jax.config.update(variable.lower(), kind(value))
-    # XLA's messages concern its authors, "very slow compile", an error, too; what goes
-    # wrong is raised.
+    # XLA's log messages are for its authors, even "very slow compile", which it logs as
+    # an error; real errors are raised.
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')

@@ -57,7 +57,8 @@ def _groups(names: Sequence[str]) -> Iterable[tuple[str, list[str]]]:
         yield 'Flags', list(names)
         return
     first = [name for name in _FIRST if name in names]
-    yield 'What matters first', first
+    if first:
+        yield 'What matters first', first
     if own := [name for name in names if name not in ours and name not in first]:
         yield 'Flags of this script', own
     for title, group in groups.items():

@@ -20,7 +20,7 @@ class ModelConfig:
     )
     variant: str = setting(
         'b0',
-        'Mix Transformer, b0 (the paper) to b5 (the largest), of cad, plain, ooc and '
+        'Mix Transformer, b0 (the paper) to b5 (the largest), for cad, plain, ooc and '
         'segformer.',
         VARIANTS,
     )
@@ -42,9 +42,10 @@ class ModelConfig:
     )
     norm_limits: str = setting(
         'sample',
-        "Limits of Norm (eq. 14), of the head 'ooc': sample: of each crop, and in "
-        'prediction of the whole image; batch: of all crops of a batch, as published; '
-        "running: likewise, and in prediction the mean of the last batches' limits.",
+        "Limits of Norm (eq. 14), for the head 'ooc'. sample: those of each crop, and "
+        'in prediction of the whole image; batch: those of all crops of a batch, as '
+        "published; running: as batch, and in prediction the mean of the last batches' "
+        'limits.',
         NORM_LIMITS,
     )
     dtype: str = setting(

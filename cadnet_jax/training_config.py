@@ -36,8 +36,8 @@ class LossConfig:
     )
     score_ratio: float = setting(
         1.0,
-        "Weight of the change score's contrastive loss relative to that of DistMap, of "
-        "the head 'ooc' (published code: 512).",
+        "Weight of the change score's contrastive loss relative to that of DistMap, "
+        "for the head 'ooc' (published code: 512).",
         range=POSITIVE,
     )
     tau_ok: float = setting(
@@ -88,8 +88,8 @@ class OptimConfig:
 
     optimizer: str = setting(
         'adamw',
-        'AdamW, or Muon, which makes the updates of matrices and convolution kernels '
-        'orthogonal, of the size that AdamW gives them, and leaves the rest to AdamW.',
+        'AdamW; or Muon, which makes the updates of matrices and convolution kernels '
+        'orthogonal, with the size that AdamW gives them; AdamW does the rest.',
         ('adamw', 'muon'),
     )
     learning_rate: float = setting(

@@ -67,25 +67,24 @@ def define_paired_folder_flags() -> None:
     flags.DEFINE_string(
         'group_by',
         None,
-        'paired_folder: regular expression; what it finds in an id (the path of the '
-        'image without its ending), or its first (), is the group, where none is '
-        'given.',
+        'paired_folder: regular expression; what it, or its first (), matches in an id '
+        '(the path of the image without its ending) is the group, if none is given.',
     )
     flags.DEFINE_enum(
         'without_mask',
         None,
         ['defect_free', 'unlabelled'],
-        'paired_folder: what a pair without a mask is; pixels of an unlabeled one '
+        'paired_folder: what a pair without a mask is; the pixels of an unlabeled pair '
         'are ignored.',
     )
     flags.DEFINE_list(
         'splits',
         None,
-        'paired_folder: splits to draw and their shares, where none are given '
+        'paired_folder: splits to draw and their shares, if none are given '
         '(train=80,val=10,test=10). A group is in one split.',
     )
     flags.DEFINE_integer(
-        'split_seed', None, 'paired_folder: of the draw of splits (0).', lower_bound=0
+        'split_seed', None, 'paired_folder: seed that draws splits (0).', lower_bound=0
     )
     flags.DEFINE_bool(
         'allow_outside',
@@ -95,8 +94,8 @@ def define_paired_folder_flags() -> None:
     flags.DEFINE_integer(
         'bit_depth',
         None,
-        'paired_folder: bits that the camera fills of 16, counted from the lowest, '
-        'where images are files of 16 bits (16).',
+        'paired_folder: how many of 16 bits the camera fills, counted from the lowest, '
+        'if images are files of 16 bits (16).',
         lower_bound=8,
         upper_bound=16,
     )

@@ -31,7 +31,7 @@ OPTIONS: Mapping[str, Option] = {
     'count': Option(
         int,
         ('synlcd', 'synthetic_pairs'),
-        'synlcd: defective samples of each pattern, and as many defect-free (300); '
+        'synlcd: defective samples of each pattern, and as many without defects (300); '
         'synthetic_pairs: training pairs (40,000).',
     ),
     'size': Option(
@@ -44,28 +44,28 @@ OPTIONS: Mapping[str, Option] = {
     'seed': Option(
         int,
         ('synlcd', 'pku_market_pcb', 'mvtec_ad', 'synthetic_pairs'),
-        'Of all that is random; one seed, one data set (0).',
+        'Seed of everything random; the same seed gives the same data (0).',
     ),
     'workers': Option(
         int,
         ('synlcd', 'synthetic_pairs', 'paired_folder'),
-        'Processes, on which the data do not depend (one for each core).',
+        'Number of processes; the data do not depend on it (one for each core).',
     ),
     'leave_out': Option(
         str,
         ('synthetic_pairs',),
-        'Family of products that training lacks; it becomes the split test.',
+        'Family of products to leave out of training; it becomes the split test.',
     ),
     'photo_dir': Option(
         pathlib.Path,
         ('synthetic_pairs',),
-        'Folder of photographs that collages show, beside two that come with packages.',
+        'Folder of photographs for collages, beside two that come with packages.',
     ),
     'reference': Option(
         str,
         ('mvtec_ad',),
-        'Of an image: the most similar defect-free training image of its object '
-        '(similar, the default), or train/good/000.png (first).',
+        'What an image is compared with: the most similar defect-free training image '
+        'of its object (similar, the default), or train/good/000.png (first).',
     ),
 }
 

@@ -3,8 +3,8 @@
     python experiments/benchmark.py --crop_size=512 --batch_size=1
 
 Each workload runs in its own process, with random weights, in turn with the others.
-With --compare='--batch_size=8 --dtype=bfloat16' it takes turns with itself at these
-second settings. One run measures a whole device with the released weights:
+With --compare='--batch_size=8 --dtype=bfloat16' each is also timed with these second
+settings, in turn. One run measures a whole device with the released weights:
 
     python experiments/benchmark.py --workload=all --output=device.json
     python experiments/benchmark.py --table_of=device.json

@@ -20,7 +20,7 @@ _BAD = define_path(
 _TARGET = flags.DEFINE_float(
     'target',
     0.01,
-    'False-reject rate, as a share of the good parts, that the bound must hold.',
+    'False-reject rate, as a share of the good parts, that the bound must not exceed.',
     lower_bound=1e-6,
     upper_bound=0.5,
 )
@@ -30,8 +30,8 @@ _CONFIDENCE = flags.DEFINE_float(
 _DEVIATIONS = flags.DEFINE_float(
     'deviations',
     None,
-    'Judge each place by its own spread over the good parts, too: a defect must be so '
-    'many spreads above the mean. Default: as in the recipe.',
+    'Judge each place by its own spread over the good parts, too: a defect must be '
+    'this many standard deviations above the mean. Default: as in the recipe.',
     lower_bound=0.0,
 )
 

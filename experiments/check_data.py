@@ -3,12 +3,12 @@
     python experiments/check_data.py --source_dir=my_pairs --output_dir=check
     python experiments/check_data.py --data_dir=prepared/deep_pcb/1.1.0
 
-They print a table of findings and write findings.csv and report.html, a page with the
+Both print a table of findings and write findings.csv and report.html, a page with the
 worst pairs. The exit status is 1 if there are errors, which would stop prepare_data.py.
 
     python experiments/check_data.py --init_manifest=my_pairs
 
-This one writes a first manifest.csv and classes.csv, for folders with equal file names.
+This writes a first manifest.csv and classes.csv, for folders with equal file names.
 """
 
 import pathlib
@@ -25,9 +25,9 @@ _SOURCE_DIR = define_path(
     '',
     'Directory with manifest.csv, or with the folders of images, references and masks.',
 )
-_DATA_DIR = define_path('data_dir', '', 'Instead: directory of a prepared data set.')
+_DATA_DIR = define_path('data_dir', '', 'Or a prepared data set, to check that.')
 _INIT_MANIFEST = define_path(
-    'init_manifest', '', 'Instead: directory for a first manifest.csv and classes.csv.'
+    'init_manifest', '', 'Or a directory, for a first manifest.csv and classes.csv.'
 )
 _OUTPUT_DIR = define_path(
     'output_dir', 'check', 'Folder for findings.csv and report.html.'

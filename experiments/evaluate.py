@@ -21,18 +21,18 @@ _NUM_PICTURES = flags.DEFINE_integer(
 _OUTPUT_DIR = define_path(
     'output_dir',
     '',
-    'Folder for what is written. Default: evaluation/DATASET-SPLIT-STEP in WORKDIR; of '
-    'the released weights in the current directory.',
+    'Folder for what is written. Default: evaluation/DATASET-SPLIT-STEP in WORKDIR; '
+    'for the released weights, in the current directory.',
 )
 _ALLOW_LEARNED = flags.DEFINE_bool(
     'allow_learned',
     False,
-    'Evaluate pairs that the run learned from as well; how many they are is printed.',
+    'Also evaluate pairs that the run learned from; their number is printed.',
 )
 _BOXES = define_path(
     'boxes',
     '',
-    'Rule that fit_boxes.py wrote: boxes and windows are evaluated as well.',
+    'Rule that fit_boxes.py wrote; with it, boxes and windows are evaluated as well.',
 )
 split_flags.define_split_flags(
     'test', "Split that is evaluated; parts such as 'test[:10%]' work."

@@ -1,9 +1,9 @@
 """Fits --threshold to the share of the background that may be marked.
 
-python experiments/fit_threshold.py --workdir=WORKDIR --split=val --share=0.003
+    python experiments/fit_threshold.py --workdir=WORKDIR --split=val --share=0.003
 
 It prints the threshold for evaluate.py and predict.py. It needs no labels of the
-defects that the threshold is for; the split may have none of them.
+defects that the threshold is for, and the split may have no such defects.
 """
 
 import environment  # noqa: F401
@@ -14,9 +14,9 @@ from cadnet_jax.evaluation import split_flags
 from cadnet_jax.inference import predictor_flags
 
 _SHARE = flags.DEFINE_float(
-    'share', 0.003, 'Of the pixels of the background, that may be marked.', 0, 1
+    'share', 0.003, 'Share of the background pixels that may be marked.', 0, 1
 )
-split_flags.define_split_flags('val', 'Split that is fitted on; never the test.')
+split_flags.define_split_flags('val', 'Split to fit on; never the test split.')
 predictor_flags.define_predictor_flags()
 
 

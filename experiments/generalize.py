@@ -19,7 +19,7 @@ from cadnet_jax.path_flags import define_path, define_paths
 _ROOT = define_path('root', None, 'Folder for the folders of the runs.', required=True)
 _TEST_SPLIT = flags.DEFINE_string('test_split', 'test', 'Split that is tested.')
 _FOLDS = flags.DEFINE_integer(
-    'folds', 0, 'Parts that groups are dealt into and left out in; 0: one by one.', 0
+    'folds', 0, 'Folds in which groups are left out; 0: one group at a time.', 0
 )
 _FRACTIONS = flags.DEFINE_multi_float(
     'fraction', [1.0], 'Share of the labels; can be repeated.', 0, 1

@@ -1,7 +1,7 @@
 """Makes masks for a paired folder from the labels of an annotation tool.
 
-python experiments/import_labels.py --format=coco --labels=instances.json \
-    --source_dir=my_pairs --pictures=label_pictures
+    python experiments/import_labels.py --format=coco --labels=instances.json \\
+        --source_dir=my_pairs --pictures=label_pictures
 
 Formats: voc (a folder of XML), yolo (a folder of text, with classes.txt), coco (a JSON
 file), labelme (a folder of JSON), cvat (the XML file of 'CVAT for images 1.1').
@@ -27,13 +27,13 @@ _SOURCE_DIR = define_path(
 _FOLDERS = flags.DEFINE_list(
     'folders',
     ['image', 'reference', 'mask'],
-    'Names of the folders of images and references, and of masks, which is written.',
+    'Names of the folders of images, references and masks; the last one is written.',
 )
 _BINARY = flags.DEFINE_bool(
     'binary',
     False,
-    'Pairs are black and white, with contours that may be off by some pixels: boxes '
-    'are filled by that rule. Otherwise: photographs, exactly aligned.',
+    'Pairs are black and white, and contours may be off by a few pixels. Without it, '
+    'pairs are photographs that are exactly aligned.',
 )
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace masks and classes.csv.')
 _PICTURES = define_path(

@@ -1,11 +1,11 @@
-"""Makes a checkpoint that train.py can start from out of weights from elsewhere.
+"""Turns weights from elsewhere into a checkpoint that train.py can start from.
 
-python experiments/import_weights.py --weights=mit_b0.pth --output_dir=mit_b0
-python experiments/train.py --init_from=mit_b0 ...
+    python experiments/import_weights.py --weights=mit_b0.pth --output_dir=mit_b0
+    python experiments/train.py --init_from=mit_b0 ...
 
-Known are the names of the published CADNet, of mmsegmentation and NVlabs' SegFormer,
+It knows the names of the published CADNet, of mmsegmentation and NVlabs' SegFormer,
 of Hugging Face's SegformerModel, and of mmsegmentation's ResNets and HRNets (with
---head=fcn, say); files are .npz, .safetensors, .pth or .bin.
+--head=fcn, for example). Files are .npz, .safetensors, .pth or .bin.
 """
 
 import pathlib
@@ -28,7 +28,7 @@ _OUTPUT_DIR = path_flags.define_path(
 _VARIANT = flags.DEFINE_enum(
     'variant', 'b0', model_config.VARIANTS, 'Mix Transformer of the weights.'
 )
-_HEAD = flags.DEFINE_enum('head', 'cad', list(HEADS), 'Decoder of the weights.')
+_HEAD = flags.DEFINE_enum('head', 'cad', list(HEADS), 'Network of the weights.')
 _NUM_CLASSES = flags.DEFINE_integer(
     'num_classes',
     0,

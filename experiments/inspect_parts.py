@@ -31,8 +31,8 @@ _KEEP_SCORES = flags.DEFINE_bool('keep_scores', False, 'Keep scores for --rules_
 _WATCH = flags.DEFINE_float(
     'watch',
     None,
-    'Inspect what arrives in the folder, until nothing did for so many seconds; 0: '
-    'until Ctrl-C.',
+    'Inspect files as they arrive in the folder, until none has arrived for this many '
+    'seconds; 0: until Ctrl-C.',
     lower_bound=0.0,
 )
 _REQUIRE_VERIFIED = flags.DEFINE_bool(

@@ -3,7 +3,7 @@
     python experiments/make_recipe.py --recipe=RECIPE --reference=GOOD.png \\
         --set=rules.any.threshold=0.8 --set=rules.any.min_area=40
 
-RECIPE is a folder. A field that is not given keeps its value there, or has its default.
+RECIPE is a folder. A field that is not given keeps its value, or gets its default.
 docs/inspection.md lists all fields.
 """
 
@@ -21,8 +21,8 @@ _REFERENCE = define_paths(
 _VIEW = flags.DEFINE_string(
     'view',
     '',
-    'Of several views of a part, that to which --reference, --inspect and --ignore '
-    'belong; needs --set=part_pattern=... once.',
+    'View to which --reference, --inspect and --ignore belong, if a part has several; '
+    'needs --set=part_pattern=... once.',
 )
 _WORKDIR = define_path(
     'workdir', None, "Work directory of a run; 'released': the released weights."
@@ -33,12 +33,14 @@ _STEP = flags.DEFINE_string(
 _INSPECT = define_path(
     'inspect', None, 'Image of the size of the reference; what is not black is judged.'
 )
-_IGNORE = define_path('ignore', None, 'The same; what is not black is not judged.')
+_IGNORE = define_path(
+    'ignore', None, 'Image of the size of the reference; what is not black is ignored.'
+)
 _SET = flags.DEFINE_multi_string(
     'set',
     [],
     'FIELD=VALUE, any other field of recipe.json, such as rules.join=4; the value is '
-    'JSON, or a text. May be repeated.',
+    'JSON or text. May be repeated.',
 )
 
 

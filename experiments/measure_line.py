@@ -26,7 +26,7 @@ _NOT_GOOD = flags.DEFINE_multi_string(
     [],
     'Name of a part that has a defect after all; it does not calibrate.',
 )
-_TARGET = flags.DEFINE_float('target', 0.01, 'False-reject rate that the bound holds.')
+_TARGET = flags.DEFINE_float('target', 0.01, 'Largest bound of false rejects.')
 _WINDOW = flags.DEFINE_integer(
     'window', 320, 'Side of the windows that are parts, in pixels; 0: whole pairs.', 0
 )

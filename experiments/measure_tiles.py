@@ -1,7 +1,7 @@
 """Measures the speed and the scores of tiles of several sizes on prepared sets.
 
-python experiments/measure_tiles.py --tiling=96:12 --tiling=192:12 --limit=30 \
-    --data=boards=prepared/deep_pcb/1.1.0:val
+    python experiments/measure_tiles.py --tiling=96:12 --tiling=192:12 --limit=30 \\
+        --data=boards=prepared/deep_pcb/1.1.0:val
 
 The last column shows how far the influence of a tile's border reaches: the share of the
 scores that it changes by more than 0.01, by the distance from it in pixels.
@@ -25,7 +25,7 @@ _TILING = flags.DEFINE_multi_string(
 )
 _LIMIT = flags.DEFINE_integer('limit', 30, 'Pairs of each set; 0: all.', lower_bound=0)
 _ROUNDS = flags.DEFINE_integer(
-    'rounds', 5, 'Turns in which each is timed; 0: none is.', lower_bound=0
+    'rounds', 5, 'Turns in which each is timed; 0: no timing.', lower_bound=0
 )
 _OUTPUT = define_path(
     'output', 'tiles.json', 'JSON file for all figures.', is_file=True

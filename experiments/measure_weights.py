@@ -1,7 +1,7 @@
 """Measures weights and plain differencing on sets that were not trained on.
 
-python experiments/measure_weights.py --choose=drawn \
-    --data=drawn=prepared/synthetic_pairs/1.2.0:val --data=x=prepared/x/1.0.0:test
+    python experiments/measure_weights.py --choose=drawn \\
+        --data=drawn=prepared/synthetic_pairs/1.2.0:val --data=x=prepared/x/1.0.0:test
 """
 
 import pathlib
@@ -21,7 +21,7 @@ _DATA = flags.DEFINE_multi_string(
 )
 _CHOOSE = flags.DEFINE_list('choose', [], 'Sets that choose the thresholds.')
 _MOST_FALSE = flags.DEFINE_float(
-    'most_false', None, 'False regions per good image that a chosen threshold allows.'
+    'most_false', None, 'Most false regions per good image at a chosen threshold.'
 )
 _THRESHOLDS_OF = define_path(
     'thresholds_of', '', 'JSON of an earlier measurement, whose thresholds are taken.'

@@ -14,25 +14,25 @@ from cadnet_jax import cli
 from cadnet_jax.inference import predictor_flags
 from cadnet_jax.path_flags import define_path
 
-_IMAGE = define_path('image', '', 'Inspected image, or a folder of such.')
+_IMAGE = define_path('image', '', 'Inspected image, or a folder of them.')
 _REFERENCE = define_path(
     'reference',
     '',
-    'Its aligned defect-free reference: a file, also for a folder of images, or a '
-    'folder with a file of equal name for each.',
+    'Aligned defect-free reference: a file, also for a folder of images, or a folder '
+    'with a file of equal name for each image.',
 )
-_PAIRS = define_path('pairs', '', 'Instead: a CSV with columns image, reference.')
+_PAIRS = define_path('pairs', '', 'Or a CSV file with the columns image, reference.')
 _OUTPUT_DIR = define_path(
     'output_dir',
     None,
-    'Folder for results.json and, of each pair, NAME_mask.png (class ids), '
+    'Folder for results.json and, for each pair, NAME_mask.png (class ids), '
     'NAME_overlay.png and NAME.json (class, scores, box, area, centroid of defects).',
     required=True,
 )
 _PANELS = flags.DEFINE_bool('panels', False, 'Also panels with reference and DistMap.')
-_SKIP_BAD = flags.DEFINE_bool('skip_bad', False, 'Leave out pairs that are invalid.')
+_SKIP_BAD = flags.DEFINE_bool('skip_bad', False, 'Skip pairs that cannot be read.')
 _BIT_DEPTH = flags.DEFINE_integer(
-    'bit_depth', 16, 'Bits that the camera fills of 16, in files of 16 bits.', 8, 16
+    'bit_depth', 16, 'Of files of 16 bits: how many the camera fills.', 8, 16
 )
 _OVERWRITE = flags.DEFINE_bool(
     'overwrite', False, 'Replace the results of another run in the output folder.'

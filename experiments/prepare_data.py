@@ -16,22 +16,22 @@ from cadnet_jax.files.atomic import write_json
 from cadnet_jax.path_flags import define_path
 
 _DATASET = flags.DEFINE_enum(
-    'dataset', None, catalogue.NAMES, 'A data set.', required=True
+    'dataset', None, catalogue.NAMES, 'What to prepare.', required=True
 )
 _SOURCE_DIR = define_path(
     'source_dir',
     None,
     'Directory with the files as their authors publish them (deep_pcb: PCBData; '
     'pku_market_pcb: PCB_DATASET; mvtec_ad: the folders of the objects), or the '
-    'directory that holds it; or with your own. synlcd is generated and has none.',
+    'directory that holds it; or with your own files. Data that are drawn have none.',
 )
 _OUTPUT_DIR = define_path(
     'output_dir',
     'prepared',
-    'Directory to write in; the prepared data stand in OUTPUT_DIR/DATASET/VERSION.',
+    'Directory to write in; the prepared data are in OUTPUT_DIR/DATASET/VERSION.',
 )
 _OVERWRITE = flags.DEFINE_bool(
-    'overwrite', False, 'Prepare the data again where they are prepared already.'
+    'overwrite', False, 'Prepare the data again if they are there already.'
 )
 builder_flags.define_option_flags()
 builder_flags.define_paired_folder_flags()

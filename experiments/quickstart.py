@@ -2,7 +2,7 @@
 
     python experiments/quickstart.py
 
-Nothing is prepared or trained. Plain differencing stands beside the network.
+Nothing is prepared or trained. The page compares the network with plain differencing.
 """
 
 import pathlib

@@ -30,7 +30,7 @@ _ROOT = path_flags.define_path(
 )
 _SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each kind.', lower_bound=1)
 _PREPARED_DIR = path_flags.define_path(
-    'prepared_dir', 'prepared', 'Where data are prepared; SynLCD is, if missing.'
+    'prepared_dir', 'prepared', 'Prepared data; SynLCD is added if it is missing.'
 )
 _COUNT = flags.DEFINE_integer('count', 300, 'Samples per pattern of SynLCD.')
 _SIZE = flags.DEFINE_integer('size', 512, 'Side of the images of SynLCD.')

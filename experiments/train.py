@@ -3,7 +3,7 @@
     python experiments/train.py --flagfile=experiments/flagfiles/deep_pcb.cfg \\
         --data_dir=prepared/deep_pcb/1.1.0 --workdir=WORKDIR
 
-The same command resumes the run. SIGTERM, or Ctrl-C, saves and exits 0.
+The same command resumes the run. SIGTERM or Ctrl-C saves it and exits with status 0.
 """
 
 import pathlib

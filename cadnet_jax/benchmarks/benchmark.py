@@ -1,7 +1,7 @@
 """Time and memory of several workloads, measured in turn.
 
-Each workload has a process of its own, and with it a peak of memory. Only one of them
-runs at a time.
+Each workload runs in its own process, so its peak memory can be measured. Only one of
+the processes is busy at a time.
 """
 
 import concurrent.futures
@@ -27,11 +27,11 @@ class Job(NamedTuple):
     """What is timed.
 
     Attributes:
-        run: does it once, and returns when it is done.
-        pairs: number of pairs that one run takes.
+        run: runs the job once, and returns when it is done.
+        pairs: number of pairs that one run processes.
         waited: seconds that the last run waited for its input; None: it reads none.
-        gmacs: multiply-adds of a pair in 1e9, without attention's,
-            see `complexity.multiply_adds`.
+        gmacs: multiply-adds of a pair in 1e9, without those of attention; see
+            `complexity.multiply_adds`.
         cost: XLA's analysis of the compiled program of a run.
     """
 
@@ -43,12 +43,12 @@ class Job(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What a job is made ready from.
+    """What a job is prepared from.
 
     Attributes:
-        config: of the network, the data, the losses and the optimizer.
-        image_size: side of predicted images in pixels; other jobs take crops.
-        devices: virtual devices that the CPU is split into; 0: as it is.
+        config: settings of the network, the data, the losses and the optimizer.
+        image_size: side of predicted images in pixels; other jobs use crops.
+        devices: virtual devices that the CPU is split into; 0: it is not split.
         files: number of images, or of pairs, in a folder.
     """
 
@@ -59,9 +59,12 @@ class Settings(NamedTuple):
 
 
 class Workload(NamedTuple):
-    """A name, and what makes its job ready.
+    """A job by name, which another process prepares.
 
-    `start` is a function of a module, so that another process can import it.
+    Attributes:
+        name: as it is printed.
+        start: prepares the job; a function of a module, so the process can import it.
+        settings: argument of `start`.
     """
 
     name: str
@@ -72,31 +75,36 @@ class Workload(NamedTuple):
 def measure(
     workloads: Sequence[Workload], *, rounds: int = 5, runs: int = 4
 ) -> list[dict[str, Any]]:
-    """Times workloads in turn: `runs` of each, and that `rounds` times.
+    """Times workloads in turn.
+
+    Args:
+        workloads: what is timed.
+        rounds: turns of each workload.
+        runs: runs in each turn.
 
     Returns:
-        For each workload its name as `work`, `start_s` (to the end of the first run,
+        For each workload its name as `work`, `start_s` (until the end of the first run,
         with compilation, without imports), `median_ms` and `p95_ms` of a run,
-        `ms_per_pair` and `pairs_per_s` (of the median), `round_medians_ms`, and
-        `peak_gb`, the largest resident set of its process. Where known also
-        `device_peak_gb`; `wait_ms`, the median time a run waited for input; `gmacs`;
-        `gflops` and `gbytes` of a run by XLA's cost analysis, and `matmul_share` and
-        `copy_share`: these a second over those of a large matrix product and of a large
-        copy on the same machine.
+        `ms_per_pair` and `pairs_per_s` (from the median), `round_medians_ms`, and
+        `peak_gb`, the largest resident set of its process. If known, also
+        `device_peak_gb`; `wait_ms`, the median time that a run waited for input;
+        `gmacs`; `gflops` and `gbytes` of a run by XLA's cost analysis; and their rates
+        as shares of those of a large matrix product (`matmul_share`) and of a large
+        copy (`copy_share`) on the same machine.
     """
     with contextlib.ExitStack() as stack:
         workers = [stack.enter_context(_worker()) for _ in workloads]
         results = [
-            worker.submit(_start, workload).result()
+            worker.submit(_start_job, workload).result()
             for worker, workload in zip(workers, workloads, strict=True)
         ]
         times: list[list[list[tuple[float, float]]]] = [[] for _ in workloads]
         for _ in range(rounds):
-            for worker, taken in zip(workers, times, strict=True):
-                taken.append(worker.submit(_time, runs).result())
-        for worker, taken, result in zip(workers, times, results, strict=True):
-            result |= _summary(taken, result['pairs'])
-            result |= worker.submit(_finish, result['median_ms'] / 1e3).result()
+            for worker, timings in zip(workers, times, strict=True):
+                timings.append(worker.submit(_time_runs, runs).result())
+        for worker, timings, result in zip(workers, times, results, strict=True):
+            result |= _summarize_times(timings, result['pairs'])
+            result |= worker.submit(_finish_job, result['median_ms'] / 1e3).result()
     return results
 
 
@@ -107,11 +115,11 @@ def report(
     rounds: int,
     runs: int,
 ) -> None:
-    """Measures groups of workloads, prints a table of each, and writes them as JSON.
+    """Measures groups of workloads, prints a table for each, and writes JSON.
 
     Args:
-        groups: each is timed in turn, see `measure`.
-        output: the file; None: none is written.
+        groups: the workloads of a group are timed in turn, see `measure`.
+        output: the JSON file; None: none is written.
         rounds: turns of each workload.
         runs: runs in each turn.
     """
@@ -124,7 +132,12 @@ def report(
 
 
 def ratios(result: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, float]:
-    """Time of a pair over that of `base`: of the medians, and its range over rounds."""
+    """Time of a pair divided by that of `base`: of the medians, and the range.
+
+    Args:
+        result: of `measure`.
+        base: another one, of the same number of rounds.
+    """
     by_round = [
         (mine / result['pairs']) / (other / base['pairs'])
         for mine, other in zip(
@@ -139,7 +152,7 @@ def ratios(result: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, floa
 
 
 def format_table(results: Sequence[Mapping[str, Any]]) -> str:
-    """A line for each result, with what it has; ratios are to the first line."""
+    """A line for each result, then ratios to the first; empty columns are left out."""
     columns = {
         'start_s': '.1f',
         'median_ms': '.1f',
@@ -178,11 +191,16 @@ def format_table(results: Sequence[Mapping[str, Any]]) -> str:
     return '\n'.join(lines)
 
 
-def _summary(
-    taken: Sequence[Sequence[tuple[float, float]]], pairs: int
+def _summarize_times(
+    timings: Sequence[Sequence[tuple[float, float]]], pairs: int
 ) -> dict[str, float | list[float]]:
-    """Of the seconds of each run in each round, and those of them spent waiting."""
-    rounds = np.array(taken) * 1e3
+    """The times of a result of `measure`.
+
+    Args:
+        timings: for each round, seconds of each run and seconds that it waited.
+        pairs: number of pairs that one run processes.
+    """
+    rounds = np.array(timings) * 1e3
     seconds, waits = rounds[..., 0], rounds[..., 1]
     median = float(np.median(seconds))
     summary: dict[str, float | list[float]] = {
@@ -199,7 +217,7 @@ def _summary(
 
 @contextlib.contextmanager
 def _worker() -> Iterator[concurrent.futures.Executor]:
-    """A process that lives as long as the context."""
+    """A pool of one process, which ends with the context."""
     # On a GPU the first process would take most of the memory.
     os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
     spawn = multiprocessing.get_context('spawn')
@@ -207,11 +225,12 @@ def _worker() -> Iterator[concurrent.futures.Executor]:
         yield pool
 
 
-# From here on: what runs in the worker. Its workload stays between the calls.
+# From here on: functions that run in the worker, which keeps its job between the calls.
 _current: tuple[Workload, Job] | None = None
 
 
-def _start(workload: Workload) -> dict[str, Any]:
+def _start_job(workload: Workload) -> dict[str, Any]:
+    """Prepares the job and warms it up; the first figures of a result."""
     global _current
     if workload.settings.devices:
         jax.config.update('jax_num_cpu_devices', workload.settings.devices)
@@ -225,21 +244,21 @@ def _start(workload: Workload) -> dict[str, Any]:
     return {'work': workload.name, 'pairs': job.pairs, 'start_s': seconds}
 
 
-def _time(runs: int) -> list[tuple[float, float]]:
-    """Seconds of each run, and those that it waited for its input, or nan."""
+def _time_runs(runs: int) -> list[tuple[float, float]]:
+    """Seconds of each run, and seconds that it waited for its input (NaN: none)."""
     assert _current is not None
     _, job = _current
-    taken = []
+    timings = []
     for _ in range(runs):
         start = time.perf_counter()
         job.run()
         seconds = time.perf_counter() - start
-        taken.append((seconds, job.waited() if job.waited else float('nan')))
-    return taken
+        timings.append((seconds, job.waited() if job.waited else float('nan')))
+    return timings
 
 
-def _finish(seconds: float) -> dict[str, Any]:
-    """What the job says of itself, and what its process has taken."""
+def _finish_job(seconds: float) -> dict[str, Any]:
+    """Memory, multiply-adds and cost; `seconds` is the median time of a run."""
     assert _current is not None
     workload, job = _current
     result: dict[str, Any] = {'peak_gb': _peak_memory()}
@@ -269,7 +288,7 @@ def _peak_memory() -> float:
 
 
 def _ceilings(dtype: Any) -> tuple[float, float]:
-    """Operations a second of a matrix product, and bytes a second of a copy."""
+    """Operations per second of a matrix product, and bytes per second of a copy."""
     side = 2048 if jax.default_backend() == 'cpu' else 8192
     x = jax.random.normal(jax.random.key(0), (side, side), dtype)
     y = jnp.zeros((8 * side, side), jnp.float32)
@@ -279,6 +298,7 @@ def _ceilings(dtype: Any) -> tuple[float, float]:
 
 
 def _best_time(function: Callable[..., Any], *args: jax.Array) -> float:
+    """Seconds of the fastest of six calls."""
     times = []
     for _ in range(6):
         start = time.perf_counter()

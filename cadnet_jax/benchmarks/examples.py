@@ -1,4 +1,8 @@
-"""Example parts, inspected by the network and by plain differencing."""
+"""Example parts, inspected by the network and by plain differencing.
+
+The quickstart shows both. Differencing gets the opening and the threshold that suit
+these very parts best, so the comparison favors it.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -28,7 +32,7 @@ THRESHOLD = 0.5  # that of the released weights
 
 
 class Found(NamedTuple):
-    """Defects that are found and missed, and regions that are marked falsely."""
+    """Numbers of found defects, missed defects, and false regions."""
 
     found: int
     missed: int
@@ -36,22 +40,29 @@ class Found(NamedTuple):
 
     @property
     def errors(self) -> int:
+        """Missed defects and false regions."""
         return self.missed + self.false
 
 
 class Differencing(NamedTuple):
-    """An opening in pixels, and a threshold in gray levels."""
+    """Settings of plain differencing: opening in pixels, threshold in gray levels."""
 
     opening: int
     threshold: float
 
 
 class Inspected(NamedTuple):
-    """A part and its reference, the inspection, and what the two systems find.
+    """A part, its inspection, and what the two systems find.
 
-    The label of `pair` lies over its image. `difference` is float32 [H, W] over the
-    reference, in gray levels, opened; None if the part is INVALID: then nothing is
-    found. `difference_verdict` is that of differencing.
+    Attributes:
+        name: of the part.
+        pair: the part, its reference, and the label over the part.
+        inspection: by the network.
+        difference: opened difference over the reference, float32 [H, W] in gray levels;
+            None if the part is INVALID, in which case nothing is found.
+        network: what the network finds.
+        differencing: what differencing finds.
+        difference_verdict: verdict of differencing.
     """
 
     name: str
@@ -66,19 +77,19 @@ class Inspected(NamedTuple):
 def inspect_examples(
     predictor: Predictor, pairs: Mapping[str, Pair]
 ) -> tuple[list[Inspected], Differencing]:
-    """Inspects all; differencing has the same registration.
+    """Inspects example parts by both systems, with the same registration.
 
     Args:
         predictor: the network.
         pairs: name of a part -> the part, its reference, and the label over the part.
 
     Returns:
-        The parts, and the opening and threshold with which differencing gives most of
-        them the right verdict; of several, those with fewest errors. Thresholds that
-        mark a tenth of the background are left out.
+        The inspected parts, and the settings with which differencing gives the most
+        parts the right verdict; among equal ones, those with the fewest errors.
+        Thresholds that mark a tenth of the background are left out.
     """
     registered = [(pair, _inspect(predictor, pair)) for pair in pairs.values()]
-    of_opening = {
+    counts_by_opening = {
         opening: [_count_difference(*part, opening) for part in registered]
         for opening in OPENINGS
     }
@@ -87,10 +98,10 @@ def inspect_examples(
         for opening in OPENINGS
     }
     _, _, opening, level = min(
-        (_wrong(pairs.values(), highest[k], level), float(errors), k, index)
+        (_count_wrong(pairs.values(), highest[k], level), float(errors), k, index)
         for k in OPENINGS
         for index, (level, errors) in enumerate(
-            zip(GRAY_LEVELS, _errors(of_opening[k]), strict=True)
+            zip(GRAY_LEVELS, _count_errors(counts_by_opening[k]), strict=True)
         )
         if np.isfinite(errors)
     )
@@ -99,19 +110,19 @@ def inspect_examples(
             name,
             *part,
             difference=_difference(*part, opening),
-            network=_found(_count(*part, part[1].score, [THRESHOLD])),
-            differencing=_found(counts, level),
+            network=_found_at(_count(*part, part[1].score, [THRESHOLD])),
+            differencing=_found_at(counts, level),
             difference_verdict=_verdict(most, GRAY_LEVELS[level]),
         )
         for name, part, counts, most in zip(
-            pairs, registered, of_opening[opening], highest[opening], strict=True
+            pairs, registered, counts_by_opening[opening], highest[opening], strict=True
         )
     ]
     return parts, Differencing(opening, GRAY_LEVELS[level])
 
 
 def total(found: Sequence[Found]) -> Found:
-    """The counts of several parts."""
+    """The sum of several counts."""
     return Found(*(sum(values) for values in zip(*found, strict=True)))
 
 
@@ -133,7 +144,7 @@ def _difference(pair: Pair, inspection: Inspection, opening: int) -> np.ndarray 
 def _highest_difference(
     pair: Pair, inspection: Inspection, opening: int
 ) -> float | None:
-    """The gray level above which no region is large enough; None: INVALID."""
+    """The lowest gray level at which differencing gives OK; None: INVALID."""
     difference = _difference(pair, inspection, opening)
     if difference is None:
         return None
@@ -149,15 +160,16 @@ def _highest_difference(
 
 
 def _verdict(highest: float | None, threshold: float) -> str:
+    """Verdict of differencing; `highest` is of `_highest_difference`."""
     if highest is None:
         return INVALID
     return NG if highest > threshold else OK
 
 
-def _wrong(
+def _count_wrong(
     pairs: Iterable[Pair], highest: Sequence[float | None], threshold: float
 ) -> int:
-    """Parts that do not get the verdict of their label."""
+    """Number of parts whose verdict by differencing differs from their label."""
     verdicts = [_verdict(most, threshold) for most in highest]
     truth = [NG if is_defect(pair.mask).any() else OK for pair in pairs]
     return sum(one != other for one, other in zip(verdicts, truth, strict=True))
@@ -183,20 +195,21 @@ def _count(
     return count_detections(label, score, thresholds)
 
 
-def _errors(parts: Sequence[DetectionCounts]) -> np.ndarray:
+def _count_errors(parts: Sequence[DetectionCounts]) -> np.ndarray:
     """Missed defects and false regions at each threshold, [T]."""
     counts = sum(parts[1:], start=parts[0])
     errors = counts.defects - counts.hits + counts.false_regions
     return np.where(counts.marks_too_much, np.inf, errors)
 
 
-def _found(counts: DetectionCounts, index: int = 0) -> Found:
+def _found_at(counts: DetectionCounts, index: int = 0) -> Found:
+    """What is found at one of the thresholds."""
     hits = int(counts.hits[index])
     return Found(hits, counts.defects - hits, int(counts.false_regions[index]))
 
 
 def label_over_reference(pair: Pair, inspection: Inspection) -> np.ndarray:
-    """The label, registered as the image was; uint8 [H, W]."""
+    """The label of a pair, moved over the reference like its image; uint8 [H, W]."""
     assert inspection.registration is not None
     height, width = pair.reference.shape[:2]
     return np.asarray(

@@ -1,4 +1,4 @@
-"""A trained network on a prepared split: metrics.json, a table, curves, pictures."""
+"""Evaluates a network on a prepared split: metrics, curves, pictures, a page."""
 
 import math
 import pathlib
@@ -50,34 +50,34 @@ def evaluate(
     painted: bool = False,
     box_rule: BoxRule | None = None,
 ) -> Metrics:
-    """Counts each pair of a split once, at the size of its mask.
+    """Scores a network on a split; each pair counts once, at the size of its mask.
 
-    For a network that tells no classes apart (the class 'defect' alone, as head 'ooc'
-    always has it) all defect labels are one class.
-    Where several processes take part each one predicts its share of the pairs; all
-    return the scores of the whole split, and the first one writes.
+    If the network has one class of defects only (always with head 'ooc'), all defect
+    labels count as that class. If several processes take part, each predicts its share
+    of the pairs; all return the scores of the whole split, and the first one writes.
 
     Args:
         predictor: the network.
-        data_dir: prepared data set, of the classes that the network was trained on; of
-            any classes, if the network tells none apart.
+        data_dir: prepared data set, with the classes that the network was trained on;
+            with any classes, if the network has one class of defects only.
         split: such as 'test' or 'val[:10%]'.
         batch_size: pairs that go through the network together.
-        output_dir: where metrics.json is written, and what `evaluation_files` lists, in
-            place of what an earlier evaluation wrote there; None: nowhere.
+        output_dir: folder for metrics.json and the files that `evaluation_files` lists;
+            files of an earlier evaluation there are replaced. None: nothing is written.
         num_pictures: number of pairs whose pictures are written.
         progress: show a progress bar.
-        painted: paint changes into each pair first, always the same.
-        box_rule: how boxes are made, where they are evaluated as well.
+        painted: paint changes into each pair first, the same ones each time.
+        box_rule: how boxes are made from scores; None: boxes are not evaluated.
 
     Returns:
-        What metrics.json holds; fractions, and None where undefined. `gmacs` is that of
-        one pair of the size of the first one, or of a tile where that is smaller.
+        The contents of metrics.json: fractions, None if undefined. `gmacs` is for a
+        pair of the size of the first one, or for a tile if that is smaller.
 
     Raises:
         FileNotFoundError: there is no prepared data set.
         ValueError: no such split, an empty split, other classes than the network's, a
-            label outside the class map, or boxes are asked for and there are none.
+            label outside the class map, or data without boxes although `box_rule` is
+            given.
     """
     info = read_info(data_dir)
     check_classes(predictor, info, data_dir)
@@ -103,11 +103,11 @@ def evaluate(
             painted=painted,
         ):
             size = size or pair.mask.shape
-            of_pair = count(pair.label, pair.prediction, len(predictor.class_names))
-            counts += of_pair
-            pair_list.add(pair, of_pair)
+            pair_counts = count(pair.label, pair.prediction, len(predictor.class_names))
+            counts += pair_counts
+            pair_list.add(pair, pair_counts)
             if boxes:
-                boxes.add(pair, of_pair)
+                boxes.add(pair, pair_counts)
             if pair.scores.probabilities is not None:
                 histograms += count_scores(
                     pair.label,
@@ -155,16 +155,14 @@ def evaluate(
 def output_directory(
     predictor: Predictor, data_dir: str | pathlib.Path, split: str
 ) -> pathlib.Path:
-    """Where an evaluation is kept: WORKDIR/evaluation/DATASET-SPLIT-STEP.
+    """Default folder of an evaluation: WORKDIR/evaluation/DATASET-SPLIT-STEP.
 
-    With tiles of another size than the default, DATASET-SPLIT-STEP-tileSIZE; with
-    another threshold or smallest area, -thresholdSCORE and -areaPIXELS.
-    Of the released weights, evaluation/released-DATASET-SPLIT-STEP in the current
-    directory.
-    The name suits every file system and shell: for 'test[:25%]' it has
-    test-first-25-percent.
+    A tile size, threshold or smallest area that is not the default is added as
+    -tileSIZE, -thresholdSCORE or -areaPIXELS. For the released weights, the folder is
+    evaluation/released-DATASET-SPLIT-STEP in the current directory. The name suits
+    every file system and shell: 'test[:25%]' becomes test-first-25-percent.
     """
-    name = f'{read_info(data_dir).name}-{_describe(split)}-{predictor.step}'
+    name = f'{read_info(data_dir).name}-{_describe_split(split)}-{predictor.step}'
     name = re.sub(r'[^\w.-]+', '-', name, flags=re.ASCII)
     if predictor.tile_size != default_tile_size(predictor.config, predictor.workdir):
         name += f'-tile{predictor.tile_size}'
@@ -178,7 +176,7 @@ def output_directory(
 
 
 def class_note(predictor: Predictor, data_dir: str | pathlib.Path) -> str:
-    """A line on data of other classes; '' where they are the network's own."""
+    """A line that says which classes are evaluated as one; '' if there are none."""
     names = read_info(data_dir).class_names
     if names == predictor.class_names or not predictor.has_one_class:
         return ''
@@ -203,17 +201,17 @@ def format_table(metrics: Metrics) -> str:
             values['fscore'],
             values['precision'],
         )
-        cells = ''.join(map(_percent, shown))
+        cells = ''.join(map(_percent_cell, shown))
         lines.append(f'{name:{width}}{cells}{values["pixels"]:>11}')
     averages = metrics['miou'], metrics['macc'], metrics['mfscore']
-    means = ''.join(map(_percent, averages))
+    means = ''.join(map(_percent_cell, averages))
     lines.append(f'{"defect classes, mean":{width}}{means}')
     false_regions = metrics['false_regions_per_image']
     lines += [
-        f'{"any defect":{width}}{_percent(metrics["defect_iou"])}'
-        f'{_percent(metrics["defect_accuracy"])}',
-        f'{"defects hit":{width}}{_percent(metrics["defect_hit_rate"])}',
-        f'{"false regions/image":{width}}{_number(false_regions)}',
+        f'{"any defect":{width}}{_percent_cell(metrics["defect_iou"])}'
+        f'{_percent_cell(metrics["defect_accuracy"])}',
+        f'{"defects hit":{width}}{_percent_cell(metrics["defect_hit_rate"])}',
+        f'{"false regions/image":{width}}{_cell(false_regions)}',
     ]
     if 'boxes' in metrics:
         lines += format_boxes(metrics['boxes'])
@@ -221,7 +219,7 @@ def format_table(metrics: Metrics) -> str:
 
 
 def _num_pairs(info: DatasetInfo, split: str) -> int | None:
-    """Pairs that this process evaluates; None where the split is a part of one."""
+    """Number of pairs that this process evaluates; None: unknown, for a slice."""
     if split not in info.num_examples:
         return None
     others = info.num_examples[split] - jax.process_index()
@@ -229,30 +227,40 @@ def _num_pairs(info: DatasetInfo, split: str) -> int | None:
 
 
 def _largest_score(predictor: Predictor) -> float:
-    """A probability's; for head 'ooc' as far above the threshold as 0 is below it."""
+    """Score of the brightest color in pictures; that of black is 0.
+
+    1 for probabilities; for change scores (head 'ooc') twice the default threshold,
+    which is then in the middle.
+    """
     threshold = default_rule(predictor.config).threshold
     return 1.0 if threshold is None else 2 * threshold
 
 
 def end_of_curves(predictor: Predictor) -> float:
-    """For head 'ooc' further up, as many change scores of defects are higher."""
+    """Highest threshold of the curves.
+
+    1 for probabilities; for change scores (head 'ooc') four times the default
+    threshold, since those of defects often exceed twice that threshold.
+    """
     threshold = default_rule(predictor.config).threshold
     return 1.0 if threshold is None else 4 * threshold
 
 
 def _gmacs(predictor: Predictor, size: tuple[int, ...]) -> float:
+    """Multiply-adds in 1e9 of a pair of `size`, or of a tile if that is smaller."""
     least = predictor.model.smallest_side
     height, width = (max(least, min(side, predictor.tile_size)) for side in size)
     num_classes = len(predictor.class_names)
     return gmacs(predictor.config.model, num_classes, height, width)
 
 
-def _describe(split: str) -> str:
-    """'train[:10]+test[25%:]' as 'train-first-10-and-test-from-25-percent'."""
+def _describe_split(split: str) -> str:
+    """A split in words: 'val[:10]+test' gives 'val-first-10-and-test'."""
     return '-and-'.join(_describe_part(part) for part in split.split('+'))
 
 
 def _describe_part(part: str) -> str:
+    """'test[25%:]' gives 'test-from-25-percent'."""
     name, bracket, bounds = part.strip().partition('[')
     if not bracket:
         return name
@@ -265,9 +273,10 @@ def _describe_part(part: str) -> str:
     return f'{name}-from-{start}' + (f'-to-{end}' if end else '')
 
 
-def _number(value: float | None) -> str:
+def _cell(value: float | None) -> str:
+    """A cell of the table, 11 characters wide."""
     return f'{"-":>11}' if value is None else f'{value:>11.2f}'
 
 
-def _percent(value: float | None) -> str:
-    return _number(None if value is None else 100 * value)
+def _percent_cell(value: float | None) -> str:
+    return _cell(None if value is None else 100 * value)

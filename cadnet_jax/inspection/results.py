@@ -1,4 +1,7 @@
-"""What is written of an inspected part: a line of JSON, a line of a table."""
+"""Results of inspected parts as files: a line of JSON and a table row for each part.
+
+`part_files` writes them; here is what a line and a row contain, and how lines are read.
+"""
 
 import json
 import pathlib
@@ -38,13 +41,13 @@ def part_result(
     images: Mapping[str, ScoredImage],
     inspections: Mapping[str, Inspection],
 ) -> dict[str, Any]:
-    """The line of JSON of a part.
+    """The result of a part, a line of results.jsonl.
 
     Args:
         name: of the part.
-        recipe: what decided.
-        images: of each view.
-        inspections: of each view.
+        recipe: the recipe that the part was inspected by.
+        images: view -> its image.
+        inspections: view -> what was found.
     """
     verdict = worst_verdict(one.verdict for one in inspections.values())
     return {
@@ -58,14 +61,14 @@ def part_result(
         'recipe': recipe.settings_sha256(),
         'weights': recipe.weights.sha256,
         'views': {
-            view: _view(images[view], inspection)
+            view: _view_result(images[view], inspection)
             for view, inspection in inspections.items()
         },
     }
 
 
 def describe_bound(recipe: Recipe) -> str:
-    """The false-reject bound of the calibration, or why there is none."""
+    """A clause on the false-reject bound of a recipe, or why it has none."""
     found = recipe.current_calibration()
     if found:
         return (
@@ -78,17 +81,20 @@ def describe_bound(recipe: Recipe) -> str:
 
 
 def worst_verdict(verdicts: Iterable[str]) -> str:
-    """Of the views of a part."""
+    """The verdict on a part from the verdicts on its views."""
     return max(verdicts, key=SEVERITY.index)
 
 
 def file_name(part: str, view: str) -> str:
-    """Of a file about an image, without its ending."""
+    """Name of a file about an image of a part, without its ending."""
     return f'{part}.{view}' if view else part
 
 
 def read_results(path: pathlib.Path) -> dict[str, dict[str, Any]]:
-    """Part -> its line; a last line that was cut off is dropped from the file.
+    """Reads results.jsonl, and removes a last line that was cut off.
+
+    Returns:
+        Name of a part -> its result; empty if there is no such file.
 
     Raises:
         ValueError: another line is damaged.
@@ -113,12 +119,12 @@ def read_results(path: pathlib.Path) -> dict[str, dict[str, Any]]:
 
 
 def write_table(path: pathlib.Path, results: Iterable[Mapping[str, Any]]) -> None:
-    """Writes a CSV file with a line a part."""
-    write_rows(path, _COLUMNS, map(_row, results))
+    """Writes results.csv, a row for each part."""
+    write_rows(path, _COLUMNS, map(_table_row, results))
 
 
 def defects_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The regions of all views of a part that are defects."""
+    """The regions of all views of a part that are defects by the rules."""
     return [
         region
         for view in result['views'].values()
@@ -128,12 +134,13 @@ def defects_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def count_fourth_bands(results: Iterable[Mapping[str, Any]]) -> int:
-    """Images with a fourth band, which is left out."""
+    """Number of images with a fourth band, which inspection leaves out."""
     views = (view for result in results for view in result['views'].values())
     return sum(view.get('fourth_band', False) for view in views)
 
 
-def _view(image: ScoredImage, inspection: Inspection) -> dict[str, Any]:
+def _view_result(image: ScoredImage, inspection: Inspection) -> dict[str, Any]:
+    """The part of a result that is about one view."""
     found = inspection.registration
     registration = None
     if found is not None:
@@ -154,12 +161,12 @@ def _view(image: ScoredImage, inspection: Inspection) -> dict[str, Any]:
         'reference': inspection.reference,
         'registration': registration,
         'judged': inspection.judged,
-        'regions': [_region(region) for region in inspection.regions],
+        'regions': [_region_result(region) for region in inspection.regions],
         'fourth_band': image.fourth_band,
     }
 
 
-def _region(region: Region) -> dict[str, Any]:
+def _region_result(region: Region) -> dict[str, Any]:
     values = region.defect._asdict()
     return {
         'class': values.pop('class_name'),
@@ -170,8 +177,8 @@ def _region(region: Region) -> dict[str, Any]:
     }
 
 
-def _row(result: Mapping[str, Any]) -> list[str]:
-    """Registration and share are those of the view that decided."""
+def _table_row(result: Mapping[str, Any]) -> list[str]:
+    """A row of results.csv; registration and share are of the deciding view."""
     views = list(result['views'].values())
     worst = max(views, key=lambda view: SEVERITY.index(view['verdict']))
     defects, found = defects_of(result), worst['registration']

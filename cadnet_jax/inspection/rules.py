@@ -1,7 +1,8 @@
-"""Scores of a part -> OK, NG or INVALID, by rules that move without the network.
+"""The verdict on a part (OK, NG or INVALID), from its scores and the rules.
 
-A pixel is a defect by `inference.decision`; regions of them are joined, measured, and
-compared with the limits of their class.
+`inference.decision` says which pixels are defects. Here these pixels are joined to
+regions, which are measured and compared with the limits of their class. The network is
+not needed, so a changed rule takes milliseconds.
 """
 
 import dataclasses
@@ -27,7 +28,7 @@ OK, NG, INVALID = 'OK', 'NG', 'INVALID'
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """From where on a region is a defect; null: as for any class."""
+    """Limits from which on a region is a defect; null: as in `Rules.any`."""
 
     threshold: float | None = setting(
         None,
@@ -44,8 +45,8 @@ class Limits:
     )
     min_length: float | None = setting(
         None,
-        'A region whose longest side (of the smallest rectangle around it, turned as '
-        'it needs) has so many pixels is a defect, also with a smaller area.',
+        'A region whose longest side (of the smallest rectangle around it, at any '
+        'angle) has this many pixels is a defect, also with a smaller area.',
         range=POSITIVE,
     )
     min_length_mm: float | None = setting(
@@ -79,22 +80,22 @@ class Rules:
     )
     join: int = setting(
         0,
-        'Regions with at most so many pixels between them are one defect. It has the '
-        'class that most of its pixels have.',
+        'Regions with at most this many pixels between them are one defect. It has the '
+        'class of most of its pixels.',
         range=NOT_NEGATIVE,
     )
     edge_tolerance: int = setting(
         0,
-        'A region that is nowhere farther than so many pixels from a contour of the '
-        'reference is no defect. Defects of structures that are narrower than twice '
+        'A region that is nowhere farther than this many pixels from a contour of the '
+        'reference is not a defect. Defects of structures that are narrower than twice '
         'this escape.',
         range=NOT_NEGATIVE,
     )
     deviations: float | None = setting(
         None,
-        'A pixel is no defect unless its learned distance is more than so many spreads '
-        'above the mean of the good parts at its place; needs the variation that '
-        'calibrate.py finds. null: it is not looked at.',
+        'A pixel is a defect only if its learned distance is more than this many '
+        'spreads above the mean of the good parts at its place; needs the variation '
+        'that calibrate.py finds. null: the distance does not matter.',
         range=NOT_NEGATIVE,
     )
     min_judged: float = setting(
@@ -114,13 +115,13 @@ class Rules:
                 raise ValueError(f'{name} has a limit in mm; give mm_per_pixel.')
 
     def check_classes(self, class_names: Sequence[str]) -> None:
-        """Refuses limits of classes that there are not.
+        """Refuses limits for classes that the network does not have.
 
         Args:
-            class_names: of the network, background first.
+            class_names: classes of the network, background first.
 
         Raises:
-            ValueError: names the first.
+            ValueError: names the first such class.
         """
         for name in self.classes:
             if name not in class_names[1:]:
@@ -139,12 +140,12 @@ class Rules:
         return dataclasses.replace(self, any=limits, classes=classes)
 
     def threshold(self, name: str) -> float | None:
-        """Of a class of defects."""
+        """Threshold of a class; None: a pixel has its most probable class."""
         own = self.classes.get(name, Limits()).threshold
         return self.any.threshold if own is None else own
 
     def min_area(self, name: str) -> float:
-        """Of a class of defects, in pixels."""
+        """Smallest area of a defect of a class, in pixels."""
         for limits in (self.classes.get(name, Limits()), self.any):
             if limits.min_area is not None:
                 return limits.min_area
@@ -153,7 +154,7 @@ class Rules:
         return 1
 
     def min_length(self, name: str) -> float | None:
-        """Of a class of defects, in pixels; None: there is no such limit."""
+        """Smallest length of a defect of a class, in pixels; None: no such limit."""
         for limits in (self.classes.get(name, Limits()), self.any):
             if limits.min_length is not None:
                 return limits.min_length
@@ -163,13 +164,13 @@ class Rules:
 
 
 class Region(NamedTuple):
-    """A region of pixels that are defects by themselves.
+    """A region of pixels that are above their threshold.
 
     Attributes:
         defect: class, scores, box, area and centroid; see `defects.Defect`.
         length: longest side of the smallest rectangle around it, in pixels.
-        is_defect: whether the rules make it one.
-        rule: which rule decided.
+        is_defect: whether the region is a defect by the rules.
+        rule: which rule decided that, in words.
     """
 
     defect: Defect
@@ -179,12 +180,12 @@ class Region(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the rules say of a part.
+    """What the rules say about a part.
 
     Attributes:
         verdict: OK, NG or INVALID.
-        reasons: sentences; of a part that is OK there are none.
-        regions: those that are defects first, each kind from the largest down.
+        reasons: sentences; none if the part is OK.
+        regions: defects first, then the others; both from the largest down.
         mask: uint8 [H, W], class of the pixels of defects; 0 elsewhere.
         judged: share of the inspected pixels that were judged.
     """
@@ -220,7 +221,7 @@ def judge(
 
     Raises:
         ValueError: contours or variation are missing, the network has no distance to
-            compare with it, or change scores have no threshold.
+            compare with the variation, or change scores have no threshold.
     """
     if rules.edge_tolerance and contours is None:
         raise ValueError('edge_tolerance needs the contours of the reference.')
@@ -231,8 +232,8 @@ def judge(
     mask = _classify(scores, class_names, rules)
     mask[~judged] = 0
     if rules.deviations is not None:
-        mask[~_varies(scores, rules.deviations, variation)] = 0
-    labels = _join(mask != 0, rules.join)
+        mask[~_exceeds_variation(scores, rules.deviations, variation)] = 0
+    labels = _join_regions(mask != 0, rules.join)
     found = find_defects(mask, scores.class_score, scores.score, class_names, labels)
     regions = []
     for number, defect in enumerate(found, 1):
@@ -244,9 +245,9 @@ def judge(
         mask[box][pixels] = defect.class_id if region.is_defect else 0
         regions.append(region)
     regions.sort(key=lambda region: (not region.is_defect, -region.defect.area))
-    if fault := _fault(scores, judged, share, rules):
+    if fault := _find_fault(scores, judged, share, rules):
         return Verdict(INVALID, (fault,), tuple(regions), mask, share)
-    reasons = tuple(_sentences(regions, rules))
+    reasons = tuple(_reasons(regions, rules))
     return Verdict(NG if reasons else OK, reasons, tuple(regions), mask, share)
 
 
@@ -258,16 +259,16 @@ def decisive_score(
     lowest: float = 0.0,
     **context: Any,
 ) -> float:
-    """The smallest threshold at which the part is not NG, by the other rules.
+    """The smallest threshold at which a part is not NG, under all other rules.
 
-    It is a score of one of its pixels, or `lowest`. A higher threshold leaves fewer
-    pixels, so the verdict changes once.
+    It is the score of one of the part's pixels, or `lowest`. A higher threshold leaves
+    fewer pixels, so the verdict changes only once.
 
     Args:
         scores: see `judge`.
         class_names: see `judge`.
-        rules: their thresholds are not looked at.
-        lowest: threshold below which none is looked for.
+        rules: what makes a part NG; their thresholds do not matter.
+        lowest: smallest threshold that is tried.
         context: the keyword arguments of `judge`.
     """
     values = np.unique(scores.score[scores.score > lowest])
@@ -290,7 +291,14 @@ def decisive_score(
 
 
 def contour_distance(reference: np.ndarray) -> np.ndarray:
-    """How far each pixel is from a contour (Canny), float32 [H, W], in pixels."""
+    """Distance of each pixel from the nearest contour (Canny edge), in pixels.
+
+    Args:
+        reference: uint8 [H, W, 3], RGB.
+
+    Returns:
+        float32 [H, W].
+    """
     gray = cv2.GaussianBlur(cv2.cvtColor(reference, cv2.COLOR_RGB2GRAY), (3, 3), 0)
     edges = cv2.Canny(gray, 50, 100)
     distance = cv2.distanceTransform((edges == 0).astype(np.uint8), cv2.DIST_L2, 5)
@@ -302,7 +310,9 @@ def _classify(
 ) -> np.ndarray:
     """The class of each pixel, by the threshold of its class."""
     thresholds = [rules.threshold(name) for name in class_names[1:]]
-    if scores.defect_class.max(initial=0) >= len(class_names):  # it would be no defect
+    if scores.defect_class.max(initial=0) >= len(
+        class_names
+    ):  # such a pixel would be lost
         raise ValueError(
             f'the scores have class {scores.defect_class.max()}, and there are names '
             f'of {len(class_names)}: {", ".join(class_names)}.'
@@ -316,10 +326,10 @@ def _classify(
     return mask
 
 
-def _varies(
+def _exceeds_variation(
     scores: PixelScores, deviations: float, variation: Variation | None
 ) -> np.ndarray:
-    """Where the learned distance is beyond the variation of good parts."""
+    """Where the learned distance exceeds the variation of good parts, bool [H, W]."""
     if variation is None or scores.distance is None:
         raise ValueError(
             'deviations needs the variation of good parts, which calibrate.py finds, '
@@ -328,8 +338,13 @@ def _varies(
     return variation.is_exceeded(scores.distance, deviations)
 
 
-def _join(pixels: np.ndarray, gap: int) -> np.ndarray:
-    """Number of the region that each pixel belongs to, from 1; 0: none."""
+def _join_regions(pixels: np.ndarray, gap: int) -> np.ndarray:
+    """Number of the region that each pixel belongs to, from 1; 0: no region.
+
+    Args:
+        pixels: bool [H, W], pixels of defects.
+        gap: most pixels between two parts of one region.
+    """
     labels, count = skimage.measure.label(pixels, connectivity=2, return_num=True)
     if not gap or count < 2:
         return np.asarray(labels)
@@ -346,7 +361,14 @@ def _join(pixels: np.ndarray, gap: int) -> np.ndarray:
 def _judge_region(
     defect: Defect, pixels: np.ndarray, rules: Rules, away: float | None
 ) -> Region:
-    """`pixels` of its box are its own; `away` from a contour is the farthest."""
+    """Compares a region with the limits of its class.
+
+    Args:
+        defect: the region.
+        pixels: bool, shape of its box: which pixels of the box are its own.
+        rules: the limits.
+        away: largest distance of its pixels from a contour; None: not needed.
+    """
     points = np.argwhere(pixels)[:, ::-1].astype(np.float32)
     length = float(max(cv2.minAreaRect(points)[1])) + 1
     min_area = rules.min_area(defect.class_name)
@@ -361,8 +383,10 @@ def _judge_region(
     return Region(defect, length, False, f'area below {min_area:.4g} px')
 
 
-def _fault(scores: PixelScores, judged: np.ndarray, share: float, rules: Rules) -> str:
-    """Why nothing can be said of the part; '' if something can."""
+def _find_fault(
+    scores: PixelScores, judged: np.ndarray, share: float, rules: Rules
+) -> str:
+    """Why the part cannot be judged; '' if it can."""
     if share < rules.min_judged or not judged.any():
         return (
             f'the image shows {share:.1%} of the inspected pixels '
@@ -373,18 +397,18 @@ def _fault(scores: PixelScores, judged: np.ndarray, share: float, rules: Rules) 
     return ''
 
 
-def _sentences(regions: Sequence[Region], rules: Rules) -> list[str]:
-    """One for each class, of its largest defect."""
+def _reasons(regions: Sequence[Region], rules: Rules) -> list[str]:
+    """A reason for each class that has defects; it describes the largest."""
     defects = [region for region in regions if region.is_defect]
     counts = Counter(region.defect.class_name for region in defects)
     largest: dict[str, Region] = {}
     for region in defects:
         largest.setdefault(region.defect.class_name, region)
-    return [_sentence(counts[name], region, rules) for name, region in largest.items()]
+    return [_reason(counts[name], region, rules) for name, region in largest.items()]
 
 
-def _sentence(count: int, region: Region, rules: Rules) -> str:
-    """Such as '1 short, 295 px (limit 40), score 0.97 (limit 0.80), at 1021, 380'."""
+def _reason(count: int, region: Region, rules: Rules) -> str:
+    """A reason: '1 short, 295 px (limit 40), score 0.97 (limit 0.80), at 1021, 380'."""
     name, area = region.defect.class_name, region.defect.area
     size = f'{area} px'
     limit = f'{rules.min_area(name):.4g}'

@@ -1,7 +1,8 @@
-"""Variation of good parts: mean and spread of the learned distance at each place.
+"""Variation of good parts: mean and spread of the learned distance at each pixel.
 
-A place that always varies is judged by its own spread, as in the variation models of
-machine vision; what varies here is the learned distance, DistMap.
+A pixel at which good parts vary is judged by its own spread, as in the variation models
+of machine vision. Here it is not the gray level that varies but the learned distance,
+DistMap.
 """
 
 import dataclasses
@@ -12,39 +13,45 @@ import numpy as np
 
 
 class Variation(NamedTuple):
-    """Of the good parts of one view.
+    """How much the good parts of one view vary.
 
     Attributes:
-        mean: float32 [H, W], of DistMap over the parts.
-        spread: float32 [H, W], its standard deviation.
+        mean: float32 [H, W], mean of DistMap over the parts.
+        spread: float32 [H, W], its standard deviation; infinite if fewer than two parts
+            show the pixel.
     """
 
     mean: np.ndarray
     spread: np.ndarray
 
     def is_exceeded(self, distance: np.ndarray, deviations: float) -> np.ndarray:
-        """Where DistMap, [H, W], is more than so many spreads above its mean."""
+        """Where a part is unlike the good ones, bool [H, W].
+
+        Args:
+            distance: DistMap of the part, [H, W].
+            deviations: spreads above the mean from which on it is.
+        """
         return np.asarray(distance > self.mean + deviations * self.spread)
 
     def to_bytes(self) -> bytes:
-        """An NPZ file."""
+        """The contents of an NPZ file."""
         file = io.BytesIO()
         np.savez_compressed(file, mean=self.mean, spread=self.spread)
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """What `to_bytes` gave."""
+        """The inverse of `to_bytes`."""
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return cls(arrays['mean'], arrays['spread'])
 
 
 @dataclasses.dataclass
 class VariationSums:
-    """Sums over good parts, from which the variation without one part follows, too.
+    """Sums over good parts, which give the variation with or without one of them.
 
     Attributes:
-        count: int [H, W], parts that show the pixel.
+        count: int [H, W], number of parts that show the pixel.
         total: float64 [H, W], sum of DistMap.
         squares: float64 [H, W], sum of its squares.
     """
@@ -55,22 +62,27 @@ class VariationSums:
 
     @classmethod
     def zeros(cls, shape: tuple[int, ...]) -> Self:
-        """Of no part yet."""
+        """The sums before the first part; `shape` is (H, W)."""
         return cls(np.zeros(shape, int), np.zeros(shape), np.zeros(shape))
 
     def add(self, distance: np.ndarray, shown: np.ndarray) -> None:
-        """Adds a part: DistMap and the pixels that it shows, [H, W]."""
+        """Adds a part.
+
+        Args:
+            distance: its DistMap, [H, W].
+            shown: bool [H, W], the pixels that its image shows.
+        """
         values = np.where(shown, distance, 0).astype(np.float64)
         self.count += shown
         self.total += values
         self.squares += values**2
 
     def variation(self) -> Variation:
-        """Of all parts. Pixels that fewer than two show have an endless spread."""
+        """The variation of all parts."""
         return _variation(self.count, self.total, self.squares)
 
     def without(self, distance: np.ndarray, shown: np.ndarray) -> Variation:
-        """Of all parts but one that was added."""
+        """The variation of all parts but one that was added; see `add`."""
         values = np.where(shown, distance, 0).astype(np.float64)
         return _variation(
             self.count - shown, self.total - values, self.squares - values**2

@@ -1,11 +1,13 @@
 """The files of a work directory: their names, and how they are read and compared.
 
+A work directory belongs to one run. It holds:
+
 config.json                       all settings
 dataset.json                      name, classes, pixels and fingerprint of the data
 learned_images.json               digests of the images that are trained on
-started_from.json                 whose weights the run started from, if any's
-train_samples.json                ids of the pairs, if it is not all of its split
-run.lock                          who writes, as long as one does
+started_from.json                 the weights that the run started from, if given
+train_samples.json                ids of the training pairs, if not the whole split
+run.lock                          the process that writes, while it writes
 metrics.jsonl, tensorboard/       what `training.log` writes
 checkpoints/{latest,best}/STEP/   what `checkpoint` writes
 evaluation/NAME/                  what `evaluation` writes: metrics.json, curves.json,
@@ -51,16 +53,16 @@ class TrainingData(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What makes a run the run that it is."""
+    """Settings and data, which may not change when a run resumes."""
 
     config: Config
     data: TrainingData
 
 
 def training_data(info: 'DatasetInfo', split: str) -> TrainingData:
-    """What dataset.json says of learning from `split`.
+    """The contents of dataset.json for a run that learns from `split`.
 
-    Pixels are known of whole splits: 'train[:10%]' has those of 'train'.
+    Pixels are counted for whole splits only: 'train[:10%]' has those of 'train'.
     """
     names = {part.partition('[')[0].strip() for part in split.split('+')}
     if 'all' in names:
@@ -75,37 +77,37 @@ def training_data(info: 'DatasetInfo', split: str) -> TrainingData:
 
 
 def config_file(workdir: Path) -> pathlib.Path:
-    """config.json; a folder that has one is a work directory."""
+    """Path of config.json; a folder with this file is a work directory."""
     return pathlib.Path(workdir) / 'config.json'
 
 
 def dataset_file(workdir: Path) -> pathlib.Path:
-    """dataset.json."""
+    """Path of dataset.json."""
     return pathlib.Path(workdir) / 'dataset.json'
 
 
 def learned_file(workdir: Path) -> pathlib.Path:
-    """learned_images.json."""
+    """Path of learned_images.json."""
     return pathlib.Path(workdir) / 'learned_images.json'
 
 
 def lock_file(workdir: Path) -> pathlib.Path:
-    """run.lock, which is there as long as a process writes."""
+    """Path of run.lock, which exists while a process writes."""
     return pathlib.Path(workdir) / 'run.lock'
 
 
 def log_file(workdir: Path) -> pathlib.Path:
-    """metrics.jsonl."""
+    """Path of metrics.jsonl."""
     return pathlib.Path(workdir) / 'metrics.jsonl'
 
 
 def events_folder(workdir: Path) -> pathlib.Path:
-    """TensorBoard's."""
+    """Folder of the TensorBoard events."""
     return pathlib.Path(workdir) / 'tensorboard'
 
 
 def checkpoints_folder(workdir: Path, kind: Kind) -> pathlib.Path:
-    """Has a folder for each checkpoint, named after its step."""
+    """Folder of the checkpoints, each in a folder named after its step."""
     return pathlib.Path(workdir) / 'checkpoints' / kind
 
 
@@ -118,18 +120,18 @@ def checkpoint_at(path: Path) -> tuple[pathlib.Path, int] | None:
 
 
 def evaluation_folder(workdir: Path, name: str) -> pathlib.Path:
-    """Of one evaluation."""
+    """Folder of the evaluation `name`."""
     return pathlib.Path(workdir) / 'evaluation' / name
 
 
 def evaluations(workdir: Path) -> list[pathlib.Path]:
-    """The folders of all evaluations that are complete, by name."""
+    """Folders of all complete evaluations, sorted by name."""
     files = pathlib.Path(workdir).glob(f'evaluation/*/{METRICS_FILE}')
     return sorted(path.parent for path in files)
 
 
 def is_begun(workdir: Path) -> bool:
-    """Whether there is anything of a run in `workdir`."""
+    """Whether `workdir` has files of a run."""
     parts = pathlib.Path(workdir).glob('evaluation/*')
     return config_file(workdir).exists() or any(parts)
 
@@ -218,7 +220,7 @@ def read_dataset_info(workdir: Path) -> TrainingData:
 
 
 def as_training_data(values: Mapping[str, Any]) -> TrainingData:
-    """The contents of a dataset.json.
+    """The data set that the contents of a dataset.json describe.
 
     Raises:
         KeyError: a name is missing.
@@ -237,7 +239,7 @@ def write_learned_images(workdir: Path, digests: Iterable[str]) -> None:
 
 
 def read_learned_images(workdir: Path) -> frozenset[str]:
-    """Reads learned_images.json; empty where an earlier version started the run.
+    """Reads learned_images.json; empty if an earlier version started the run.
 
     Raises:
         ValueError: it is damaged.
@@ -253,7 +255,9 @@ def read_learned_images(workdir: Path) -> frozenset[str]:
 
 
 def read_origin(workdir: Path) -> dict[str, Any]:
-    """Reads started_from.json (see `weights.initial.describe_origin`); {} if none.
+    """Reads started_from.json; {} if there is none: random weights.
+
+    `weights.initial.describe_origin` says what it holds.
 
     Raises:
         ValueError: it is damaged.
@@ -263,7 +267,7 @@ def read_origin(workdir: Path) -> dict[str, Any]:
 
 
 def read_curves(evaluation: pathlib.Path) -> dict[str, Any]:
-    """`classes` of the curves.json of an evaluation; {} if there is none.
+    """Reads `classes` of an evaluation's curves.json; {} if there is no such file.
 
     Raises:
         ValueError: it is damaged.
@@ -276,10 +280,14 @@ def read_curves(evaluation: pathlib.Path) -> dict[str, Any]:
 
 
 def read_json(path: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
-    """A JSON object that has some names at least.
+    """Reads a JSON object.
+
+    Args:
+        path: of the file.
+        names: that the object must have.
 
     Raises:
-        ValueError: it is damaged, or lacks one.
+        ValueError: it is damaged, or lacks one of the names.
     """
     values = read_object(path, remedy=_EVALUATE_AGAIN)
     if missing := [name for name in names if name not in values]:
@@ -301,15 +309,15 @@ def check_same_run(
     step: int | None = None,
     elsewhere: str = 'another --workdir',
 ) -> None:
-    """Refuses other settings or other data than those of the run in `workdir`.
+    """Refuses to resume a run with other settings or other data.
 
     Args:
-        workdir: names the run in errors.
+        workdir: of the run; errors name it.
         saved: what the run was started with.
-        given: what it is to go on with.
-        step: of its latest checkpoint, if it is to be resumed: as long as the rate was
-            constant so far, the end of the run may have moved.
-        elsewhere: what to name instead.
+        given: what it is resumed with.
+        step: of its latest checkpoint; None: the run is not resumed. If the learning
+            rate was constant up to this step, the end of the run may be another one.
+        elsewhere: what errors tell the user to name instead.
 
     Raises:
         ValueError: names what differs, and the remedy.
@@ -336,7 +344,7 @@ def check_same_run(
 def differing_data(
     old: TrainingData, new: TrainingData
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Name and both values of what differs; an unknown fingerprint is not compared."""
+    """Yields name, old and new value of what differs; unknown fingerprints do not."""
     fields = zip(TrainingData._fields, old, new, strict=True)
     for what, before, after in fields:
         is_known = what != 'fingerprint' or (before and after)
