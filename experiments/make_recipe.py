@@ -31,7 +31,9 @@ _STEP = flags.DEFINE_string(
     'step', None, "Checkpoint: 'best', 'latest', or a number of training steps."
 )
 _INSPECT = define_path(
-    'inspect', None, 'Image of the size of the reference; what is not black is judged.'
+    'inspect',
+    None,
+    'PNG of the size of the reference, black and white; what is not black is judged.',
 )
 _IGNORE = define_path('ignore', None, 'The same; what is not black is not judged.')
 _SET = flags.DEFINE_multi_string(

@@ -18,6 +18,7 @@ from cadnet_jax.inspection.recipe import Recipe
 from cadnet_jax.inspection.recipe_files import (
     add_image,
     inspected_pixels,
+    read_mask,
     read_references,
 )
 from cadnet_jax.inspection.registration import align, register
@@ -47,8 +48,8 @@ def make_recipe(
         references: images of good parts. Those behind the first are registered to it.
         workdir: of a training run, or 'released'.
         step: 'best', 'latest' or a number.
-        inspect: an image; what is not black is judged.
-        ignore: an image; what is not black is not judged.
+        inspect: an image of two values; what is not black is judged.
+        ignore: likewise; what is not black is not judged.
         settings: other fields as FIELD=VALUE, such as 'rules.any.threshold=0.8'; the
             value is JSON, or a text.
 
@@ -74,12 +75,12 @@ def make_recipe(
     if references:
         of_view['references'] = [{}]
     recipe = _parse(values, folder)
+    areas = {'inspect': inspect, 'ignore': ignore}
+    masks = {kind: read_mask(path) for kind, path in areas.items() if path is not None}
     images = _read_references(references, recipe)
-    for kind, path in (('inspect', inspect), ('ignore', ignore)):
-        if path is not None:
-            mask = np.where(read_image(path).max(axis=-1), 255, 0).astype(np.uint8)
-            file = add_image(folder, 'areas', mask)
-            of_view[kind] = [{'mask': dataclasses.asdict(file)}]
+    for kind, mask in masks.items():
+        file = add_image(folder, 'areas', np.where(mask, 255, 0).astype(np.uint8))
+        of_view[kind] = [{'mask': dataclasses.asdict(file)}]
     if images:
         files = [add_image(folder, 'references', image) for image in images]
         of_view['references'] = [dataclasses.asdict(file) for file in files]

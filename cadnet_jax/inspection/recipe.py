@@ -83,7 +83,10 @@ class Area:
 
     mask: File | None = dataclasses.field(
         default=None,
-        metadata={'help': 'An image of its size; what is not black belongs to it.'},
+        metadata={
+            'help': 'An image of its size, of two values; what is not black belongs to '
+            'it.'
+        },
     )
     box: tuple[int, ...] | None = setting(
         None, 'x_min, y_min, x_max, y_max in pixels, the maxima exclusive.'
