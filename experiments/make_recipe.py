@@ -48,7 +48,7 @@ def main(argv: list[str]) -> None:
     del argv
     from cadnet_jax.inspection.making import make_recipe  # slow to import
 
-    recipe = make_recipe(
+    recipe, changes = make_recipe(
         _RECIPE.value,
         view=_VIEW.value,
         references=_REFERENCE.value,
@@ -61,6 +61,8 @@ def main(argv: list[str]) -> None:
     number = sum(len(view.references) for view in recipe.all_views().values())
     references = f'{number} reference{"s" if number > 1 else ""}'
     print(f'Written: {_RECIPE.value} (revision {recipe.revision}, {references})')
+    if changes:
+        print(changes)
 
 
 if __name__ == '__main__':

@@ -26,6 +26,7 @@ from cadnet_jax.inspection.inspector import Inspector, load_inspectors
 from cadnet_jax.inspection.kept_scores import LOWEST
 from cadnet_jax.inspection.known_parts import (
     KeptPart,
+    changed_verdicts,
     find_kept,
     keep_part,
     read_parts,
@@ -47,12 +48,14 @@ class CalibrationReport(NamedTuple):
     """What a calibration found; the last three are None without bad parts.
 
     `reused`: for so many parts the network did not run, since their scores were kept.
+    `changes`: see `changed_verdicts`.
     """
 
     recipe: Recipe
     threshold: Threshold
     invalid: tuple[KeptPart, ...]
     reused: int
+    changes: str
     fitted: Errors | None = None
     held_out: Errors | None = None
     reviews: tuple[tuple[Review, Review], ...] | None = None
@@ -71,6 +74,8 @@ class CalibrationReport(NamedTuple):
                 f'The network did not run for {self.reused} parts, whose scores were '
                 'kept.'
             )
+        if self.changes:
+            lines.append(self.changes)
         for part in self.invalid:
             lines.append(f'INVALID, not counted: {part.name}: {part.faults[0]}')
         for title, errors in (
@@ -117,7 +122,7 @@ def calibrate(
         ValueError: there are too few good parts for the target, or the recipe or a
             file has a fault; nothing was written.
     """
-    recipe = recipes.read(folder)
+    recipe = before = recipes.read(folder)
     files = {'good': list_parts(good, **recipe.naming())}
     files['bad'] = list_parts(bad, **recipe.naming()) if bad else []
     _check_number(len(files['good']), target, confidence)
@@ -153,7 +158,10 @@ def calibrate(
     recipe = _record(recipe, folder, threshold, kept, scores, target, confidence)
     invalid = tuple(p for parts in kept.values() for p in parts if p.faults)
     reused = sum(map(len, found.values()))
-    return _report(recipes.save(recipe, folder), threshold, invalid, reused, scores)
+    recipe = recipes.save(recipe, folder)
+    predictor = next(iter(inspectors.values())).predictor
+    changes = changed_verdicts(folder, before, recipe, predictor)
+    return _report(recipe, threshold, invalid, reused, changes, scores)
 
 
 def score_kept(
@@ -304,16 +312,18 @@ def _report(
     threshold: Threshold,
     invalid: tuple[KeptPart, ...],
     reused: int,
+    changes: str,
     scores: Mapping[str, Sequence[float]],
 ) -> CalibrationReport:
     good, bad = scores['good'], scores['bad']
     if not bad:
-        return CalibrationReport(recipe, threshold, invalid, reused)
+        return CalibrationReport(recipe, threshold, invalid, reused, changes)
     return CalibrationReport(
         recipe,
         threshold,
         invalid,
         reused,
+        changes,
         count_errors(good, bad, threshold.threshold),
         cross_validate(good, bad, threshold),
         tuple(

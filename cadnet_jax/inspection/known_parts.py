@@ -13,14 +13,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from cadnet_jax import __version__
-from cadnet_jax.inspection.inspector import Inspector
-from cadnet_jax.inspection.kept_scores import KeptScores
+from cadnet_jax.inference.predictor import Predictor
+from cadnet_jax.inspection.inspector import Inspector, make_inspectors
+from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
 from cadnet_jax.inspection.parts import Part
 from cadnet_jax.inspection.recipe import File, Recipe
 from cadnet_jax.inspection.recipe_files import add_file, read_bytes
 from cadnet_jax.inspection.reduced_images import shown_pixels
+from cadnet_jax.inspection.results import worst_verdict
 from cadnet_jax.inspection.rules import INVALID, Rules, Verdict, judge
 from cadnet_jax.inspection.scoring import ScoredPart
 
@@ -133,6 +136,47 @@ def find_kept(
     return found
 
 
+def changed_verdicts(
+    folder: _Path, before: Recipe, after: Recipe, predictor: Predictor
+) -> str:
+    """Which parts of the calibration get another verdict, as a sentence for a person.
+
+    Args:
+        folder: of the recipe.
+        before: a revision.
+        after: a later one, with its calibration.
+        predictor: its network.
+
+    Returns:
+        '' if no setting differs, or `before` was never calibrated.
+    """
+    same = before.settings_sha256() == after.settings_sha256()
+    if same or before.calibration is None:
+        return ''
+    comparable = _scored_by(before) == _scored_by(after)
+    known = read_parts(folder, after) if comparable else {}
+    try:
+        old, new = (
+            _verdicts(folder, recipe, predictor, known) for recipe in (before, after)
+        )
+    except (FileNotFoundError, ValueError):  # a revision may have had a fault
+        known = {}
+    if not known:
+        return (
+            'Which calibrated parts get another verdict is not known: their scores are '
+            'not kept for both revisions. calibrate.py keeps them.'
+        )
+    changes: dict[str, list[str]] = {}
+    for name in known:
+        if old[name] != new[name]:
+            changes.setdefault(f'{old[name]} -> {new[name]}', []).append(name)
+    if not changes:
+        return f'None of {len(known)} calibrated parts gets another verdict.'
+    number = sum(map(len, changes.values()))
+    listed = '; '.join(f'{key}: {", ".join(names)}' for key, names in changes.items())
+    return f'{number} of {len(known)} calibrated parts get another verdict. {listed}'
+
+
 def _scored_by(recipe: Recipe) -> str:
     """Names all that decides scores: the recipe but rules and variation, this code."""
     plain = dataclasses.replace(recipe, rules=Rules())
@@ -189,6 +233,26 @@ def _check_again(inspectors: Mapping[str, Inspector], part: KeptPart) -> KeptPar
         for reason in verdict.reasons
     ]
     return part._replace(faults=tuple(faults))
+
+
+def _verdicts(
+    folder: _Path, recipe: Recipe, predictor: Predictor, known: Mapping[str, KeptPart]
+) -> dict[str, str]:
+    """The verdict on each part.
+
+    Raises:
+        FileNotFoundError: a file of the recipe is missing.
+        ValueError: the recipe has a fault, or a threshold below the kept scores.
+    """
+    thresholds = [recipe.rules.threshold(name) for name in predictor.class_names[1:]]
+    if any(threshold is not None and threshold < LOWEST for threshold in thresholds):
+        raise ValueError(f'scores below {LOWEST} are not kept.')
+    inspectors = make_inspectors(recipe, folder, predictor)
+    bar = tqdm(known.items(), desc='known', unit='parts', disable=None)
+    return {
+        name: worst_verdict(found.verdict for found in _judge_views(inspectors, part))
+        for name, part in bar
+    }
 
 
 def _judge_views(inspectors: Mapping[str, Inspector], part: KeptPart) -> list[Verdict]:

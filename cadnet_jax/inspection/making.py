@@ -14,6 +14,7 @@ from cadnet_jax.inference.reference_checks import warn_left_out
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.fields import from_json
 from cadnet_jax.inspection.inspector import check_rules, load_weights
+from cadnet_jax.inspection.known_parts import changed_verdicts
 from cadnet_jax.inspection.recipe import Recipe
 from cadnet_jax.inspection.recipe_files import (
     add_image,
@@ -38,7 +39,7 @@ def make_recipe(
     inspect: _Path | None = None,
     ignore: _Path | None = None,
     settings: Sequence[str] = (),
-) -> Recipe:
+) -> tuple[Recipe, str]:
     """Writes a recipe; what is not given stays as it is in the folder, if it is there.
 
     Args:
@@ -53,14 +54,20 @@ def make_recipe(
         settings: other fields as FIELD=VALUE, such as 'rules.any.threshold=0.8'; the
             value is JSON, or a text.
 
+    Returns:
+        The recipe, and which calibrated parts get another verdict by it, as a sentence;
+        see `changed_verdicts`.
+
     Raises:
         FileNotFoundError: a file or the weights are missing.
         ValueError: a field or a file has a fault; nothing but images was written.
     """
     folder = pathlib.Path(folder)
     values: dict[str, Any] = {'name': folder.resolve().name}
+    before = None
     if (folder / 'recipe.json').exists():
-        values = json.loads(json.dumps(dataclasses.asdict(recipes.read(folder))))
+        before = recipes.read(folder)
+        values = json.loads(json.dumps(dataclasses.asdict(before)))
     for setting in settings:
         _set(values, setting)
     weights = values.setdefault('weights', {})
@@ -91,7 +98,9 @@ def make_recipe(
     check_rules(recipe, folder, predictor)
     for other in recipe.all_views().values():
         inspected_pixels(other, folder, read_references(other, folder)[0])
-    return recipes.save(recipe, folder)
+    recipe = recipes.save(recipe, folder)
+    changes = before and changed_verdicts(folder, before, recipe, predictor)
+    return recipe, changes or ''
 
 
 def _parse(values: dict[str, Any], folder: pathlib.Path) -> Recipe:

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 from cadnet_jax.evaluation.thresholds import percent
-from cadnet_jax.files.images import write_png
+from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.inference.decision import PixelScores
-from cadnet_jax.inspection import calibrating
+from cadnet_jax.inspection import calibrating, making
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.calibrating import calibrate
 from cadnet_jax.inspection.inspector import Inspector, make_inspectors
 from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
-from cadnet_jax.inspection.known_parts import read_parts
+from cadnet_jax.inspection.known_parts import changed_verdicts, read_parts
+from cadnet_jax.inspection.making import make_recipe
 from cadnet_jax.inspection.parts import Part
 from cadnet_jax.inspection.recipe import (
     Alignment,
@@ -262,6 +263,72 @@ def change(folder: pathlib.Path, **rules: Any) -> Recipe:
     recipe = recipes.read(folder)
     rules_now = dataclasses.replace(recipe.rules, **rules)
     return recipes.save(dataclasses.replace(recipe, rules=rules_now), folder)
+
+
+def test_parts_that_get_another_verdict_are_named(
+    small: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those whose images are inspected with another one, after each kind of change."""
+    predictor = differencing_predictor(cell=4)
+    monkeypatch.setattr(making, 'load_weights', lambda *_: predictor)
+    make_recipe(small / 'r')  # notes which weights
+    parts = small / 'good', small / 'bad'
+    first = calibrate(small / 'r', *parts, target=0.3, progress=False)
+    assert first.changes == ''  # no part was known
+    seen = verdicts(small)
+    for settings in (
+        ['rules.any.threshold=0.75', 'rules.any.min_area=700'],
+        ['rules.any.threshold=0.8', 'rules.any.min_area=1800'],
+    ):
+        _, changes = make_recipe(small / 'r', settings=settings)
+        before, seen = seen, verdicts(small)
+        assert changes == expected_changes(before, seen)
+    again = calibrate(small / 'r', *parts, target=0.3, progress=False)
+    assert again.changes == expected_changes(seen, verdicts(small))
+    assert again.changes in again.lines()
+    _, changes = make_recipe(small / 'r', settings=['rules.min_judged=0.7'])
+    assert changes == 'None of 12 calibrated parts gets another verdict.'
+    for settings in ([], ['name=other']):
+        assert make_recipe(small / 'r', settings=settings)[1] == ''
+
+
+def verdicts(folder: pathlib.Path) -> dict[str, str]:
+    """Of all parts, from their images, by the recipe as it is."""
+    recipe = recipes.read(folder / 'r')
+    inspect = make_inspectors(recipe, folder / 'r', differencing_predictor(cell=4))['']
+    return {
+        f'{kind}/{path.stem}': inspect(read_image(path)).verdict
+        for kind in ('good', 'bad')
+        for path in sorted((folder / kind).iterdir())
+    }
+
+
+def expected_changes(before: dict[str, str], after: dict[str, str]) -> str:
+    """The sentence about 12 parts of which some change, all in one direction."""
+    changed = [name for name in before if before[name] != after[name]]
+    ((old, new),) = {(before[name], after[name]) for name in changed}
+    return (
+        f'{len(changed)} of 12 calibrated parts get another verdict. '
+        f'{old} -> {new}: {", ".join(changed)}'
+    )
+
+
+def test_verdicts_without_kept_scores_are_not_guessed(small: pathlib.Path) -> None:
+    """After a change of more than rules, below the scores, or from a faulty recipe."""
+    folder, predictor = small / 'r', differencing_predictor(cell=4)
+    recipe = calibrate(folder, small / 'good', target=0.3, progress=False).recipe
+    found = recipe.rules.any.threshold
+    assert found is not None and found > LOWEST
+    low = dataclasses.replace(recipe, rules=recipe.rules.with_threshold(0.04))
+    shift = dataclasses.replace(recipe, registration=Alignment('shift'))
+    classes = dataclasses.replace(recipe.rules, classes={'spur': Limits(0.5)})
+    faulty = dataclasses.replace(recipe, rules=classes)
+    for before, after in [(recipe, low), (recipe, shift), (faulty, recipe)]:
+        text = changed_verdicts(folder, before, after, predictor)
+        assert 'is not known: their scores are not kept' in text
+    shutil.rmtree(folder / 'scores')
+    high = dataclasses.replace(recipe, rules=recipe.rules.with_threshold(0.9))
+    assert 'is not known' in changed_verdicts(folder, recipe, high, predictor)
 
 
 @pytest.fixture
