@@ -31,7 +31,9 @@ _STEP = flags.DEFINE_string(
     'step', None, "Checkpoint: 'best', 'latest', or a number of training steps."
 )
 _INSPECT = define_path(
-    'inspect', None, 'Image of the size of the reference; what is not black is judged.'
+    'inspect',
+    None,
+    'PNG of the size of the reference, black and white; what is not black is judged.',
 )
 _IGNORE = define_path(
     'ignore', None, 'Image of the size of the reference; what is not black is ignored.'
@@ -48,7 +50,7 @@ def main(argv: list[str]) -> None:
     del argv
     from cadnet_jax.inspection.making import make_recipe  # slow to import
 
-    recipe = make_recipe(
+    recipe, changes = make_recipe(
         _RECIPE.value,
         view=_VIEW.value,
         references=_REFERENCE.value,
@@ -61,6 +63,8 @@ def main(argv: list[str]) -> None:
     number = sum(len(view.references) for view in recipe.all_views().values())
     references = f'{number} reference{"s" if number > 1 else ""}'
     print(f'Written: {_RECIPE.value} (revision {recipe.revision}, {references})')
+    if changes:
+        print(changes)
 
 
 if __name__ == '__main__':

@@ -1,13 +1,11 @@
 """Calibrates a recipe: good parts, and perhaps bad ones, -> threshold and bounds."""
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 from tqdm import tqdm
 
 from cadnet_jax.evaluation.thresholds import (
@@ -25,43 +23,39 @@ from cadnet_jax.evaluation.thresholds import (
 )
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.inspector import Inspector, load_inspectors
-from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
+from cadnet_jax.inspection.kept_scores import LOWEST
+from cadnet_jax.inspection.known_parts import (
+    KeptPart,
+    changed_verdicts,
+    find_kept,
+    keep_part,
+    read_parts,
+    write_parts,
+)
 from cadnet_jax.inspection.parts import Part, list_parts
-from cadnet_jax.inspection.recipe import Calibration, File, Recipe
+from cadnet_jax.inspection.recipe import Calibration, Recipe
 from cadnet_jax.inspection.recipe_files import add_file
 from cadnet_jax.inspection.reduced_images import shown_pixels
-from cadnet_jax.inspection.rules import INVALID, decisive_score
-from cadnet_jax.inspection.scoring import ScoredPart, score_parts
+from cadnet_jax.inspection.rules import decisive_score
+from cadnet_jax.inspection.scoring import score_parts
 from cadnet_jax.inspection.variation import Variation, VariationSums
 
 _Path = str | os.PathLike[str]
 _HIGHEST_TARGET = 0.5  # false-reject rate that calibrate.py takes
 
 
-class KeptPart(NamedTuple):
-    """A part that the network has scored.
-
-    Attributes:
-        name: its own.
-        files: view -> path and SHA-256 of its image.
-        faults: why it is INVALID; if there is none, it is not.
-        scores: view -> scores.
-        matrices: view -> registration, see `Registration`.
-    """
-
-    name: str
-    files: dict[str, tuple[str, str]]
-    faults: tuple[str, ...]
-    scores: dict[str, KeptScores]
-    matrices: dict[str, np.ndarray]
-
-
 class CalibrationReport(NamedTuple):
-    """What a calibration found; the last four are None without bad parts."""
+    """What a calibration found; the last three are None without bad parts.
+
+    `reused`: for so many parts the network did not run, since their scores were kept.
+    `changes`: see `changed_verdicts`.
+    """
 
     recipe: Recipe
     threshold: Threshold
     invalid: tuple[KeptPart, ...]
+    reused: int
+    changes: str
     fitted: Errors | None = None
     held_out: Errors | None = None
     reviews: tuple[tuple[Review, Review], ...] | None = None
@@ -75,6 +69,13 @@ class CalibrationReport(NamedTuple):
             f'{limit.good_parts} good parts are rejected, so at most '
             f'{percent(limit.bound)} of all (Clopper-Pearson, {confidence}).'
         ]
+        if self.reused:
+            lines.append(
+                f'The network did not run for {self.reused} parts, whose scores were '
+                'kept.'
+            )
+        if self.changes:
+            lines.append(self.changes)
         for part in self.invalid:
             lines.append(f'INVALID, not counted: {part.name}: {part.faults[0]}')
         for title, errors in (
@@ -104,6 +105,9 @@ def calibrate(
 ) -> CalibrationReport:
     """Finds the threshold of a recipe, and writes it as the next revision.
 
+    The network does not run for parts whose scores the calibration before has kept, but
+    for good parts if there are `deviations`: these need the scores of all pixels.
+
     Args:
         folder: of the recipe.
         good: good parts: a folder, or a CSV file; see `parts.list_parts`.
@@ -118,17 +122,24 @@ def calibrate(
         ValueError: there are too few good parts for the target, or the recipe or a
             file has a fault; nothing was written.
     """
-    recipe = recipes.read(folder)
+    recipe = before = recipes.read(folder)
     files = {'good': list_parts(good, **recipe.naming())}
     files['bad'] = list_parts(bad, **recipe.naming()) if bad else []
     _check_number(len(files['good']), target, confidence)
     recipe, inspectors = _prepare(recipe, folder, deviations)
+    varies = recipe.rules.deviations is not None
     sums: dict[str, VariationSums] = {}
-    kept = {'good': _keep(inspectors, files['good'], sums, 'good', progress)}
+    known = read_parts(folder, recipe).values()
+    found = {
+        'good': find_kept(inspectors, files['good'], () if varies else known),
+        'bad': find_kept(inspectors, files['bad'], known),
+    }
+    of_good = sums if varies else None
+    kept = {'good': _keep(inspectors, 'good', files, found, of_good, progress)}
     invalid_good = [part for part in kept['good'] if part.faults]
     valid = len(kept['good']) - len(invalid_good)
     _check_number(valid, target, confidence, invalid_good)
-    kept['bad'] = _keep(inspectors, files['bad'], None, 'bad', progress)
+    kept['bad'] = _keep(inspectors, 'bad', files, found, None, progress)
     scores = {
         kind: score_kept(inspectors, recipe, parts, sums, held_out=kind == 'good')
         for kind, parts in kept.items()
@@ -138,7 +149,7 @@ def calibrate(
     recipe = dataclasses.replace(
         recipe, rules=recipe.rules.with_threshold(threshold.threshold)
     )
-    if recipe.rules.deviations is not None:
+    if varies:
         variations = {
             view: add_file(folder, 'calibration', of.variation().to_bytes(), 'npz')
             for view, of in sums.items()
@@ -146,7 +157,11 @@ def calibrate(
         recipe = recipe.with_variations(variations)
     recipe = _record(recipe, folder, threshold, kept, scores, target, confidence)
     invalid = tuple(p for parts in kept.values() for p in parts if p.faults)
-    return _report(recipes.save(recipe, folder), threshold, invalid, scores)
+    reused = sum(map(len, found.values()))
+    recipe = recipes.save(recipe, folder)
+    predictor = next(iter(inspectors.values())).predictor
+    changes = changed_verdicts(folder, before, recipe, predictor)
+    return _report(recipe, threshold, invalid, reused, changes, scores)
 
 
 def score_kept(
@@ -224,46 +239,33 @@ def _prepare(
 
 def _keep(
     inspectors: Mapping[str, Inspector],
-    parts: Sequence[Part],
-    sums: dict[str, VariationSums] | None,
     kind: str,
+    files: Mapping[str, Sequence[Part]],
+    found: Mapping[str, Mapping[str, KeptPart]],
+    sums: dict[str, VariationSums] | None,
     progress: bool,
 ) -> list[KeptPart]:
-    """Scores of the parts; their distances are added to `sums`."""
+    """Parts of a kind, scored if they are not found; their distances go to `sums`."""
+    kept = dict(found[kind])
+    new = [part for part in files[kind] if part.name not in kept]
     bar = tqdm(
-        score_parts(inspectors, parts),
-        total=len(parts),
+        score_parts(inspectors, new),
+        total=len(new),
         desc=kind,
         unit='parts',
-        disable=not progress or not parts,
+        disable=not progress or not new,
     )
-    kept = []
     for part in bar:
-        kept.append(keep_part(inspectors, part))
-        if sums is None or kept[-1].faults:
+        kept[part.name] = keep_part(inspectors, part)
+        if sums is None or kept[part.name].faults:
             continue
         for view, image in part.images.items():
-            found, scores = image.registered.registration, image.scores
-            if found is None or scores is None or scores.distance is None:
+            place, scores = image.registered.registration, image.scores
+            if place is None or scores is None or scores.distance is None:
                 continue
-            of_view = sums.setdefault(view, VariationSums.zeros(found.valid.shape))
-            of_view.add(scores.distance, found.valid)
-    return kept
-
-
-def keep_part(inspectors: Mapping[str, Inspector], part: ScoredPart) -> KeptPart:
-    """What is kept of a part: little memory, however large its images are."""
-    faults: list[str] = []
-    scores, matrices = {}, {}
-    for view, image in part.images.items():
-        inspection = inspectors[view].judge(image.registered, image.scores)
-        if inspection.verdict == INVALID:
-            faults += inspection.reasons
-        elif image.scores is not None and inspection.registration is not None:
-            scores[view] = KeptScores.of(image.scores)
-            matrices[view] = inspection.registration.matrix
-    files = {view: (image.path, image.sha256) for view, image in part.images.items()}
-    return KeptPart(part.name, files, tuple(faults), scores, matrices)
+            of_view = sums.setdefault(view, VariationSums.zeros(place.valid.shape))
+            of_view.add(scores.distance, place.valid)
+    return [kept[part.name] for part in files[kind]]
 
 
 def _check_threshold(threshold: Threshold, inspectors: Mapping[str, Inspector]) -> None:
@@ -299,50 +301,29 @@ def _record(
         bad_parts=errors.bad_parts,
         escapes=errors.escapes,
         escape_bound=upper_bound(errors.escapes, errors.bad_parts, confidence),
-        parts=_write_parts(folder, kept, scores),
+        parts=write_parts(folder, recipe, kept, scores),
         settings_sha256=recipe.settings_sha256(),
     )
     return dataclasses.replace(recipe, calibration=calibration)
-
-
-def _write_parts(
-    folder: _Path,
-    kept: Mapping[str, Sequence[KeptPart]],
-    scores: Mapping[str, Sequence[float]],
-) -> File:
-    """Which parts were calibrated on, with the hashes of their files and scores."""
-    values: dict[str, list[dict[str, Any]]] = {}
-    for kind, parts in kept.items():
-        of_kind = iter(scores[kind])
-        values[kind] = [
-            {
-                'part': part.name,
-                'files': {
-                    view: {'path': path, 'sha256': digest}
-                    for view, (path, digest) in part.files.items()
-                },
-                'faults': list(part.faults),
-                'score': None if part.faults else next(of_kind),
-            }
-            for part in parts
-        ]
-    data = json.dumps(values, indent=1).encode() + b'\n'
-    return add_file(folder, 'calibration', data, 'json')
 
 
 def _report(
     recipe: Recipe,
     threshold: Threshold,
     invalid: tuple[KeptPart, ...],
+    reused: int,
+    changes: str,
     scores: Mapping[str, Sequence[float]],
 ) -> CalibrationReport:
     good, bad = scores['good'], scores['bad']
     if not bad:
-        return CalibrationReport(recipe, threshold, invalid)
+        return CalibrationReport(recipe, threshold, invalid, reused, changes)
     return CalibrationReport(
         recipe,
         threshold,
         invalid,
+        reused,
+        changes,
         count_errors(good, bad, threshold.threshold),
         cross_validate(good, bad, threshold),
         tuple(

@@ -14,10 +14,12 @@ from cadnet_jax.inference.reference_checks import warn_left_out
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.fields import from_json
 from cadnet_jax.inspection.inspector import check_rules, load_weights
+from cadnet_jax.inspection.known_parts import changed_verdicts
 from cadnet_jax.inspection.recipe import Recipe
 from cadnet_jax.inspection.recipe_files import (
     add_image,
     inspected_pixels,
+    read_mask,
     read_references,
 )
 from cadnet_jax.inspection.registration import align, register
@@ -37,7 +39,7 @@ def make_recipe(
     inspect: _Path | None = None,
     ignore: _Path | None = None,
     settings: Sequence[str] = (),
-) -> Recipe:
+) -> tuple[Recipe, str]:
     """Writes a recipe; what is not given stays as it is in the folder, if it is there.
 
     Args:
@@ -47,10 +49,14 @@ def make_recipe(
         references: images of good parts. Those behind the first are registered to it.
         workdir: of a training run, or 'released'.
         step: 'best', 'latest' or a number.
-        inspect: an image; what is not black is judged.
-        ignore: an image; what is not black is not judged.
+        inspect: an image of two values; what is not black is judged.
+        ignore: likewise; what is not black is not judged.
         settings: other fields as FIELD=VALUE, such as 'rules.any.threshold=0.8'; the
             value is JSON, or a text.
+
+    Returns:
+        The recipe, and which calibrated parts get another verdict by it, as a sentence;
+        see `changed_verdicts`.
 
     Raises:
         FileNotFoundError: a file or the weights are missing.
@@ -58,8 +64,10 @@ def make_recipe(
     """
     folder = pathlib.Path(folder)
     values: dict[str, Any] = {'name': folder.resolve().name}
+    before = None
     if (folder / 'recipe.json').exists():
-        values = json.loads(json.dumps(dataclasses.asdict(recipes.read(folder))))
+        before = recipes.read(folder)
+        values = json.loads(json.dumps(dataclasses.asdict(before)))
     for setting in settings:
         _set(values, setting)
     weights = values.setdefault('weights', {})
@@ -74,12 +82,12 @@ def make_recipe(
     if references:
         of_view['references'] = [{}]
     recipe = _parse(values, folder)
+    areas = {'inspect': inspect, 'ignore': ignore}
+    masks = {kind: read_mask(path) for kind, path in areas.items() if path is not None}
     images = _read_references(references, recipe)
-    for kind, path in (('inspect', inspect), ('ignore', ignore)):
-        if path is not None:
-            mask = np.where(read_image(path).max(axis=-1), 255, 0).astype(np.uint8)
-            file = add_image(folder, 'areas', mask)
-            of_view[kind] = [{'mask': dataclasses.asdict(file)}]
+    for kind, mask in masks.items():
+        file = add_image(folder, 'areas', np.where(mask, 255, 0).astype(np.uint8))
+        of_view[kind] = [{'mask': dataclasses.asdict(file)}]
     if images:
         files = [add_image(folder, 'references', image) for image in images]
         of_view['references'] = [dataclasses.asdict(file) for file in files]
@@ -90,7 +98,9 @@ def make_recipe(
     check_rules(recipe, folder, predictor)
     for other in recipe.all_views().values():
         inspected_pixels(other, folder, read_references(other, folder)[0])
-    return recipes.save(recipe, folder)
+    recipe = recipes.save(recipe, folder)
+    changes = before and changed_verdicts(folder, before, recipe, predictor)
+    return recipe, changes or ''
 
 
 def _parse(values: dict[str, Any], folder: pathlib.Path) -> Recipe:

@@ -4,6 +4,7 @@
     references/*.png   defect-free images of the product, named by their SHA-256
     areas/*.png        masks of what is inspected or ignored, named likewise
     calibration/*      what the calibration found, named likewise
+    scores/*.npz       what it keeps of the network's scores, named likewise
     challenge/         parts with known verdicts, for verify_recipe.py
     revisions/*.json   recipe.json as it was and is, one file a revision
 
@@ -83,7 +84,10 @@ class Area:
 
     mask: File | None = dataclasses.field(
         default=None,
-        metadata={'help': 'An image of its size; what is not black belongs to it.'},
+        metadata={
+            'help': 'An image of its size, of two values; what is not black belongs to '
+            'it.'
+        },
     )
     box: tuple[int, ...] | None = setting(
         None, 'x_min, y_min, x_max, y_max in pixels, the maxima exclusive.'

@@ -57,7 +57,8 @@ def inspected_pixels(
 
     Raises:
         FileNotFoundError: a mask is missing.
-        ValueError: a mask has changed or another size, or nothing is left to judge.
+        ValueError: a mask has changed, more than two values or another size, or
+            nothing is left to judge.
     """
     shape = reference.shape[:2]
     inspected = np.full(shape, not view.inspect)
@@ -73,18 +74,39 @@ def inspected_pixels(
     return inspected
 
 
+def read_mask(path: _Path) -> np.ndarray:
+    """The pixels of a mask that are not black, bool [H, W].
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no image, or has more values than black and another: smooth
+            edges, or a JPEG, whose black is not black everywhere.
+    """
+    values = read_image(path).max(axis=-1)
+    highest = values.max()
+    between = np.count_nonzero((values > 0) & (values < highest))
+    if between:
+        raise ValueError(
+            f'{path}: {between:,} of {values.size:,} pixels are neither black nor of '
+            f'the value {highest}; a mask must have two values. Draw it again without '
+            'smooth edges, and save it as PNG: JPEG changes values.'
+        )
+    return np.asarray(values > 0)
+
+
 def _pixels(
     area: Area, folder: _Path, shape: tuple[int, ...], field: str
 ) -> np.ndarray:
     pixels = np.zeros(shape, np.uint8)
     if area.mask is not None:
-        mask = _read_image(folder, area.mask, f'{field}.mask')
-        if mask.shape[:2] != shape:
+        read_bytes(folder, area.mask, f'{field}.mask')
+        mask = read_mask(pathlib.Path(folder, area.mask.file))
+        if mask.shape != shape:
             raise ValueError(
                 f'{folder}/recipe.json: {field}.mask is {_size(mask)} and the '
                 f'reference {_size(pixels)} pixels; they must have one size.'
             )
-        return np.asarray(mask.any(axis=-1))
+        return mask
     if area.box is not None:
         x_min, y_min, x_max, y_max = (max(0, value) for value in area.box)
         pixels[y_min:y_max, x_min:x_max] = 1

@@ -16,8 +16,9 @@ from tqdm import tqdm
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.text import read_object
 from cadnet_jax.inspection import recipe as recipes
-from cadnet_jax.inspection.calibrating import keep_part, score_kept
+from cadnet_jax.inspection.calibrating import score_kept
 from cadnet_jax.inspection.inspector import Inspector, load_inspectors
+from cadnet_jax.inspection.known_parts import keep_part
 from cadnet_jax.inspection.parts import Part, list_parts
 from cadnet_jax.inspection.recipe import Recipe
 from cadnet_jax.inspection.results import worst_verdict

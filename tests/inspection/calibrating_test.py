@@ -3,19 +3,33 @@
 import dataclasses
 import json
 import pathlib
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from cadnet_jax.evaluation.thresholds import percent
-from cadnet_jax.files.images import write_png
+from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.inference.decision import PixelScores
-from cadnet_jax.inspection import calibrating
+from cadnet_jax.inspection import calibrating, making
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.calibrating import calibrate
 from cadnet_jax.inspection.inspector import Inspector, make_inspectors
 from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
+from cadnet_jax.inspection.known_parts import changed_verdicts, read_parts
+from cadnet_jax.inspection.making import make_recipe
+from cadnet_jax.inspection.parts import Part
+from cadnet_jax.inspection.recipe import (
+    Alignment,
+    Area,
+    Checks,
+    File,
+    Recipe,
+    Weights,
+)
+from cadnet_jax.inspection.registration import Tolerance
 from cadnet_jax.inspection.rules import (
     NG,
     OK,
@@ -24,6 +38,7 @@ from cadnet_jax.inspection.rules import (
     decisive_score,
     judge,
 )
+from cadnet_jax.inspection.scoring import ScoredPart, score_parts
 from cadnet_jax.inspection.variation import Variation, VariationSums
 from tests.inspection.inspector_test import RULES, board, inspector, shot, with_spot
 from tests.inspection.rules_test import NAMES, OPEN, SHORT, scores_of
@@ -130,23 +145,40 @@ def varied(seed: int) -> np.ndarray:
     return canvas
 
 
-@pytest.fixture
-def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    """A recipe and folders of 60 good and 10 bad parts; differencing predicts."""
+def write_line(folder: pathlib.Path, good: int, bad: int) -> None:
+    """A recipe and folders of so many good and bad parts."""
     rules = dataclasses.replace(RULES, edge_tolerance=2)
-    inspector(tmp_path / 'r', rules=rules, images=[shot(varied(9), seed=99)])
-    for seed in range(60):
+    inspector(folder / 'r', rules=rules, images=[shot(varied(9), seed=99)])
+    for seed in range(good):
         image = shot(varied(seed * 7), seed % 3, 0, 0, 1, seed=seed)
-        write_png(tmp_path / 'good' / f'{seed:02}.png', image)
-    for seed in range(10):
+        write_png(folder / 'good' / f'{seed:02}.png', image)
+    for seed in range(bad):
         image = shot(with_spot(varied(seed * 7)), seed=seed)
-        write_png(tmp_path / 'bad' / f'{seed:02}.png', image)
+        write_png(folder / 'bad' / f'{seed:02}.png', image)
+
+
+@pytest.fixture
+def differencing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Differencing predicts in place of the network."""
 
     def load(folder: Any) -> dict[str, Inspector]:
         recipe = recipes.read(folder)
         return make_inspectors(recipe, folder, differencing_predictor(cell=4))
 
     monkeypatch.setattr(calibrating, 'load_inspectors', load)
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path, differencing: None) -> pathlib.Path:
+    """A recipe with 60 good and 10 bad parts."""
+    write_line(tmp_path, 60, 10)
+    return tmp_path
+
+
+@pytest.fixture
+def small(tmp_path: pathlib.Path, differencing: None) -> pathlib.Path:
+    """A recipe with 9 good and 3 bad parts: they hold a target of 0.3."""
+    write_line(tmp_path, 9, 3)
     return tmp_path
 
 
@@ -224,3 +256,164 @@ def test_too_few_parts_that_can_be_judged_are_named_with_a_target_that_they_hold
     assert '5 others are INVALID, and not counted: 00: too dark' in str(error.value)
     report = calibrate(folder / 'r', folder / 'good', target=0.054, progress=False)
     assert report.threshold.good_parts == 55
+
+
+def change(folder: pathlib.Path, **rules: Any) -> Recipe:
+    """Another revision, with other rules."""
+    recipe = recipes.read(folder)
+    rules_now = dataclasses.replace(recipe.rules, **rules)
+    return recipes.save(dataclasses.replace(recipe, rules=rules_now), folder)
+
+
+def test_parts_that_get_another_verdict_are_named(
+    small: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those whose images are inspected with another one, after each kind of change."""
+    predictor = differencing_predictor(cell=4)
+    monkeypatch.setattr(making, 'load_weights', lambda *_: predictor)
+    make_recipe(small / 'r')  # notes which weights
+    parts = small / 'good', small / 'bad'
+    first = calibrate(small / 'r', *parts, target=0.3, progress=False)
+    assert first.changes == ''  # no part was known
+    seen = verdicts(small)
+    for settings in (
+        ['rules.any.threshold=0.75', 'rules.any.min_area=700'],
+        ['rules.any.threshold=0.8', 'rules.any.min_area=1800'],
+    ):
+        _, changes = make_recipe(small / 'r', settings=settings)
+        before, seen = seen, verdicts(small)
+        assert changes == expected_changes(before, seen)
+    again = calibrate(small / 'r', *parts, target=0.3, progress=False)
+    assert again.changes == expected_changes(seen, verdicts(small))
+    assert again.changes in again.lines()
+    _, changes = make_recipe(small / 'r', settings=['rules.min_judged=0.7'])
+    assert changes == 'None of 12 calibrated parts gets another verdict.'
+    for settings in ([], ['name=other']):
+        assert make_recipe(small / 'r', settings=settings)[1] == ''
+
+
+def verdicts(folder: pathlib.Path) -> dict[str, str]:
+    """Of all parts, from their images, by the recipe as it is."""
+    recipe = recipes.read(folder / 'r')
+    inspect = make_inspectors(recipe, folder / 'r', differencing_predictor(cell=4))['']
+    return {
+        f'{kind}/{path.stem}': inspect(read_image(path)).verdict
+        for kind in ('good', 'bad')
+        for path in sorted((folder / kind).iterdir())
+    }
+
+
+def expected_changes(before: dict[str, str], after: dict[str, str]) -> str:
+    """The sentence about 12 parts of which some change, all in one direction."""
+    changed = [name for name in before if before[name] != after[name]]
+    ((old, new),) = {(before[name], after[name]) for name in changed}
+    return (
+        f'{len(changed)} of 12 calibrated parts get another verdict. '
+        f'{old} -> {new}: {", ".join(changed)}'
+    )
+
+
+def test_verdicts_without_kept_scores_are_not_guessed(small: pathlib.Path) -> None:
+    """After a change of more than rules, below the scores, or from a faulty recipe."""
+    folder, predictor = small / 'r', differencing_predictor(cell=4)
+    recipe = calibrate(folder, small / 'good', target=0.3, progress=False).recipe
+    found = recipe.rules.any.threshold
+    assert found is not None and found > LOWEST
+    low = dataclasses.replace(recipe, rules=recipe.rules.with_threshold(0.04))
+    shift = dataclasses.replace(recipe, registration=Alignment('shift'))
+    classes = dataclasses.replace(recipe.rules, classes={'spur': Limits(0.5)})
+    faulty = dataclasses.replace(recipe, rules=classes)
+    for before, after in [(recipe, low), (recipe, shift), (faulty, recipe)]:
+        text = changed_verdicts(folder, before, after, predictor)
+        assert 'is not known: their scores are not kept' in text
+    shutil.rmtree(folder / 'scores')
+    high = dataclasses.replace(recipe, rules=recipe.rules.with_threshold(0.9))
+    assert 'is not known' in changed_verdicts(folder, recipe, high, predictor)
+
+
+@pytest.fixture
+def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the parts that the network runs for, as they come."""
+    names: list[str] = []
+
+    def score_and_note(
+        inspectors: dict[str, Inspector], parts: list[Part]
+    ) -> Iterator[ScoredPart]:
+        names.extend(part.name for part in parts)
+        return score_parts(inspectors, parts)
+
+    monkeypatch.setattr(calibrating, 'score_parts', score_and_note)
+    return names
+
+
+def test_the_network_runs_once_for_a_part_and_the_result_is_the_same(
+    small: pathlib.Path, scored: list[str]
+) -> None:
+    """After another rule and target: as in a copy whose scores were deleted."""
+    parts = small / 'good', small / 'bad'
+    first = calibrate(small / 'r', *parts, target=0.3, progress=False)
+    assert (first.reused, len(scored)) == (0, 12)
+    change(small / 'r', any=Limits(0.8, min_area=60), join=3)
+    shutil.copytree(small / 'r', small / 'copy')
+    shutil.rmtree(small / 'copy' / 'scores')
+    scored.clear()
+    again = calibrate(small / 'r', *parts, target=0.4, progress=False)
+    assert (again.reused, scored) == (12, [])
+    assert 'did not run for 12 parts' in '\n'.join(again.lines())
+    whole = calibrate(small / 'copy', *parts, target=0.4, progress=False)
+    assert (whole.reused, len(scored)) == (0, 12)
+    assert again._replace(reused=0) == whole
+    assert again.threshold != first.threshold
+
+
+def test_scores_by_other_settings_are_never_reused(small: pathlib.Path) -> None:
+    """Only rules and the target may differ."""
+    recipe = calibrate(small / 'r', small / 'good', target=0.3, progress=False).recipe
+    assert len(read_parts(small / 'r', recipe)) == 9
+    rules = dataclasses.replace(recipe.rules, join=2)
+    assert len(read_parts(small / 'r', dataclasses.replace(recipe, rules=rules))) == 9
+    others: list[dict[str, Any]] = [
+        {'weights': Weights(sha256='0' * 64)},
+        {'weights': Weights(tile_size=64)},
+        {'references': (File('references/x.png', '0' * 64),)},
+        {'registration': Alignment('shift')},
+        {'registration': Alignment(tolerance=Tolerance(shift=3))},
+        {'ignore': (Area(box=(0, 0, 9, 9)),)},
+        {'checks': Checks(min_sharpness=0.1)},
+        {'bit_depth': 12},
+        {'compare': 'all'},
+    ]
+    for other in others:
+        changed = dataclasses.replace(recipe, **other)
+        assert read_parts(small / 'r', changed) == {}, other
+
+
+def test_parts_that_changed_or_whose_scores_are_gone_are_scored_again(
+    small: pathlib.Path, scored: list[str]
+) -> None:
+    """The content of files counts: neither their names nor their folder do."""
+    calibrate(small / 'r', small / 'good', target=0.3, progress=False)
+    good = (small / 'good').rename(small / 'moved')
+    (good / '00.png').rename(good / '99.png')
+    write_png(good / '01.png', shot(varied(4), seed=77))
+    found = recipes.read(small / 'r').calibration
+    assert found is not None and found.parts is not None
+    entries = json.loads((small / 'r' / found.parts.file).read_text())['good']
+    files = [small / 'r' / entry['kept']['']['file'] for entry in entries]
+    assert len(set(files)) == 9
+    files[2].unlink()
+    files[3].write_bytes(b'other')
+    scored.clear()
+    report = calibrate(small / 'r', good, target=0.3, progress=False)
+    assert scored == ['01', '02', '03']
+    assert report.reused == 6
+
+
+def test_kept_scores_are_invalid_by_a_stricter_rule(small: pathlib.Path) -> None:
+    """Parts that were moved show less than all of the reference."""
+    calibrate(small / 'r', small / 'good', target=0.3, progress=False)
+    change(small / 'r', min_judged=0.995)
+    report = calibrate(small / 'r', small / 'good', target=0.4, progress=False)
+    assert report.reused == 9
+    assert [part.name for part in report.invalid] == ['02', '05', '08']
+    assert report.invalid[0].faults[0].startswith('the image shows 9')

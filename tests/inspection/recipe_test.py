@@ -13,10 +13,12 @@ import pytest
 from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.fields import describe
-from cadnet_jax.inspection.recipe import Area, Recipe
+from cadnet_jax.inspection.making import make_recipe
+from cadnet_jax.inspection.recipe import Area, File, Recipe
 from cadnet_jax.inspection.recipe_files import (
     add_image,
     inspected_pixels,
+    read_mask,
     read_references,
 )
 from cadnet_jax.inspection.rules import Limits, Rules
@@ -91,6 +93,57 @@ def test_areas_are_boxes_polygons_and_masks(tmp_path: pathlib.Path) -> None:
     assert everything.all()
 
 
+def disk() -> np.ndarray:
+    """A mask of two values, uint8 [H, W], of the size of `image`."""
+    pixels = np.zeros((32, 48), np.uint8)
+    cv2.circle(pixels, (24, 16), 11, 255, -1)
+    return pixels
+
+
+@pytest.mark.parametrize('kind', ['inspect', 'ignore'])
+def test_a_jpeg_as_mask_is_refused_before_the_network_is_read(
+    tmp_path: pathlib.Path, kind: str
+) -> None:
+    """It has gray values around the edges; the weights, which are missing, come later.
+
+    The values are OpenCV's, read as gray.
+    """
+    path = tmp_path / 'mask.jpg'
+    cv2.imwrite(str(path), disk())
+    write_png(tmp_path / 'good.png', image())
+    values = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    assert values is not None
+    count = np.count_nonzero((values > 0) & (values < values.max()))
+    assert count > 100
+    options: dict[str, Any] = {kind: path, 'workdir': tmp_path / 'missing'}
+    message = rf'mask\.jpg: {count} of 1,536 pixels are neither black .*save it as PNG'
+    with pytest.raises(ValueError, match=message):
+        make_recipe(tmp_path / 'r', references=[tmp_path / 'good.png'], **options)
+    assert not (tmp_path / 'r').exists()
+
+
+def test_a_mask_with_gray_values_in_a_recipe_is_refused(tmp_path: pathlib.Path) -> None:
+    """One pixel is enough; it was edited in."""
+    pixels = disk()
+    pixels[0, 0] = 1
+    write_png(tmp_path / 'areas' / 'x.png', pixels)
+    recipe = recipe_in(tmp_path, inspect=(Area(mask=File('areas/x.png')),))
+    with pytest.raises(
+        ValueError, match=r'x\.png: 1 of 1,536 pixels are neither black'
+    ):
+        inspected_pixels(recipe, tmp_path, image())
+
+
+@pytest.mark.parametrize('color', [(255, 255, 255), (1, 1, 1), (40, 0, 0)])
+def test_a_mask_of_black_and_one_color_is_taken(
+    tmp_path: pathlib.Path, color: tuple[int, ...]
+) -> None:
+    where = disk() > 0
+    pixels = np.where(where[..., None], color, 0).astype(np.uint8)
+    write_png(tmp_path / 'x.png', pixels)
+    np.testing.assert_array_equal(read_mask(tmp_path / 'x.png'), where)
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -130,7 +183,7 @@ def test_files_that_changed_or_went_are_refused(tmp_path: pathlib.Path) -> None:
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r'references\[0\] in recipe.json'):
         read_references(recipe, tmp_path)
-    small = add_image(tmp_path, 'areas', image(size=(9, 9)))
+    small = add_image(tmp_path, 'areas', np.full((9, 9), 255, np.uint8))
     recipe = recipe_in(tmp_path, ignore=(Area(mask=small),))
     with pytest.raises(ValueError, match=r'ignore\[0\].mask is 9 x 9'):
         inspected_pixels(recipe, tmp_path, image())
