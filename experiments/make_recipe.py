@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
     del argv
     from cadnet_jax.inspection.making import make_recipe  # slow to import
 
-    recipe, changes = make_recipe(
+    recipe = make_recipe(
         _RECIPE.value,
         view=_VIEW.value,
         references=_REFERENCE.value,
@@ -59,12 +59,11 @@ def main(argv: list[str]) -> None:
         inspect=_INSPECT.value,
         ignore=_IGNORE.value,
         settings=_SET.value,
+        report=print,
     )
     number = sum(len(view.references) for view in recipe.all_views().values())
     references = f'{number} reference{"s" if number > 1 else ""}'
     print(f'Written: {_RECIPE.value} (revision {recipe.revision}, {references})')
-    if changes:
-        print(changes)
 
 
 if __name__ == '__main__':

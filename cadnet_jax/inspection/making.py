@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,8 @@ def make_recipe(
     inspect: _Path | None = None,
     ignore: _Path | None = None,
     settings: Sequence[str] = (),
-) -> tuple[Recipe, str]:
+    report: Callable[[str], None] | None = None,
+) -> Recipe:
     """Writes a recipe; what is not given stays as it is in the folder, if it is there.
 
     Args:
@@ -53,10 +54,8 @@ def make_recipe(
         ignore: likewise; what is not black is not judged.
         settings: other fields as FIELD=VALUE, such as 'rules.any.threshold=0.8'; the
             value is JSON, or a text.
-
-    Returns:
-        The recipe, and which calibrated parts get another verdict by it, as a sentence;
-        see `changed_verdicts`.
+        report: is given a sentence that says which calibrated parts get another
+            verdict; see `changed_verdicts`.
 
     Raises:
         FileNotFoundError: a file or the weights are missing.
@@ -99,8 +98,13 @@ def make_recipe(
     for other in recipe.all_views().values():
         inspected_pixels(other, folder, read_references(other, folder)[0])
     recipe = recipes.save(recipe, folder)
-    changes = before and changed_verdicts(folder, before, recipe, predictor)
-    return recipe, changes or ''
+    if (
+        report
+        and before
+        and (changes := changed_verdicts(folder, before, recipe, predictor))
+    ):
+        report(changes)
+    return recipe
 
 
 def _parse(values: dict[str, Any], folder: pathlib.Path) -> Recipe:

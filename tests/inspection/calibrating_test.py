@@ -275,21 +275,23 @@ def test_parts_that_get_another_verdict_are_named(
     parts = small / 'good', small / 'bad'
     first = calibrate(small / 'r', *parts, target=0.3, progress=False)
     assert first.changes == ''  # no part was known
-    seen = verdicts(small)
+    seen, said = verdicts(small), list[str]()
     for settings in (
         ['rules.any.threshold=0.75', 'rules.any.min_area=700'],
         ['rules.any.threshold=0.8', 'rules.any.min_area=1800'],
     ):
-        _, changes = make_recipe(small / 'r', settings=settings)
+        make_recipe(small / 'r', settings=settings, report=said.append)
         before, seen = seen, verdicts(small)
-        assert changes == expected_changes(before, seen)
+        assert said.pop() == expected_changes(before, seen)
     again = calibrate(small / 'r', *parts, target=0.3, progress=False)
     assert again.changes == expected_changes(seen, verdicts(small))
     assert again.changes in again.lines()
-    _, changes = make_recipe(small / 'r', settings=['rules.min_judged=0.7'])
-    assert changes == 'None of 12 calibrated parts gets another verdict.'
+    settings = ['rules.min_judged=0.7']
+    make_recipe(small / 'r', settings=settings, report=said.append)
+    assert said.pop() == 'None of 12 calibrated parts gets another verdict.'
     for settings in ([], ['name=other']):
-        assert make_recipe(small / 'r', settings=settings)[1] == ''
+        make_recipe(small / 'r', settings=settings, report=said.append)
+        assert not said
 
 
 def verdicts(folder: pathlib.Path) -> dict[str, str]:

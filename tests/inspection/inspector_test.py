@@ -195,17 +195,17 @@ def test_a_recipe_is_made_loaded_and_bound_to_its_weights(
         'references': [tmp_path / 'good.png'],
         'workdir': run,
     }
-    made, changes = make_recipe(
-        folder, settings=['rules.any.threshold=0.999'], **options
-    )
-    assert (made.revision, made.name, changes) == (1, 'recipe', '')
+    made = make_recipe(folder, settings=['rules.any.threshold=0.999'], **options)
+    assert (made.revision, made.name) == (1, 'recipe')
     assert made.weights.workdir == '../run'
     inspect = load_inspector(folder)
     assert made.weights.sha256 == tree_digest(inspect.predictor.variables)
     assert inspect(shot(board())[:64, :96]).verdict in (OK, NG)
-    next_one, changes = make_recipe(folder, settings=['rules.join=3', 'name=top side'])
+    said: list[str] = []
+    settings = ['rules.join=3', 'name=top side']
+    next_one = make_recipe(folder, settings=settings, report=said.append)
     assert (next_one.revision, next_one.rules.join) == (2, 3)
-    assert changes == ''  # it was never calibrated
+    assert not said  # it was never calibrated
     assert next_one.rules.any.threshold == 0.999
     assert next_one.name == 'top side'
     assert load_inspector(folder, 1).recipe == made
