@@ -203,8 +203,9 @@ def _first_state(
     )
     origin = None
     if config.train.init_from and not kept_steps(workdir)['latest']:
-        state, left_out = init_from(state, config.train.init_from)
-        origin = describe_origin(config.train.init_from) | {'left_out': left_out}
+        state, left_out, spread = init_from(state, config.train.init_from)
+        taken = {'left_out': left_out, 'spread': spread}
+        origin = describe_origin(config.train.init_from) | taken
     if config.optim.ema_decay:
         network = without_peers(state.params)
         state = state.replace(ema_params=jax.tree.map(np.array, network))

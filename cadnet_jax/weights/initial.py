@@ -27,17 +27,21 @@ class Started(NamedTuple):
     Attributes:
         state: with the arrays that were taken; the others are fresh.
         left_out: arrays that were not taken, by name, and why.
+        spread: arrays of which every class of defects took the one of the weights.
     """
 
     state: TrainState
     left_out: tuple[str, ...]
+    spread: tuple[str, ...] = ()
 
 
 def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
     """Puts the weights in `directory` in place of those in a fresh `state`.
 
     Every array of equal name and shape is taken: weights for other classes or another
-    head give all that the two networks share.
+    head give all that the two networks share. Where the weights know one class of
+    defects and the network several, each of these starts as that one: the background is
+    as probable as it was, so the network begins with what the weights find.
 
     Args:
         state: of NumPy arrays.
@@ -57,7 +61,8 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
         sep='/',
         keep_empty_nodes=True,
     )
-    taken, left_out = {}, []
+    taken: dict[str, np.ndarray] = {}
+    left_out, spread = [], []
     for name, array in sorted(loaded.items()):
         if not np.isfinite(array).all():
             raise ValueError(
@@ -65,6 +70,9 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
             )
         if name not in fresh:
             left_out.append(f'{name} (not in the network)')
+        elif _knows_one_class(name, array) and fresh[name].shape[-1] > array.shape[-1]:
+            taken[name] = _spread(array, fresh[name].shape[-1])
+            spread.append(name)
         elif fresh[name].shape != array.shape:
             shapes = f'{list(array.shape)}, not {list(fresh[name].shape)}'
             left_out.append(f'{name} ({shapes})')
@@ -77,7 +85,26 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
             '--init_from='
         )
     state = state.replace(**traverse_util.unflatten_dict(fresh | taken, sep='/'))
-    return Started(state, tuple(left_out))
+    return Started(state, tuple(left_out), tuple(spread))
+
+
+def _knows_one_class(name: str, array: np.ndarray) -> bool:
+    """Whether an array makes the logits of the background and one class of defects."""
+    *_, layer, _ = name.split('/')
+    return layer == 'classifier' and array.shape[-1] == 2
+
+
+def _spread(array: np.ndarray, num_classes: int) -> np.ndarray:
+    """Gives each class of defects the kernel or bias of the one in `array` `[..., 2]`.
+
+    The biases are lower by the log of their number, so that softmax gives all of them
+    together what it gave the one.
+    """
+    background, defect = np.split(array, 2, axis=-1)
+    defects = np.repeat(defect, num_classes - 1, axis=-1)
+    if array.ndim == 1:
+        defects = defects - np.log(num_classes - 1).astype(array.dtype)
+    return np.concatenate([background, defects], axis=-1)
 
 
 def describe(origin: Mapping[str, Any]) -> str:
@@ -86,6 +113,8 @@ def describe(origin: Mapping[str, Any]) -> str:
     line = f'Started from the weights in {origin["init_from"]}; left out: {left_out}.'
     if any('classifier' in name and ', not [' in name for name in origin['left_out']):
         line += '\nOther classes: the classifier starts from random weights.'
+    if origin.get('spread'):
+        line += '\nEach class of defects starts as the one that these weights know.'
     return line
 
 

@@ -77,7 +77,7 @@ def test_training_starts_from_the_imported_encoder_and_a_fresh_decoder(
 
     fresh = _fresh_state()
     expected = fresh.replace(params={**fresh.params, 'encoder': encoder})
-    started, left_out = init_from(fresh, tmp_path / 'mit_b0')
+    started, left_out, _ = init_from(fresh, tmp_path / 'mit_b0')
     assert left_out == ()
     jax.tree.map(np.testing.assert_array_equal, started, expected)
     kernels = [
@@ -125,7 +125,7 @@ def test_the_encoder_of_a_run_starts_one_on_other_classes(
     imported = encoder_of_run(tmp_path / 'run')
     save_variables(tmp_path / 'encoder', imported.variables, {})
     fresh = initial_state(build_model(ModelConfig(), 3), optax.sgd(0.1), seed=0)
-    state, left_out = init_from(fresh, tmp_path / 'encoder')
+    state, left_out, _ = init_from(fresh, tmp_path / 'encoder')
     assert left_out == ()
     jax.tree.map(
         np.testing.assert_array_equal, state.params['encoder'], old['params']['encoder']

@@ -58,7 +58,7 @@ def test_imported_weights_take_the_place_of_fresh_ones(tmp_path: pathlib.Path) -
     """The encoder alone is enough; what is not there stays fresh."""
     encoder = {'encoder': _params(9)['encoder']}
     save_variables(tmp_path, {'params': encoder}, {'source': 'mit_b0.npz'})
-    state, left_out = init_from(_state(1), tmp_path)
+    state, left_out, _ = init_from(_state(1), tmp_path)
     expected = _state(1).replace(params=_params(1) | encoder)
     _assert_equal(state, expected)
     assert left_out == ()
@@ -77,7 +77,7 @@ def test_a_run_starts_from_the_best_weights_of_another_or_its_latest(
 ) -> None:
     if not best:
         (workdir / 'checkpoints' / 'best').rename(workdir / 'best')
-    state, _ = init_from(_state(1), workdir)
+    state, *_ = init_from(_state(1), workdir)
     _assert_equal(state.params, _params(value))
     _assert_equal(state.opt_state, _state(1).opt_state)
 
@@ -85,7 +85,7 @@ def test_a_run_starts_from_the_best_weights_of_another_or_its_latest(
 def test_a_run_starts_from_a_checkpoint_that_is_named(workdir: pathlib.Path) -> None:
     step = kept_steps(workdir)['latest'][-1]
     folder = workdir / 'checkpoints' / 'latest'
-    state, _ = init_from(_state(1), folder / str(step))
+    state, *_ = init_from(_state(1), folder / str(step))
     _assert_equal(state.params, load_variables(workdir, 'latest')[0]['params'])
     with pytest.raises(FileNotFoundError, match=f'{workdir}: no checkpoint 77'):
         init_from(_state(1), folder / '77')
@@ -102,7 +102,7 @@ def test_what_does_not_fit_is_left_out_and_listed(
     misfit = {'decoder': {'classifier': {name: np.ones(kernel, np.float32)}}}
     params = {'encoder': _params(9)['encoder'], **misfit}
     save_variables(tmp_path / 'some', {'params': params}, {})
-    state, left_out = init_from(_state(1), tmp_path / 'some')
+    state, left_out, _ = init_from(_state(1), tmp_path / 'some')
     _assert_equal(state.params, _params(1) | {'encoder': _params(9)['encoder']})
     assert left_out == (f'params/decoder/classifier/{name} ({reason})',)
     line, *rest = describe({'init_from': 'x', 'left_out': list(left_out)}).split('\n')
@@ -113,6 +113,39 @@ def test_what_does_not_fit_is_left_out_and_listed(
     message = f'shares no array.*classifier/{name}.*random weights: --init_from='
     with pytest.raises(ValueError, match=message):
         init_from(_state(1), tmp_path / 'none')
+
+
+@pytest.mark.parametrize('head', ['cad', 'unet'])
+@pytest.mark.usefixtures('small_b0', 'small_unet')
+def test_several_classes_start_as_the_one_of_the_weights(
+    head: str, tmp_path: pathlib.Path
+) -> None:
+    """The background is as probable as it was; the defects share the rest equally."""
+    config = ModelConfig(head=head)
+    one, several = build_model(config, 2), build_model(config, 5)
+    variables = jax.device_get(initialize(one, seed=1))
+    params = variables['params']
+    bias = np.asarray([0.3, -0.4], np.float32)
+    params.get('decoder', params)['classifier']['bias'] = bias
+    save_variables(tmp_path, variables, {})
+    fresh = jax.device_get(initial_state(several, optax.sgd(0.1), seed=0))
+    state, left_out, spread = init_from(fresh, tmp_path)
+    assert not left_out and [name.rsplit('/')[-1] for name in spread] == [
+        'bias',
+        'kernel',
+    ]
+    said = describe({'init_from': 'x', 'left_out': [], 'spread': list(spread)})
+    assert said.endswith('starts as the one that these weights know.')
+
+    image, reference = np.random.default_rng(0).random((2, 1, 32, 32, 3), np.float32)
+    before, after = (
+        jax.nn.softmax(model.apply(x, image, reference, train=False)[0])
+        for model, x in ((one, variables), (several, state.variables))
+    )
+    np.testing.assert_allclose(after[..., 0], before[..., 0], rtol=1e-5)
+    shares = np.repeat(before[..., 1:] / 4, 4, axis=-1)
+    np.testing.assert_allclose(after[..., 1:], shares, rtol=1e-5)
+    assert np.ptp(before[..., 0]) > 1e-3
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: pathlib.Path) -> None:
@@ -146,10 +179,11 @@ def test_released_weights_start_any_head_and_any_classes(
 
     model = build_model(ModelConfig(head=head), num_classes)
     fresh = jax.device_get(initial_state(model, optax.sgd(0.1), seed=0))
-    state, left_out = init_from(fresh, 'released')
-    if (head, num_classes) == ('cad', 2):
+    state, left_out, spread = init_from(fresh, 'released')
+    assert bool(spread) == (num_classes == 7)
+    if head == 'cad':
         assert not left_out
-    else:
+    if head == 'ooc':
         assert any('classifier/kernel' in name for name in left_out)
         _assert_equal(
             state.params['decoder']['classifier'],
