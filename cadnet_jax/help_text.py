@@ -49,11 +49,11 @@ def help_text(description: str, values: flags.FlagValues) -> str:
 def _groups(names: Sequence[str]) -> Iterable[tuple[str, list[str]]]:
     """Title and names of each group, of what a script has; alphabetical within one.
 
-    Where it has the settings of a run, these are grouped.
+    Where it has all settings of a run, these are grouped.
     """
     groups = flag_groups()
     ours = {name for group in groups.values() for name in group}
-    if not ours.intersection(names):
+    if not ours.issubset(names):
         yield 'Flags', list(names)
         return
     first = [name for name in _FIRST if name in names]

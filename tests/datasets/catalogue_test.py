@@ -134,6 +134,8 @@ def test_a_flagfile_begins_with_its_command_and_sets_what_exists(
 def test_help_lists_the_flags_of_the_builders() -> None:
     listed = prepare_data('--help').stdout
     assert '--dataset' in listed and '--count' in listed and '--group_by' in listed
+    headings = [line for line in listed.splitlines() if line.endswith(':')]
+    assert headings == ['Flags:']
 
 
 @pytest.mark.slow
