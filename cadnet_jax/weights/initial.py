@@ -70,7 +70,7 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
             )
         if name not in fresh:
             left_out.append(f'{name} (not in the network)')
-        elif _knows_one_class(name, array) and fresh[name].shape[-1] > array.shape[-1]:
+        elif _can_spread(name, array.shape, fresh[name].shape):
             taken[name] = _spread(array, fresh[name].shape[-1])
             spread.append(name)
         elif fresh[name].shape != array.shape:
@@ -88,10 +88,13 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
     return Started(state, tuple(left_out), tuple(spread))
 
 
-def _knows_one_class(name: str, array: np.ndarray) -> bool:
-    """Whether an array makes the logits of the background and one class of defects."""
+def _can_spread(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether an array makes the logits of the background and one class of defects,
+    and the network's differs from it in the number of classes alone.
+    """
     *_, layer, _ = name.split('/')
-    return layer == 'classifier' and array.shape[-1] == 2
+    one_class = layer == 'classifier' and given[-1] == 2
+    return one_class and wanted[:-1] == given[:-1] and wanted[-1] > 2
 
 
 def _spread(array: np.ndarray, num_classes: int) -> np.ndarray:

@@ -93,7 +93,11 @@ def test_a_run_starts_from_a_checkpoint_that_is_named(workdir: pathlib.Path) -> 
 
 @pytest.mark.parametrize(
     ('kernel', 'name', 'reason'),
-    [((7, 6), 'kernel', '[7, 6], not [7, 3]'), ((7, 3), 'w', 'not in the network')],
+    [
+        ((7, 6), 'kernel', '[7, 6], not [7, 3]'),
+        ((5, 2), 'kernel', '[5, 2], not [7, 3]'),
+        ((7, 3), 'w', 'not in the network'),
+    ],
 )
 def test_what_does_not_fit_is_left_out_and_listed(
     tmp_path: pathlib.Path, kernel: tuple[int, ...], name: str, reason: str
