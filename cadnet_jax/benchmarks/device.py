@@ -1,4 +1,4 @@
-"""All that is to be known of a device: what `benchmark.py --workload=all` measures."""
+"""Measures everything of a device: `benchmark.py --workload=all`."""
 
 import functools
 import os
@@ -17,9 +17,9 @@ from cadnet_jax.benchmarks.timing import Row
 
 _COMPILING = 0.6  # of the time of a part; the rest is for runs
 
-# Most important first: a device may be at hand for a few minutes. Each has the name
-# under which its rows stand, its weight (see `Part`), and, where it has one, the
-# precision. Training steps take longest to compile.
+# The most important first: a device may be available for only a few minutes. Each has
+# the name of its rows, its weight (see `Part`), and its options. Training steps take
+# longest to compile.
 PARTS: tuple[tuple[str, float, Callable[..., Iterator[Row]], dict[str, Any]], ...] = (
     ('ceilings', 4, ceilings, {}),
     ('forward', 5, forward, {'precision': 'default', 'cached': False}),
@@ -44,11 +44,12 @@ def measure_device(
 ) -> dict[str, Any]:
     """Measures this device with the released weights, and prints the tables.
 
-    See `run_parts`.
-
     Args:
-        output: the JSON file.
-        time_limit: seconds for everything.
+        output: JSON file that is written with each row; see `run_parts`.
+        time_limit: seconds for all parts together.
+
+    Returns:
+        What the file holds.
     """
     parts = [
         Part(name, functools.partial(_of_released, function, options), weight)

@@ -1,4 +1,4 @@
-"""What tiles cost and lose: speed, accuracy, and how far their borders reach."""
+"""Measures sizes of tiles: speed, accuracy, and how far a border has an effect."""
 
 import dataclasses
 import time
@@ -55,12 +55,19 @@ def parse_tiling(text: str) -> Tiling:
 def time_tilings(
     predictor: Predictor, tilings: Sequence[Tiling], *, rounds: int
 ) -> list[dict[str, Any]]:
-    """Predicts a pair of random pixels in tiles of each kind, in turn.
+    """Times the prediction of a pair of random pixels in tiles of each kind, in turn.
+
+    The sides of the image are chosen so that the tiles fit: none is moved inward.
+
+    Args:
+        predictor: the network.
+        tilings: what is compared.
+        rounds: measurements of each kind, after one that compiles.
 
     Returns:
-        For each kind of tiles `tile_size`, `tile_margin`, and `megapixels_per_s` of the
-        image, without and with an encoded reference (`cached_megapixels_per_s`):
-        medians over the rounds. The tiles fit the image: none is moved inward.
+        For each kind of tiles `tile_size`, `tile_margin`, and the median speed in
+        megapixels of the image per second: `megapixels_per_s`, and with an encoded
+        reference `cached_megapixels_per_s`.
     """
     rng = np.random.default_rng(0)
     runs: list[list[Any]] = []
@@ -132,19 +139,21 @@ def measure_tilings(
 def border_changes(
     predictor: Predictor, image: NDArray[np.uint8], reference: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
-    """How much scores differ between two tiles, half a tile apart, in the middle.
+    """How much the scores of two tiles in the middle of an image differ.
 
-    A pixel that is d pixels from the right border of the one is half a tile minus d
-    from the left border of the other, so both have a border at a distance of d at most
-    a quarter of a tile; what differs is due to where the tiles end.
+    The tiles lie half a tile apart. Where they overlap, a pixel that is d pixels from
+    the right border of the first is half a tile minus d from the left border of the
+    second. So within a quarter of a tile of one border, the other border is farther
+    away, and the difference shows the effect of the nearer one.
 
     Args:
-        predictor: its `tile_size` is taken.
-        image: uint8 [H, W, 3]; W is one and a half tiles at least, H one.
+        predictor: whose `tile_size` is used.
+        image: uint8 [H, W, 3]; H is at least one tile, W one and a half.
         reference: of the same shape.
 
     Returns:
-        Absolute differences by distance, float32 [tile_size // 4, N].
+        Absolute differences of the scores by the distance from the nearer border,
+        float32 [tile_size // 4, N].
 
     Raises:
         ValueError: the image is too small.
@@ -171,13 +180,13 @@ def border_changes(
 
 
 def border_reach(changes: NDArray[np.float32]) -> dict[int, float]:
-    """The share of scores that a border changes by more than `CHANGE`, by distance.
+    """The share of the scores that a border changes by more than `CHANGE`.
 
     Args:
         changes: see `border_changes`.
 
     Returns:
-        Distance in pixels -> the share from there to the next distance.
+        Distance from the border in pixels -> the share from there to the next distance.
     """
     ends = *_DISTANCES[1:], len(changes)
     return {

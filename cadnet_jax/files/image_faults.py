@@ -1,8 +1,8 @@
-"""What is wrong with an image file, found in its bytes ahead of its use.
+"""Finds faults of an image file in its bytes, before it is used.
 
-Decoders quietly complete what is cut short: a truncated JPEG has a gray lower half.
-They also decode kinds of files that they do not know well into wrong pixels. What is
-not sure to be read right is refused here by its name.
+Decoders silently fill in what is missing: the lower half of a truncated JPEG is gray.
+They also decode kinds of files that they support poorly into wrong pixels. A file that
+may be read wrongly is refused here, and its fault is named.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ _STDERR = threading.Lock()
 
 
 def kind_fault(data: bytes) -> str | None:
-    """Why files of the kind of `data` are not read, with the remedy; None: they are."""
+    """Why this kind of file is not read, and the remedy; None if it is."""
     if tiff_tags.is_tiff(data):
         return tiff_tags.kind_fault(data)
     if not data.startswith(_JPEG_SIGNATURE):
@@ -48,7 +48,7 @@ def kind_fault(data: bytes) -> str | None:
 
 
 def size_fault(data: bytes) -> str | None:
-    """That the header of `data` claims more pixels than Pillow's limit, or None."""
+    """The fault of a header that claims more pixels than Pillow's limit, or None."""
     limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
     fault = f'an image of more than {limit:,} pixels (or a header that says so)'
     if tiff_tags.is_tiff(data) and tiff_tags.num_pixels(data) > limit:
@@ -65,7 +65,7 @@ def size_fault(data: bytes) -> str | None:
 
 
 def damage(data: bytes) -> str | None:
-    """Why `data` is not a whole file, as far as that is seen without its pixels."""
+    """Why `data` is not a complete file, or None; most kinds are not decoded."""
     if not data:
         return 'an empty file'
     if data.startswith(_PNG_SIGNATURE):
@@ -78,14 +78,14 @@ def damage(data: bytes) -> str | None:
 
 
 def ends_early(data: bytes, pixels: np.ndarray) -> bool:
-    """Whether `data` is a JPEG file that is cut short ahead of its end marker.
+    """Whether `data` is a JPEG file whose pixels end before its end marker.
 
-    Decoders fill up what is missing. More data ahead of the end marker change the
-    pixels of such a file, and none of a whole one.
+    Decoders fill in what is missing. So more data before the end marker changes the
+    pixels of such a file, and no pixel of a complete one.
 
     Args:
-        data: of the file.
-        pixels: [H, W] or [H, W, 3], decoded from it, turned in any way.
+        data: bytes of the file.
+        pixels: [H, W] or [H, W, 3], decoded from it, in any orientation.
     """
     if not data.startswith(_JPEG_SIGNATURE):
         return False
@@ -125,9 +125,9 @@ def _has_plain_corner(pixels: np.ndarray) -> bool:
 
 @functools.cache
 def _more_data() -> list[bytes]:
-    """Data of a JPEG twice: one of them may begin with the code of 'no more details'.
+    """Random JPEG data, drawn twice, since one may begin with the code for 'no more'.
 
-    Also with restart markers, at any of which the data of a file may stop.
+    Both contain restart markers, because a file may stop at any of them.
     """
     rng, data = np.random.default_rng(0), []
     for _ in range(2):
@@ -147,7 +147,7 @@ def _decode_jpeg(data: bytes, *, reduced: bool) -> np.ndarray:
 
 
 def _png_fault(data: bytes) -> str | None:
-    """Why `data` is no whole PNG file, or None: every chunk with its checksum."""
+    """Why `data` is not a complete PNG file, or None; checks the sum of every chunk."""
     position = len(_PNG_SIGNATURE)
     while position + 12 <= len(data):
         end = position + 12 + int.from_bytes(data[position : position + 4])
@@ -164,13 +164,13 @@ def _png_fault(data: bytes) -> str | None:
 
 
 def _jpeg_fault(data: bytes) -> str | None:
-    """Why `data` is no whole JPEG file, or None: every segment up to the end marker."""
+    """Why `data` is not a complete JPEG file, or None; reads every segment."""
     kinds = [kind for kind, _ in _jpeg_markers(data)]
     return None if kinds[-1:] == [_JPEG_END] else 'a truncated JPEG'
 
 
 def _jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
-    """Kind and position of each segment, the last of which ends the image."""
+    """Kind and position of each segment, up to the one that ends the image."""
     position = 2
     while marker := _JPEG_MARKER.search(data, position):
         kind = data[marker.start() + 1]
@@ -182,9 +182,9 @@ def _jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _tiff_fault(data: bytes) -> str | None:
-    """Why `data` is no whole TIFF file, or None.
+    """Why `data` is not a complete TIFF file, or None.
 
-    OpenCV decodes what is in front of a fault, leaves the rest black and says nothing.
+    OpenCV decodes what precedes a fault, leaves the rest black, and reports nothing.
     """
     with warnings.catch_warnings(), _stderr_held_back():
         warnings.simplefilter('ignore')
@@ -201,7 +201,7 @@ def _tiff_fault(data: bytes) -> str | None:
 
 @contextlib.contextmanager
 def _stderr_held_back() -> Iterator[None]:
-    """For Pillow's libtiff, which writes to the file descriptor itself."""
+    """Silences Pillow's libtiff, which writes to the file descriptor directly."""
     with _STDERR, open(os.devnull, 'wb') as nowhere:
         kept = os.dup(2)
         os.dup2(nowhere.fileno(), 2)

@@ -1,4 +1,4 @@
-"""Calibrates a recipe: good parts, and perhaps bad ones, -> threshold and bounds."""
+"""Calibrates a recipe: finds its threshold and error bounds from known parts."""
 
 import dataclasses
 import math
@@ -45,10 +45,18 @@ _HIGHEST_TARGET = 0.5  # false-reject rate that calibrate.py takes
 
 
 class CalibrationReport(NamedTuple):
-    """What a calibration found; the last three are None without bad parts.
+    """What a calibration found.
 
-    `reused`: for so many parts the network did not run, since their scores were kept.
-    `changes`: see `changed_verdicts`.
+    Attributes:
+        recipe: with the new threshold, as it was written.
+        threshold: with the number of good parts that it rejects.
+        invalid: parts that cannot be judged; they are not counted.
+        reused: number of parts whose kept scores were used instead of the network.
+        changes: see `changed_verdicts`.
+        fitted: errors on the parts that chose the threshold; None without bad parts.
+        held_out: cross-validated errors; None without bad parts.
+        reviews: for each rate of escapes, the review that is saved, fitted and
+            cross-validated; None without bad parts.
     """
 
     recipe: Recipe
@@ -105,8 +113,9 @@ def calibrate(
 ) -> CalibrationReport:
     """Finds the threshold of a recipe, and writes it as the next revision.
 
-    The network does not run for parts whose scores the calibration before has kept, but
-    for good parts if there are `deviations`: these need the scores of all pixels.
+    Parts whose scores the previous calibration kept do not go through the network
+    again, except good parts if the recipe has `deviations`: that rule needs the scores
+    of all their pixels.
 
     Args:
         folder: of the recipe.
@@ -120,7 +129,7 @@ def calibrate(
     Raises:
         FileNotFoundError: a file or the weights are missing.
         ValueError: there are too few good parts for the target, or the recipe or a
-            file has a fault; nothing was written.
+            file is invalid; nothing was written.
     """
     recipe = before = recipes.read(folder)
     files = {'good': list_parts(good, **recipe.naming())}
@@ -174,8 +183,8 @@ def score_kept(
 ) -> list[float]:
     """The decisive score of each part that is not INVALID; the worst view decides.
 
-    `held_out`: the parts are in `sums`; each is compared with the variation of the
-    others.
+    With `held_out`, the parts themselves are in `sums`, and each is compared with the
+    variation of the others.
     """
     whole = {view: of.variation() for view, of in sums.items()}
     values = []
@@ -245,7 +254,7 @@ def _keep(
     sums: dict[str, VariationSums] | None,
     progress: bool,
 ) -> list[KeptPart]:
-    """Parts of a kind, scored if they are not found; their distances go to `sums`."""
+    """The parts of a kind, scored unless found; adds their distances to `sums`."""
     kept = dict(found[kind])
     new = [part for part in files[kind] if part.name not in kept]
     bar = tqdm(

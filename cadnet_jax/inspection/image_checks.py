@@ -1,4 +1,4 @@
-"""Whether an image can be judged at all: brightness, saturation, sharpness."""
+"""Checks whether an image can be judged: brightness, saturation, sharpness."""
 
 import functools
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from cadnet_jax.inspection.recipe import Checks
 
 
 class Measures(NamedTuple):
-    """Of an image.
+    """Measures of an image.
 
     Attributes:
         brightness: mean gray level.
         saturated: share of pixels with a channel at 255.
-        sharpness: variance of the Laplacian over that of the gray levels; of a slightly
-            smoothed image, so that noise does not count.
+        sharpness: variance of the Laplacian over that of the gray levels, both of a
+            slightly smoothed image, so that noise does not count as detail.
     """
 
     brightness: float
@@ -26,7 +26,7 @@ class Measures(NamedTuple):
 
 
 def measure(image: np.ndarray) -> Measures:
-    """Measures uint8 [H, W, 3], RGB."""
+    """Measures an image, uint8 [H, W, 3], RGB."""
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     smooth = cv2.GaussianBlur(gray.astype(np.float32), (5, 5), 0)
     brightest = functools.reduce(cv2.max, cv2.split(image))
@@ -43,7 +43,13 @@ def _variance(values: np.ndarray) -> float:
 
 
 def find_faults(image: Measures, reference: Measures, checks: Checks) -> Iterator[str]:
-    """What is beyond its limit, each as a sentence."""
+    """The measures that exceed their limits, in one sentence each.
+
+    Args:
+        image: measures of the inspected image.
+        reference: those of the reference.
+        checks: the limits.
+    """
     brightness = image.brightness / max(reference.brightness, 1.0)
     if brightness < checks.min_brightness:
         yield (
