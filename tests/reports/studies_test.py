@@ -301,6 +301,7 @@ def test_fine_tuning_goes_on_from_the_weights_of_another_run(
         'seed': 0,
         'step': 8,
         'left_out': [],
+        'spread': [],
     }
     assert not (tmp_path / start.name / 'started_from.json').exists()
 
