@@ -32,7 +32,7 @@ class Started(NamedTuple):
 
     state: TrainState
     left_out: tuple[str, ...]
-    spread: tuple[str, ...] = ()
+    spread: tuple[str, ...]
 
 
 def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
