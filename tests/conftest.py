@@ -62,21 +62,6 @@ def small_unet() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope='module')
-def quick_compilation() -> Iterator[None]:
-    """Programs compile in half the time and run slower, those of scripts too.
-
-    For tests of what surrounds the network. What is claimed of its numbers is tested on
-    the programs that users have.
-    """
-    name = 'jax_disable_most_optimizations'
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(name.upper(), '1')
-        jax.config.update(name, True)
-        yield
-        jax.config.update(name, False)
-
-
 @pytest.fixture(scope='session')
 def shared() -> pathlib.Path:
     """The folder of lent data and reference arrays, beside the repository.
@@ -101,7 +86,8 @@ def run_with_devices() -> Callable[[str, int], str]:
         environment = {
             **os.environ,
             'JAX_PLATFORMS': 'cpu',
-            'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
+            'XLA_FLAGS': f'{os.environ.get("XLA_FLAGS", "")} '
+            f'--xla_force_host_platform_device_count={devices}',
         }
         done = subprocess.run(
             [sys.executable, '-c', textwrap.dedent(code)],

@@ -31,7 +31,7 @@ from cadnet_jax.models.mix_transformer import VARIANTS, Variant
 from tests.conftest import ROOT
 from tests.support.tiny_data import prepare_tiny
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('quick_compilation')]
+pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]
 
 MEGABYTES = 1_000_000
 TINY = Config(data=DataConfig(crop_size=32, batch_size=2))

@@ -25,7 +25,7 @@ from cadnet_jax.models.initialize import initialize
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
 from tests.conftest import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('quick_compilation')]
+pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]
 
 # What a device's machine may lack.
 ABSENT = 'tensorflow_datasets', 'grain', 'array_record', 'tensorboardX'

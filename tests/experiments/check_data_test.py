@@ -16,7 +16,7 @@ from cadnet_jax.datasets.checks import Report
 from tests.conftest import ROOT
 from tests.support.tiny_pairs import tiny_pair, write, write_tiny_pairs
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('quick_compilation')]
+pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]
 
 SCRIPTS = ROOT / 'experiments'
 

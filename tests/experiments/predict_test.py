@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.support.tiny_data import write_board
 from tests.support.tiny_run import write_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('quick_compilation')]
+pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]
 
 
 def run_script(*arguments: str) -> subprocess.CompletedProcess[str]:

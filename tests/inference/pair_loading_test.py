@@ -19,7 +19,7 @@ from cadnet_jax.inference.predictor import Predictor
 from tests.support.tiny_data import tiny_board, write_board
 from tests.support.tiny_run import differencing_predictor
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
+pytestmark = pytest.mark.unoptimized
 
 
 def test_the_check_counts_the_pixels(tmp_path: pathlib.Path) -> None:

@@ -14,7 +14,7 @@ from cadnet_jax.pictures.overlays import panel
 from tests.support.tiny_data import CLASS_NAMES, tiny_board, write_board
 from tests.support.tiny_run import differencing_predictor
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
+pytestmark = pytest.mark.unoptimized
 
 
 def test_what_is_written_of_a_pair(tmp_path: pathlib.Path) -> None:

@@ -37,7 +37,7 @@ from tests.inspection.inspector_test import RULES, board, inspector, shot, with_
 from tests.inspection.registration_test import view
 from tests.support.tiny_run import differencing_predictor, write_run
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
+pytestmark = pytest.mark.unoptimized
 
 PLAIN = Outputs(overlays=False)
 

@@ -22,7 +22,7 @@ from cadnet_jax.training_config import LossConfig
 from tests.support import tiny_networks
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
+pytestmark = pytest.mark.unoptimized
 
 STRIDES = {'fcn': 16, 'pspnet': 8, 'danet': 8, 'unet': 1, 'fc_siam_diff': 1}
 

@@ -236,7 +236,8 @@ def test_pairs_that_are_learned_from_are_refused_before_training(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures('small_b0', 'quick_compilation')
+@pytest.mark.usefixtures('small_b0')
+@pytest.mark.unoptimized
 def test_runs_are_trained_and_counted_once(
     data_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -30,7 +30,7 @@ from tests.support.evaluated_run import (
 from tests.support.tiny_data import prepare_tiny
 from tests.support.tiny_run import write_run
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
+pytestmark = pytest.mark.unoptimized
 
 HOSTILE = '<script>alert(1)</script>|`x` &amp; "q"'
 

@@ -22,7 +22,8 @@ from cadnet_jax.training_config import OptimConfig, TrainConfig
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.usefixtures('small_b0', 'quick_compilation'),
+    pytest.mark.usefixtures('small_b0'),
+    pytest.mark.unoptimized,
 ]
 
 BASE = Config(

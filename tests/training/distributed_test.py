@@ -15,7 +15,7 @@ from cadnet_jax.runs.checkpoint import kept_steps, load_variables
 from tests.conftest import ROOT
 from tests.support.tiny_data import prepare_tiny
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('quick_compilation')]
+pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]
 
 # Process 1 alone gets a signal, at the time its second batch is drawn.
 PROCESS = """

@@ -41,7 +41,8 @@ from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.usefixtures('small_b0', 'quick_compilation'),
+    pytest.mark.usefixtures('small_b0'),
+    pytest.mark.unoptimized,
 ]
 
 STEPS = 12

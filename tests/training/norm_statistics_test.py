@@ -21,7 +21,7 @@ from tests.support.tiny_data import prepare_tiny
 
 COUNT = 3
 
-pytestmark = pytest.mark.usefixtures('small_b0', 'quick_compilation')
+pytestmark = [pytest.mark.usefixtures('small_b0'), pytest.mark.unoptimized]
 
 
 @pytest.fixture(scope='module')

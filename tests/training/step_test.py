@@ -18,7 +18,8 @@ from cadnet_jax.training_config import LossConfig
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.usefixtures('small_b0', 'quick_compilation'),
+    pytest.mark.usefixtures('small_b0'),
+    pytest.mark.unoptimized,
 ]
 
 CLASS_PIXELS = (100, 2, 1)

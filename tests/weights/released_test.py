@@ -31,7 +31,7 @@ from tests.conftest import ROOT
 from tests.support.tiny_data import prepare_tiny
 from tests.support.tiny_run import write_run
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
+pytestmark = pytest.mark.unoptimized
 
 CARD = '# Card\n\n| | |\n|---|---|\n| SHA-256 | `` |\n| License | Apache-2.0 |\n'
 EXAMPLE = ROOT / 'docs' / 'example'

@@ -36,7 +36,7 @@ from cadnet_jax.weights.foreign_names import LAYOUTS, origin
 from cadnet_jax.weights.pretrained import convert
 from tests.support import tiny_networks
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('quick_compilation')]
+pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]
 
 CLASSES = 3
 UNETS = ['unet', 'fc_siam_diff']

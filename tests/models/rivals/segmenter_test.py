@@ -26,7 +26,7 @@ from cadnet_jax.training_config import LossConfig
 from tests.support import tiny_networks
 from tests.support.tiny_data import boards
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
+pytestmark = pytest.mark.unoptimized
 
 # Parameters for 3, 7 and 16 classes, with the auxiliary head.
 PARAMETERS = {

@@ -41,7 +41,7 @@ from cadnet_jax.training.step import train_step
 from cadnet_jax.training_config import LossConfig, OptimConfig, TrainConfig
 from tests.support.tiny_data import SPLITS, prepare_tiny
 
-pytestmark = pytest.mark.usefixtures('small_unet', 'quick_compilation')
+pytestmark = [pytest.mark.usefixtures('small_unet'), pytest.mark.unoptimized]
 
 
 @pytest.fixture(scope='module')
