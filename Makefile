@@ -43,7 +43,8 @@ test: $(INSTALLED)
 	$(PYTEST) -m 'not unoptimized'
 
 check: $(INSTALLED)
-	$(PYTEST) -q -m 'not slow'
+	$(UNOPTIMIZED) $(PYTEST) -q -m 'unoptimized and not slow'
+	$(PYTEST) -q -m 'not unoptimized and not slow'
 
 docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \

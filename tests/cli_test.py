@@ -10,7 +10,7 @@ import pytest
 from cadnet_jax.flagfiles import expand_flagfiles
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]
 
 SCRIPT = """
 from absl import flags

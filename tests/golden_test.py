@@ -27,6 +27,10 @@ from tests.support import tiny_networks
 
 pytestmark = pytest.mark.slow
 
+# The programs of the paper's own heads are those that users have. The norms of PSPNet's
+# gradients move by 0.5 % without optimizations.
+OPTIMIZED = {'cad', 'ooc', 'pspnet'}
+
 GOLDEN = pathlib.Path(__file__).parent / 'golden'
 CLASS_PIXELS = (9000, 300, 70)
 # (relative, of the array's largest): another processor adds in another order.
@@ -125,7 +129,13 @@ def compute(head: str) -> Arrays:
     return values
 
 
-@pytest.mark.parametrize('head', HEADS)
+@pytest.mark.parametrize(
+    'head',
+    [
+        pytest.param(head, marks=[] if head in OPTIMIZED else pytest.mark.unoptimized)
+        for head in HEADS
+    ],
+)
 def test_the_numbers_are_those_that_were_stored(
     head: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

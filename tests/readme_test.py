@@ -16,7 +16,7 @@ import pytest
 from cadnet_jax.files.images import read_image, write_png
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]
 
 README = (ROOT / 'README.md').read_text()
 GOOD, SIDE = 63, 96  # parts, pixels

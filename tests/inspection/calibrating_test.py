@@ -44,6 +44,8 @@ from tests.inspection.inspector_test import RULES, board, inspector, shot, with_
 from tests.inspection.rules_test import NAMES, OPEN, SHORT, scores_of
 from tests.support.tiny_run import differencing_predictor
 
+pytestmark = pytest.mark.unoptimized
+
 
 def random_scores(seed: int, *, distance: bool = False) -> PixelScores:
     """Smooth spots, many of them around any threshold."""

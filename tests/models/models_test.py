@@ -26,7 +26,7 @@ from tests.support import tiny_networks
 from tests.support.plain_decoder import PlainDecoder
 from tests.support.tiny_networks import TINY
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]
 
 SIZE = (37, 53)  # Primes: no stride divides them.
 
