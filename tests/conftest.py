@@ -1,5 +1,6 @@
 """What all tests share. The environment is set here, before JAX is imported."""
 
+import gc
 import os
 import pathlib
 import signal
@@ -23,11 +24,21 @@ import jax  # noqa: E402 (reads the environment)
 
 from cadnet_jax.models.heads import HEADS  # noqa: E402
 from cadnet_jax.models.mix_transformer import VARIANTS  # noqa: E402
-from tests.support.tiny_networks import TINY, TINY_UNETS  # noqa: E402
+from tests.support.tiny_networks import SHALLOW_UNETS, TINY  # noqa: E402
 
 # In the background a shell has its jobs ignore Ctrl-C, and the scripts that tests
 # interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# A trace is many small objects. To visit all of them over and over takes a tenth of the
+# time of the tests, or more.
+gc.set_threshold(100_000, 20, 20)
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported is not visited again."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,9 +66,9 @@ def small_b0() -> Iterator[None]:
 
 @pytest.fixture(scope='module')
 def small_unet() -> Iterator[None]:
-    """The heads unet and fc_siam_diff have few channels."""
+    """The heads unet and fc_siam_diff have two levels of few channels."""
     with pytest.MonkeyPatch.context() as patch:
-        for head, row in TINY_UNETS.items():
+        for head, row in SHALLOW_UNETS.items():
             patch.setitem(HEADS, head, row)
         yield
 

@@ -30,6 +30,8 @@ from tests.evaluation.box_scores_test import boxes, labels
 from tests.support.tiny_data import prepare_tiny
 from tests.support.tiny_run import differencing_predictor, write_run
 
+pytestmark = pytest.mark.unoptimized
+
 NAMES = ('background', 'open', 'short')
 RULE = BoxRule(0.3, 2, 1, 0.5, 'val')
 

@@ -33,6 +33,8 @@ from tests.conftest import ROOT
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 from tests.support.tiny_run import differencing_predictor, write_run
 
+pytestmark = pytest.mark.unoptimized
+
 SCORES = {'iou', 'accuracy', 'fscore', 'precision', 'recall', 'pixels'}
 KEYS = {
     'dataset',

@@ -13,6 +13,8 @@ from cadnet_jax.inference.predictor import Predictor
 from tests.support.tiny_data import prepare_tiny
 from tests.support.tiny_run import random_predictor
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:

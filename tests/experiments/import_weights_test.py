@@ -22,6 +22,8 @@ from cadnet_jax.weights.pretrained import encoder_of_run
 from tests.conftest import ROOT
 from tests.support import foreign_names
 
+pytestmark = pytest.mark.unoptimized
+
 
 def import_weights(
     weights: pathlib.Path, output_dir: pathlib.Path, *flags: str

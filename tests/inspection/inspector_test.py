@@ -24,6 +24,8 @@ from cadnet_jax.runs.checkpoint_record import tree_digest
 from tests.inspection.registration_test import SIZE, move_matrix, product, view
 from tests.support.tiny_run import differencing_predictor, write_run
 
+pytestmark = pytest.mark.unoptimized
+
 RULES = Rules(any=Limits(threshold=0.71, min_area=30), min_judged=0.8)
 
 

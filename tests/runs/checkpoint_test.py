@@ -33,6 +33,8 @@ from tests.support.small_state import (
     small_state,
 )
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.fixture
 def workdir(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cadnet_jax.models.heads import HEADS
+from cadnet_jax.models.heads import HEADS, Head
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
 from cadnet_jax.models.rivals import hrnet, resnet
 from cadnet_jax.models.rivals.danet import DADecoder
@@ -16,7 +16,7 @@ from cadnet_jax.models.rivals.ocrnet import OCRDecoder
 from cadnet_jax.models.rivals.pspnet import PSPDecoder
 from cadnet_jax.models.rivals.resnet import ResNet
 from cadnet_jax.models.rivals.segmenter import DESIGNS, Design
-from cadnet_jax.models.rivals.unet import UNet
+from cadnet_jax.models.rivals.unet import LEVELS, UNet
 
 TINY = Variant((8, 16, 20, 32), (1, 1, 1, 1))  # the Mix Transformer 'tiny'
 
@@ -60,10 +60,18 @@ TINY_DESIGNS = {
 }
 
 
-TINY_UNETS = {
-    head: HEADS[head]._replace(build=_partial(UNet, channels=(4, 4, 6, 6, 8)))
-    for head in ('unet', 'fc_siam_diff')
-}
+def _unets(*channels: int) -> dict[str, Head]:
+    """The heads unet and fc_siam_diff with some channels, on as many levels."""
+    rates = (rate for _, rate in LEVELS)
+    levels = tuple(zip(channels, rates, strict=False))
+    return {
+        head: HEADS[head]._replace(build=_partial(UNet, levels=levels))
+        for head in ('unet', 'fc_siam_diff')
+    }
+
+
+TINY_UNETS = _unets(4, 4, 6, 6, 8)
+SHALLOW_UNETS = _unets(4, 6)
 
 
 def shrink(patch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ from cadnet_jax.training.losses import (
 )
 from cadnet_jax.training_config import LossConfig
 
+pytestmark = pytest.mark.unoptimized
+
 MASK = jnp.array([[[0, 1, 2], [255, 0, 2]]], jnp.int32)
 DISTANCE = jnp.array([[[0.1, 0.5, 3.0], [9.0, 1.3, 2.0]]])
 

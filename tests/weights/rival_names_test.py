@@ -16,6 +16,8 @@ from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.weights.foreign_names import LAYOUTS, origin
 from cadnet_jax.weights.pretrained import convert
 
+pytestmark = pytest.mark.unoptimized
+
 SECTIONS = {
     'fcn': 'FCN',
     'pspnet': 'PSPNet',

@@ -22,9 +22,9 @@ from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.initializers import FAN_OUT
 from cadnet_jax.models.layers import BatchNorm, Conv, Dense
 
-CHANNELS = (16, 32, 64, 128, 256)
-_DROPOUT = (0.05, 0.1, 0.2, 0.3, 0.5)
-_SMALLEST_SIDE = 16
+Levels = tuple[tuple[int, float], ...]  # channels and dropout of each
+
+LEVELS: Levels = ((16, 0.05), (32, 0.1), (64, 0.2), (128, 0.3), (256, 0.5))
 
 
 class ConvBlock(nn.Module):
@@ -57,26 +57,24 @@ class ConvBlock(nn.Module):
 
 
 class UNetEncoder(nn.Module):
-    """`[B, H, W, 3]` -> feature maps of strides 1, 2, 4, 8 and 16.
+    """`[B, H, W, 3]` -> a feature map of each level, of strides 1, 2, 4, 8 and 16.
 
     Attributes:
         drops: whether it drops values in training.
         axis_name: device axis over which BatchNorm takes its statistics.
         dtype: format of the computation.
-        channels: of each level.
+        levels: see `LEVELS`.
     """
 
     drops: bool = True
     axis_name: str | None = None
     dtype: DTypeLike = jnp.float32
-    channels: tuple[int, ...] = CHANNELS
+    levels: Levels = LEVELS
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> Features:
         features: list[jax.Array] = []
-        for level, (channels, rate) in enumerate(
-            zip(self.channels, _DROPOUT, strict=True), start=1
-        ):
+        for level, (channels, rate) in enumerate(self.levels, start=1):
             if features:
                 x = nn.max_pool(x, (2, 2), strides=(2, 2))
             rate = rate if self.drops else 0.0
@@ -126,25 +124,25 @@ class UNet(nn.Module):
         config: head and rates; a `dropout` of 0 turns U-Net's own rates off.
         num_classes: with the background.
         axis_name: device axis over which BatchNorm takes its statistics.
-        channels: of each level.
+        levels: see `LEVELS`.
     """
 
     config: ModelConfig
     num_classes: int
     axis_name: str | None = None
-    channels: tuple[int, ...] = CHANNELS
+    levels: Levels = LEVELS
 
     def setup(self) -> None:
         dtype = jnp.dtype(self.config.dtype)
         self.encoder = UNetEncoder(
-            self.config.dropout > 0, self.axis_name, dtype, self.channels
+            self.config.dropout > 0, self.axis_name, dtype, self.levels
         )
         self.decoder = UNetDecoder(self.num_classes, self.axis_name, dtype)
 
     @property
     def smallest_side(self) -> int:
         """Pixels of the smallest height and width that it takes."""
-        return _SMALLEST_SIDE
+        return 2 ** (len(self.levels) - 1)
 
     def __call__(
         self,

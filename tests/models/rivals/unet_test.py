@@ -12,6 +12,8 @@ from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.complexity import multiply_adds
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 
+pytestmark = pytest.mark.unoptimized
+
 
 def count(tree: Any) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))

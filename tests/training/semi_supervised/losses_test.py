@@ -15,6 +15,8 @@ from cadnet_jax.training.semi_supervised.uamt import uamt
 from cadnet_jax.training.semi_supervised.uaps import uaps
 from cadnet_jax.training.semi_supervised.ucc import mix_into, mix_labeled, ucc
 
+pytestmark = pytest.mark.unoptimized
+
 B, SIZE, K, STEP = 2, 6, 3, 9000
 KEY = jax.random.key(3)
 RNG = np.random.default_rng(0)

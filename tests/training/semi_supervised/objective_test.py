@@ -221,8 +221,8 @@ def test_a_step_has_the_terms_of_the_method_and_changes_all_that_it_trains(
         if name.endswith('kernel'):
             kernels += 1
             assert (np.asarray(new) != old).any(), name
-    counts = {'cps': 2 * 23, 'ucc': 23 + 13, 'uaps': 23 + 3 * 13}
-    assert kernels == counts.get(method, 23)
+    counts = {'cps': 2 * 8, 'ucc': 8 + 4, 'uaps': 8 + 3 * 4}
+    assert kernels == counts.get(method, 8)
     statistics = map(
         np.array_equal, *map(jax.tree.leaves, (state.batch_stats, after.batch_stats))
     )
