@@ -245,6 +245,8 @@ def test_a_network_learns_two_pairs_by_heart(
 ) -> None:
     """Auxiliary heads too; all terms are logged. Their logits start near 0."""
     tiny_networks.shrink(monkeypatch)
+    if head in tiny_networks.TINY_UNETS:
+        monkeypatch.setitem(HEADS, head, tiny_networks.TINY_UNETS[head])
     model = build_model(ModelConfig(head=head, dropout=0.0), 3)
     optimizer = optax.adam(1e-2)
     state = initial_state(model, optimizer, seed=0)
