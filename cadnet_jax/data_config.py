@@ -79,9 +79,10 @@ class DataConfig:
         'Paint changes into good pairs, so they can be learned from without a '
         'label: half of the training crops get one to three, in the image or in the '
         'reference, as pixels of the class of defects; a quarter gets the same paint '
-        'in both, without a label. The pairs that are evaluated during training all '
-        'get changes. For data with one class of defects, whose labels stay; without '
-        'unchanged_fraction.',
+        'in both, without a label. Labels stay. With one class of defects, the pairs '
+        'that are evaluated during training all get changes; with several, paint is '
+        'a defect of unknown class, which keeps a few labels from teaching that '
+        'all else is background. Not with unchanged_fraction.',
     )
     reference_shift: int = setting(
         0,

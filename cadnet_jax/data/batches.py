@@ -14,6 +14,7 @@ import grain
 import numpy as np
 
 from cadnet_jax.data import transforms
+from cadnet_jax.data.labels import ANY_DEFECT
 from cadnet_jax.data.pair_source import (
     IMAGES,
     READER_THREADS,
@@ -89,9 +90,14 @@ def training_batches(
             'Set a smaller batch_size, or a larger split.'
         )
 
+    has_one_class = source.num_classes == 2
+    painted_label = transforms.PAINTED if has_one_class else ANY_DEFECT
+
     def augment(example: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         pair = transforms.Pair(*(example[name] for name in IMAGES))
-        return transforms.augment(pair, config, rng)._asdict()
+        return transforms.augment(
+            pair, config, rng, painted_label=painted_label
+        )._asdict()
 
     def without_label(
         example: dict[str, Any], rng: np.random.Generator

@@ -3,6 +3,7 @@
 import numpy as np
 
 IGNORED = 255  # nothing is known of such a pixel: it is counted nowhere
+ANY_DEFECT = 254  # a defect of unknown class: a painted change, in training alone
 
 
 def is_defect(mask: np.ndarray) -> np.ndarray:

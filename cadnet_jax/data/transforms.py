@@ -50,13 +50,20 @@ def normalize(image: Any) -> Any:
     return (image.astype(np.float32) - mean) / std
 
 
-def augment(pair: Pair, config: DataConfig, rng: np.random.Generator) -> Pair:
+def augment(
+    pair: Pair,
+    config: DataConfig,
+    rng: np.random.Generator,
+    *,
+    painted_label: int = PAINTED,
+) -> Pair:
     """Resizes, crops, flips and turns a pair, and changes its lighting, at random.
 
     Args:
         pair: arrays of one height and width.
         config: the ranges and probabilities.
         rng: source of all random draws.
+        painted_label: see `paint_pair`.
 
     Returns:
         A pair of [crop_size, crop_size]. Where the resized image is smaller than the
@@ -66,7 +73,8 @@ def augment(pair: Pair, config: DataConfig, rng: np.random.Generator) -> Pair:
     window = _draw_window(pair.mask, config, rng)
     if config.paint_defects:
         pair, window = _surroundings(pair, window, config.reference_shift)
-        pair = paint_pair(pair, (window.rows, window.columns), rng)
+        part = window.rows, window.columns
+        pair = paint_pair(pair, part, rng, label=painted_label)
     image = _cut(pair.image, window, cv2.INTER_LINEAR)
     shifted = _shift_window(window, pair.mask.shape, config.reference_shift, rng)
     reference = _cut(pair.reference, shifted, cv2.INTER_LINEAR)
@@ -88,11 +96,12 @@ def paint_pair(
     rng: np.random.Generator,
     *,
     changed_share: float = 0.5,
+    label: int = PAINTED,
 ) -> Pair:
     """Paints changes into a part of a pair.
 
     One to three changes are laid, each over the image or over the reference, and get
-    the label 1. In half of the other draws they are laid over both, and nothing has
+    a label. In half of the other draws they are laid over both, and nothing has
     changed: paint alone is no sign of a defect. In the rest there are none.
 
     Args:
@@ -102,6 +111,7 @@ def paint_pair(
             pair that is smaller is returned as it is.
         rng: source of all random draws.
         changed_share: probability that the pair is changed.
+        label: of what is painted: the one class of defects, or `ANY_DEFECT`.
     """
     sides = _draw_sides(rng, changed_share)
     if min(pair.mask.shape) < _SMALLEST_PART or not sides:
@@ -117,7 +127,7 @@ def paint_pair(
         for side in painted:
             views[side][:] = painting.apply(before[side], paint)
         if len(painted) == 1:
-            mask[painting.support(before[first], views[first]) & (mask == 0)] = PAINTED
+            mask[painting.support(before[first], views[first]) & (mask == 0)] = label
         else:
             mask[(views[0] != before[0]).any(axis=-1) & (mask > 0)] = IGNORED
     return pair

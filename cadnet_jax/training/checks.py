@@ -125,11 +125,18 @@ def check_processes_agree(
 def _check_defects(config: Config, data: TrainingData) -> None:
     """That there is something to learn."""
     defects = data.class_names[1:]
-    if config.data.paint_defects and len(defects) != 1:
+    several, labeled = len(defects) > 1, any(data.class_pixels[1:])
+    if config.data.paint_defects and several and not labeled:
         raise ValueError(
             f'--paint_defects: {config.data.data_dir} has the classes of defects '
-            f'{", ".join(defects)}, but paint is of one class. Give all of them one '
-            'name in classes.csv and prepare the data again.'
+            f'{", ".join(defects)}, but no labeled pixel, and paint is of no class. '
+            'Give all of them one name in classes.csv and prepare the data again.'
+        )
+    semi_supervised = config.loss.semi_supervised != 'none'
+    if config.data.paint_defects and several and semi_supervised:
+        raise ValueError(
+            '--paint_defects: paint is of no class, which --semi_supervised cannot '
+            'learn from data with several classes. Leave one of them out.'
         )
     if not config.data.paint_defects and not any(data.class_pixels[1:]):
         raise ValueError(

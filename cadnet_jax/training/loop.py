@@ -227,12 +227,17 @@ def _make_step(
         optimizer,
         config.loss,
         # With one class of defects its balance is 1, however many pixels are painted.
-        np.maximum(data.class_pixels, int(config.data.paint_defects)).tolist(),
+        np.maximum(data.class_pixels, int(_paints_the_class(config, data))).tolist(),
         seed=config.train.seed,
         ema_decay=config.optim.ema_decay,
         num_unchanged=num_unchanged(config.data) // jax.device_count(),
         hard_candidates=config.data.hard_candidates,
     )
+
+
+def _paints_the_class(config: Config, data: TrainingData) -> bool:
+    """Whether painted changes are of the one class of defects that there is."""
+    return config.data.paint_defects and len(data.class_names) == 2
 
 
 def _write_inputs(
@@ -283,7 +288,7 @@ def evaluate_with_panels(
     )
     batch_size = config.data.eval_batch_size
     source = config.data.data_dir, config.data.eval_split
-    painted = config.data.paint_defects
+    painted = _paints_the_class(config, data)
     metrics = evaluate(predictor, *source, batch_size=batch_size, painted=painted)
     batch = next(evaluation_batches(*source, batch_size=batch_size, painted=painted))
     maps = predictor.predict_batch(batch['image'], batch['reference'])

@@ -1,8 +1,9 @@
 """The losses: cross entropy and the balanced contrastive loss (eqs. 8 to 10, 15, 16).
 
-Notation: `mask` int `[B, H, W]`, 0 background, 1..K-1 defects, 255 ignored; `distance`
-and scores `[B, H, W]` at the mask's size. Terms are maps `[B, H, W]`, 0 where ignored;
-`total_loss` turns each into its mean over the valid pixels of all devices.
+Notation: `mask` int `[B, H, W]`, 0 background, 1..K-1 defects, 254 a defect of unknown
+class, 255 ignored; `distance` and scores `[B, H, W]` at the mask's size. Terms are maps
+`[B, H, W]`, 0 where ignored; `total_loss` turns each into its mean over the valid
+pixels of all devices.
 """
 
 import functools
@@ -12,8 +13,9 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
+from jax.nn import logsumexp
 
-from cadnet_jax.data.labels import IGNORED
+from cadnet_jax.data.labels import ANY_DEFECT, IGNORED
 from cadnet_jax.models.cadnet import Outputs
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.kernels.operations import resize_bilinear
@@ -25,11 +27,20 @@ def cross_entropy(
 ) -> jax.Array:
     """CEL (eq. 15) of each pixel: `[B, H, W, K]`, `[B, H, W]` -> `[B, H, W]`.
 
-    Pixels of defects count `defect_weight` times (paper: 1).
+    Pixels of defects count `defect_weight` times (paper: 1). Of a defect of unknown
+    class the probability of all classes of defects together counts.
     """
     valid = mask != IGNORED
     labels = jnp.where(valid, mask, 0)
-    terms = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    if logits.shape[-1] == 2:
+        terms = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    else:
+        unknown = labels == ANY_DEFECT
+        terms = optax.softmax_cross_entropy_with_integer_labels(
+            logits, jnp.where(unknown, 0, labels)
+        )
+        defects = logsumexp(logits, axis=-1) - logsumexp(logits[..., 1:], axis=-1)
+        terms = jnp.where(unknown, defects, terms)
     terms = jnp.where(labels > 0, defect_weight * terms, terms)
     return jnp.where(valid, terms, 0.0)
 
@@ -50,14 +61,16 @@ def contrastive(
     Args:
         distance: DistMap or change score, `[B, H, W]`.
         mask: `[B, H, W]`.
-        class_weights: B_p for each class, `[K]`; the background's entry is not used.
+        class_weights: B_p for each class, `[K]`; the background's entry is that of a
+            defect of unknown class.
         tau_ok: distance below which background costs nothing.
         tau_ng: distance above which a defect costs nothing.
     """
     unchanged = jnp.maximum(distance - tau_ok, 0)
     changed = jnp.maximum(tau_ng - distance, 0)
     if class_weights is not None:
-        changed *= class_weights[jnp.where(mask == IGNORED, 0, mask)]
+        is_class = mask < len(class_weights)
+        changed *= class_weights[jnp.where(is_class, mask, 0)]
     terms = jnp.where(mask == 0, unchanged, changed)
     return jnp.where(mask == IGNORED, 0.0, terms)
 
@@ -65,7 +78,8 @@ def contrastive(
 def balance_factors(class_pixels: jax.Array | Sequence[int]) -> jax.Array:
     """B_p of eq. 9: all defect pixels over those of class p, `[K]` -> `[K]`.
 
-    The background's entry is 1; a class without a pixel gets 0, never an infinity.
+    The background's entry is 1, as of all defects together; a class without a pixel
+    gets 0, never an infinity.
     """
     pixels = jnp.asarray(class_pixels, jnp.float32).at[0].set(0)
     factors = jnp.where(pixels > 0, jnp.sum(pixels) / jnp.maximum(pixels, 1), 0)

@@ -15,6 +15,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from cadnet_jax.data.batches import evaluation_batches, group_by_size, training_batches
+from cadnet_jax.data.labels import ANY_DEFECT, IGNORED
 from cadnet_jax.data.split_contents import read_labeled_subset
 from cadnet_jax.data_config import DataConfig
 from tests.support import tiny_data
@@ -60,6 +61,18 @@ def assert_same(
         assert a.keys() == b.keys() == set(IMAGES)
         for name in IMAGES:
             np.testing.assert_array_equal(a[name], b[name])
+
+
+def test_paint_beside_several_classes_is_a_defect_of_unknown_class(
+    partly_unchanged: pathlib.Path,
+) -> None:
+    """The labels of the pairs stay."""
+    config = DataConfig(data_dir=str(partly_unchanged), batch_size=4, crop_size=64)
+    config = dataclasses.replace(config, paint_defects=True)
+    masks = [b['mask'] for b in take(training_batches(config, seed=0), 6)]
+    values = set(np.unique(masks).tolist())
+    assert ANY_DEFECT in values and values & {1, 2}
+    assert values <= {0, 1, 2, ANY_DEFECT, IGNORED}
 
 
 def test_boxes_are_those_that_were_stored(tmp_path: pathlib.Path) -> None:

@@ -385,7 +385,7 @@ def test_paint_leaves_the_geometry_as_it_is(
     monkeypatch.setattr(
         transforms,
         'paint_pair',
-        lambda pair, part, rng: Pair(*(x.copy() for x in pair)),
+        lambda pair, part, rng, **_: Pair(*(x.copy() for x in pair)),
     )
     pair = coordinate_pair(211, 199)
     for seed in range(40):

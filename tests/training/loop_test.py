@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from cadnet_jax.config import Config, differences, load
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.data.split_contents import read_labeled_subset
 from cadnet_jax.data_config import DataConfig
 from cadnet_jax.model_config import ModelConfig
@@ -522,6 +523,10 @@ def test_pairs_without_a_defect_are_refused_with_the_way_on(
     several = _changed(several, 'data', paint_defects=True)
     with pytest.raises(ValueError, match=r'of defects dent, scratch.*one name'):
         loop.train(several, tmp_path / 'run')
+    learned = _changed(config, 'data', paint_defects=True)
+    learned = _changed(learned, 'loss', semi_supervised='labeled')
+    with pytest.raises(ValueError, match='paint is of no class, which --semi_super'):
+        loop.train(learned, tmp_path / 'run')
     both = _changed(good, 'data', paint_defects=True, unchanged_fraction=0.5)
     with pytest.raises(ValueError, match='Leave out --unchanged_fraction'):
         loop.train(both, tmp_path / 'run')
@@ -582,6 +587,19 @@ def test_good_pairs_are_learned_from_once_they_are_painted(
     assert len({line['classes']['defect']['pixels'] for line in lines}) == 1
     assert lines[0]['classes']['defect']['pixels'] > 0
     assert lines[0]['defect_iou'] is not None
+
+
+def test_paint_beside_several_classes_is_not_evaluated(
+    config: Config, tmp_path: pathlib.Path
+) -> None:
+    """It has no class, so the labels alone are what the weights are measured by."""
+    painted = _changed(config, 'data', paint_defects=True)
+    painted = _changed(painted, 'train', steps=3, eval_every=3)
+    loop.train(painted, tmp_path / 'run')
+    (line,) = (x for x in read_log(tmp_path / 'run') if 'evaluation' in x)
+    info = read_info(painted.data.data_dir)
+    found = [of['pixels'] for of in line['evaluation']['classes'].values()]
+    assert found == list(info.class_pixels[painted.data.eval_split])
 
 
 def test_weights_without_a_run_are_no_work_directory(

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cadnet_jax.data.labels import ANY_DEFECT
 from cadnet_jax.models.cadnet import Outputs
 from cadnet_jax.training.losses import (
     balance_factors,
@@ -41,6 +42,24 @@ def test_cross_entropy_against_a_float64_oracle() -> None:
     labels = np.where(MASK == 255, 0, np.asarray(MASK))
     expected = -np.log(np.take_along_axis(shares, labels[..., None], -1)[..., 0])
     np.testing.assert_allclose(terms, np.where(MASK == 255, 0, expected), rtol=1e-5)
+
+
+def test_of_a_defect_of_unknown_class_all_classes_of_defects_count() -> None:
+    """-log(1 - P(background)), and in the contrastive loss a factor of 1."""
+    logits = jnp.asarray(np.random.default_rng(0).normal(size=(1, 2, 3, 3)) * 5)
+    mask = MASK.at[0, 0, 1].set(ANY_DEFECT)
+    terms = cross_entropy(logits, mask, defect_weight=5.0)
+    background = jax.nn.softmax(logits[0, 0, 1])[0]
+    np.testing.assert_allclose(terms[0, 0, 1], -5 * np.log1p(-background), rtol=1e-4)
+    known = np.asarray(mask != ANY_DEFECT)
+    others = cross_entropy(logits, MASK, defect_weight=5.0)
+    np.testing.assert_array_equal(terms[known], others[known])
+
+    factors = balance_factors([100, 9, 1])
+    found = contrastive(DISTANCE, mask, factors)
+    np.testing.assert_allclose(found[0, 0, 1], 2.2 - 0.5, rtol=1e-5)
+    same = contrastive(DISTANCE, MASK, factors)
+    np.testing.assert_array_equal(found[known], same[known])
 
 
 def test_the_defect_weight_scales_the_cross_entropy_of_defects() -> None:
