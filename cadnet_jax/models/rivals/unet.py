@@ -142,7 +142,7 @@ class UNet(nn.Module):
     @property
     def smallest_side(self) -> int:
         """Pixels of the smallest height and width that it takes."""
-        return 2 ** (len(self.levels) - 1)
+        return 1 << len(self.levels) - 1
 
     def __call__(
         self,
