@@ -33,8 +33,8 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 # and files go out in the order of tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# For tests of what surrounds the network: programs compile in a quarter of the time and
-# run slower. What is claimed of numbers is tested on the programs that users have.
+# For tests whose claims hold for programs of any optimization: these programs compile
+# faster and run slower.
 UNOPTIMIZED := JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
   XLA_FLAGS='--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1'
 

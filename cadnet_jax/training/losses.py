@@ -32,7 +32,7 @@ def cross_entropy(
     """
     valid = mask != IGNORED
     labels = jnp.where(valid, mask, 0)
-    if logits.shape[-1] == 2:
+    if logits.shape[-1] == 2:  # The class of every defect is known.
         terms = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     else:
         unknown = labels == ANY_DEFECT

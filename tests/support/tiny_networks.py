@@ -62,8 +62,9 @@ TINY_DESIGNS = {
 
 def _unets(*channels: int) -> dict[str, Head]:
     """The heads unet and fc_siam_diff with some channels, on as many levels."""
-    rates = (rate for _, rate in LEVELS)
-    levels = tuple(zip(channels, rates, strict=False))
+    levels = tuple(
+        (width, rate) for width, (_, rate) in zip(channels, LEVELS, strict=False)
+    )
     return {
         head: HEADS[head]._replace(build=_partial(UNet, levels=levels))
         for head in ('unet', 'fc_siam_diff')

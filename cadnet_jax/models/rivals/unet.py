@@ -57,7 +57,7 @@ class ConvBlock(nn.Module):
 
 
 class UNetEncoder(nn.Module):
-    """`[B, H, W, 3]` -> a feature map of each level, of strides 1, 2, 4, 8 and 16.
+    """`[B, H, W, 3]` -> a feature map of each level, of strides 1, 2, 4 and so on.
 
     Attributes:
         drops: whether it drops values in training.
@@ -142,7 +142,7 @@ class UNet(nn.Module):
     @property
     def smallest_side(self) -> int:
         """Pixels of the smallest height and width that it takes."""
-        return 1 << len(self.levels) - 1
+        return 1 << (len(self.levels) - 1)
 
     def __call__(
         self,
