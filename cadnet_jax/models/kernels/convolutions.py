@@ -1,7 +1,8 @@
 """Convolutions, in the form that is fast on the device.
 
 Notation: B batch, H and W height and width, C channels; arrays are `[B, H, W, C]`.
-XLA's convolutions are slow on the CPU, in both directions.
+On the CPU, XLA's convolutions are slow with a stride or a dilation, for each channel by
+itself, and in the gradients of many channels.
 """
 
 import functools
@@ -13,6 +14,8 @@ from jax import lax
 
 from cadnet_jax.models.kernels.backend import by_backend
 from cadnet_jax.models.kernels.operations import rematerialize_from
+
+_FEW_CHANNELS = 64
 
 
 def plain_convolution(
@@ -97,6 +100,40 @@ def _by_patches_backward(
 convolution_by_patches.defvjp(_by_patches_forward, _by_patches_backward)
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def convolution_with_patch_gradients(
+    x: jax.Array, kernel: jax.Array, stride: int, pad: int
+) -> jax.Array:
+    """`plain_convolution` with the gradients of `convolution_by_patches`."""
+    return plain_convolution(x, kernel, stride, pad)
+
+
+def _with_patch_gradients_forward(
+    x: jax.Array, kernel: jax.Array, stride: int, pad: int
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return plain_convolution(x, kernel, stride, pad), (x, kernel)
+
+
+convolution_with_patch_gradients.defvjp(
+    _with_patch_gradients_forward, _by_patches_backward
+)
+
+
+def convolution_on_cpu(
+    x: jax.Array, kernel: jax.Array, stride: int, pad: int
+) -> jax.Array:
+    """`plain_convolution` in the form that is fastest on a CPU (docs/performance.md).
+
+    At stride 1, patches hold each place once for every tap: making them costs more than
+    XLA's convolution. Its gradients are slow for many channels only.
+    """
+    if stride > 1 or kernel.shape[0] == 1:
+        return convolution_by_patches(x, kernel, stride, pad)
+    if kernel.shape[2] <= _FEW_CHANNELS:
+        return plain_convolution(x, kernel, stride, pad)
+    return convolution_with_patch_gradients(x, kernel, stride, pad)
+
+
 def plain_depthwise_convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(
         x,
@@ -171,7 +208,7 @@ def _depthwise_backward(
 depthwise_convolution_by_shifts.defvjp(_depthwise_forward, _depthwise_backward)
 
 
-convolution = by_backend(cpu=convolution_by_patches, default=plain_convolution)
+convolution = by_backend(cpu=convolution_on_cpu, default=plain_convolution)
 depthwise_convolution = by_backend(
     cpu=depthwise_convolution_by_shifts, default=plain_depthwise_convolution
 )

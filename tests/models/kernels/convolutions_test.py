@@ -1,5 +1,8 @@
 """Each form of a convolution against XLA's, in value and in gradient."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,6 +43,30 @@ def test_a_convolution_by_patches_is_the_convolution(
         return convolutions.convolution_by_patches(x, kernel, stride, pad)
 
     assert_same_with_gradients(ours, plain, x, kernel)
+
+
+@pytest.mark.parametrize(('channels', 'convolutions_of_a_step'), [(64, 3), (65, 1)])
+def test_at_stride_1_xla_convolves_and_makes_the_gradients_of_few_channels(
+    channels: int, convolutions_of_a_step: int
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 9, 7, channels), np.float32)
+    kernel = rng.standard_normal((3, 3, channels, 5), np.float32)
+
+    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return convolutions.plain_convolution(x, kernel, 1, 1)
+
+    def ours(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return convolutions.convolution(x, kernel, 1, 1)
+
+    assert_same_with_gradients(ours, plain, x, kernel)
+    assert count_convolutions(ours, x, kernel) == 1
+    gradients = jax.grad(lambda *arrays: jnp.sum(ours(*arrays)), (0, 1))
+    assert count_convolutions(gradients, x, kernel) == convolutions_of_a_step
+
+
+def count_convolutions(function: Callable[..., Any], *arrays: np.ndarray) -> int:
+    return str(jax.make_jaxpr(function)(*arrays)).count('conv_general_dilated[')
 
 
 @pytest.mark.parametrize('size', [(1, 1), (1, 5), (7, 2), (13, 11)])
