@@ -140,7 +140,7 @@ def test_the_form_is_chosen_by_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other backends get XLA's convolution, of the same values."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 9, 9, 4), np.float32)
-    kernel = rng.standard_normal((3, 3, 4, 2), np.float32)
+    kernel = jnp.asarray(rng.standard_normal((3, 3, 4, 2), np.float32))
     depthwise = rng.standard_normal((3, 3, 1, 4), np.float32)
     programs = []
     values = []
