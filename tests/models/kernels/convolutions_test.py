@@ -60,13 +60,9 @@ def test_at_stride_1_xla_convolves_and_makes_the_gradients_of_few_channels(
         return convolutions.convolution(x, kernel, 1, 1)
 
     assert_same_with_gradients(ours, plain, x, kernel)
-    assert count_convolutions(ours, x, kernel) == 1
+    assert _count_convolutions(ours, x, kernel) == 1
     gradients = jax.grad(lambda *arrays: jnp.sum(ours(*arrays)), (0, 1))
-    assert count_convolutions(gradients, x, kernel) == convolutions_of_a_step
-
-
-def count_convolutions(function: Callable[..., Any], *arrays: np.ndarray) -> int:
-    return str(jax.make_jaxpr(function)(*arrays)).count('conv_general_dilated[')
+    assert _count_convolutions(gradients, x, kernel) == convolutions_of_a_step
 
 
 @pytest.mark.parametrize('size', [(1, 1), (1, 5), (7, 2), (13, 11)])
@@ -158,3 +154,7 @@ def test_the_form_is_chosen_by_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     assert programs == [0, 2]
     for ours, plain in zip(*values, strict=True):
         np.testing.assert_allclose(ours, plain, rtol=0, atol=1e-4)
+
+
+def _count_convolutions(function: Callable[..., Any], *arrays: np.ndarray) -> int:
+    return str(jax.make_jaxpr(function)(*arrays)).count('conv_general_dilated[')
