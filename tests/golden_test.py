@@ -27,9 +27,8 @@ from tests.support import tiny_networks
 
 pytestmark = pytest.mark.slow
 
-# The program of the paper's network is that which users have. The norms of PSPNet's
-# gradients move by 0.5 % without optimizations.
-OPTIMIZED = {'cad', 'pspnet'}
+# The program of the paper's network is that which users have.
+OPTIMIZED = {'cad'}
 
 GOLDEN = pathlib.Path(__file__).parent / 'golden'
 CLASS_PIXELS = (9000, 300, 70)
@@ -54,12 +53,18 @@ def model_and_variables(head: str) -> tuple[CADNet, dict[str, Any]]:
     return model, traverse_util.unflatten_dict(flat)
 
 
-def inputs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Two pairs of 64 x 64 with two defects and ignored pixels in their masks."""
+def inputs(head: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of 64 x 64; masks of the first two have a defect, all have ignored pixels.
+
+    There are two pairs. PSPNet has four: it normalizes a mean of each pair over the
+    pairs. Two normalized values are 1 and -1, whatever they were, and gradients through
+    them are rounding errors, which differ by 1 % between processors.
+    """
+    pairs = 4 if head == 'pspnet' else 2
     rng = np.random.default_rng(4)
-    reference = rng.standard_normal((2, 64, 64, 3), np.float32)
+    reference = rng.standard_normal((pairs, 64, 64, 3), np.float32)
     image = reference + 0.2 * rng.standard_normal(reference.shape, np.float32)
-    mask = np.zeros((2, 64, 64), np.uint8)
+    mask = np.zeros((pairs, 64, 64), np.uint8)
     mask[0, 8:24, 30:50] = 1
     mask[1, 40:47, 3:12] = 2
     mask[:, 60:] = IGNORED
@@ -106,7 +111,7 @@ def compute(head: str) -> Arrays:
     """What is stored of a head, by name."""
     model, variables = model_and_variables(head)
     outputs, losses, gradients, statistics = jax.device_get(
-        evaluate_and_train(model, variables, *inputs())
+        evaluate_and_train(model, variables, *inputs(head))
     )
     flat = sorted(traverse_util.flatten_dict(gradients, sep='/').items())
     every = max(outputs.logits.shape[1] // 16, 1)
