@@ -50,3 +50,4 @@ POSITIVE = Range(above=0)
 AT_LEAST_ONE = Range(low=1)
 FRACTION = Range(low=0, high=1)
 RATE = Range(low=0, below=1)
+ORIENTATION_COUNTS = (1, 2, 4, 8)  # see `inference.orientations`

@@ -10,12 +10,9 @@ import environment  # noqa: F401
 from absl import flags
 
 from cadnet_jax import cli
+from cadnet_jax.inference import predictor_flags
 from cadnet_jax.path_flags import define_path
 
-_WORKDIR = define_path(
-    'workdir', 'released', 'Work directory of a run; released: the released weights.'
-)
-_STEP = flags.DEFINE_string('step', 'best', "'best', 'latest', or a number of steps.")
 _DATA = flags.DEFINE_multi_string(
     'data', None, 'A prepared set as NAME=DIR:SPLIT; give it once for each set.'
 )
@@ -39,26 +36,22 @@ _NUISANCE = flags.DEFINE_string(
     'Disturbance of the image alone: brightness (+25), gain (0.8), shift (2 pixels), '
     'turn (0.5 degrees), blur (1.2 pixels), noise (8 levels), pku (all), line (all).',
 )
-_TILE_SIZE = flags.DEFINE_integer(
-    'tile_size', None, 'Side of the tiles, in pixels.', lower_bound=32
-)
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of what is drawn in the nuisance.')
 _OUTPUT = define_path('output', 'weights.json', 'JSON for all scores.', is_file=True)
 flags.mark_flag_as_required('data')
+predictor_flags.define_network_flags()
 
 
 def main(argv: list[str]) -> None:
     del argv
     from cadnet_jax.evaluation import measuring  # slow to import
     from cadnet_jax.files.atomic import write_json
-    from cadnet_jax.inference.restore import load_predictor
 
     data_sets = [measuring.parse_data_set(text) for text in _DATA.value or ()]
     options = measuring.Options(
         _LIMIT.value, _REFERENCE.value, _NUISANCE.value, _SEED.value, _MOST_FALSE.value
     )
-    tile_size = _TILE_SIZE.value
-    predictor = load_predictor(_WORKDIR.value, _STEP.value, tile_size=tile_size)
+    predictor = predictor_flags.load_predictor()
     earlier = measuring.read(_THRESHOLDS_OF.value) if _THRESHOLDS_OF.value else None
     report = measuring.measure(
         predictor, data_sets, options, choose=_CHOOSE.value or (), earlier=earlier

@@ -120,6 +120,7 @@ def evaluate(
         'split': split,
         'step': predictor.step,
         'tile_size': predictor.tile_size,
+        'orientations': predictor.orientations,
         'threshold': predictor.rule.threshold,
         'min_area': predictor.rule.min_area,
         **summarize(sum_over_processes(counts), predictor.class_names),
@@ -157,8 +158,8 @@ def output_directory(
 ) -> pathlib.Path:
     """Default folder of an evaluation: WORKDIR/evaluation/DATASET-SPLIT-STEP.
 
-    A tile size, threshold or smallest area that is not the default is added as
-    -tileSIZE, -thresholdSCORE or -areaPIXELS. For the released weights, the folder is
+    What is not the default is added: -tileSIZE, -orientationsNUMBER, -thresholdSCORE,
+    -areaPIXELS. For the released weights, the folder is
     evaluation/released-DATASET-SPLIT-STEP in the current directory. The name suits
     every file system and shell: 'test[:25%]' becomes test-first-25-percent.
     """
@@ -166,6 +167,8 @@ def output_directory(
     name = re.sub(r'[^\w.-]+', '-', name, flags=re.ASCII)
     if predictor.tile_size != default_tile_size(predictor.config, predictor.workdir):
         name += f'-tile{predictor.tile_size}'
+    if predictor.orientations > 1:
+        name += f'-orientations{predictor.orientations}'
     if predictor.rule.threshold != default_rule(predictor.config).threshold:
         name += f'-threshold{predictor.rule.threshold:g}'
     if predictor.rule.min_area > 1:

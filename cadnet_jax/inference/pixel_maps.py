@@ -142,24 +142,42 @@ def score_pixels(
     if outputs.distance is not None:
         distance = resize_bilinear(outputs.distance[..., None], size)[..., 0]
     if not has_classes:
-        change = logits[..., 0]
-        return PixelScores(
-            score=change,
-            defect_class=jnp.ones_like(change, jnp.uint8),
-            class_score=change,
-            likeliest=None,
-            distance=distance,
-            probabilities=change[..., None],
-        )
-    probabilities = nn.softmax(logits.at[..., 0].add(log_defect_weight))
+        return change_scores(logits[..., :1], distance)
+    return class_scores(nn.softmax(logits.at[..., 0].add(log_defect_weight)), distance)
+
+
+def change_scores(change: Any, distance: Any | None, xp: Any = jnp) -> PixelScores:
+    """What follows from change scores, float32 [B, H, W, 1].
+
+    `xp` is the module of the arrays: `jax.numpy` or `numpy`.
+    """
+    return PixelScores(
+        score=change[..., 0],
+        defect_class=xp.ones_like(change[..., 0], xp.uint8),
+        class_score=change[..., 0],
+        likeliest=None,
+        distance=distance,
+        probabilities=change,
+    )
+
+
+def class_scores(
+    probabilities: Any, distance: Any | None, xp: Any = jnp
+) -> PixelScores:
+    """What follows from the probabilities of classes, float32 [B, H, W, K].
+
+    `xp` is the module of the arrays: `jax.numpy` or `numpy`.
+    """
     background, of_defects = probabilities[..., 0], probabilities[..., 1:]
-    defect_class = (1 + jnp.argmax(of_defects, axis=-1)).astype(jnp.uint8)
-    class_score = jnp.max(of_defects, axis=-1)
+    defect_class = (1 + xp.argmax(of_defects, axis=-1)).astype(xp.uint8)
+    class_score = xp.max(of_defects, axis=-1)
     return PixelScores(
         score=1 - background,
         defect_class=defect_class,
         class_score=class_score,
-        likeliest=jnp.where(class_score > background, defect_class, 0),
+        likeliest=xp.where(
+            class_score > background, defect_class, xp.zeros_like(defect_class)
+        ),
         distance=distance,
         probabilities=probabilities,
     )

@@ -105,6 +105,7 @@ def _describe_run(predictor: Predictor, pairs: Sequence[PairFiles]) -> dict[str,
     return {
         'model': {'workdir': predictor.workdir, 'step': predictor.step},
         'tile_size': predictor.tile_size,
+        'orientations': predictor.orientations,
         'threshold': predictor.rule.threshold,
         'min_area': predictor.rule.min_area,
         'bit_depth': max((pair.bit_depth for pair in pairs), default=16),

@@ -1,6 +1,6 @@
 """The one way from a pair of images to a mask.
 
-Evaluation, scripts and notebooks all go through `TiledNetwork.predict`: by
+Evaluation, scripts and notebooks all go through `OrientedNetwork.predict`: by
 `predict_batch`, or by a call for one pair, which adds the list of defects, or by a
 `ReferencePredictor`, which has encoded the reference before.
 """
@@ -23,14 +23,16 @@ from cadnet_jax.inference.decision import (
     decide,
     predict_pair,
 )
+from cadnet_jax.inference.orientations import Encoded, OrientedNetwork
 from cadnet_jax.inference.tiled_network import (
     LARGEST_TILE,
     Progress,
     TiledNetwork,
     default_margin,
 )
-from cadnet_jax.models.cadnet import Features, build_model
+from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.heads import HEADS, Head
+from cadnet_jax.ranges import ORIENTATION_COUNTS
 from cadnet_jax.weights import released
 
 OUT_OF_CLASS_NAMES = ('background', 'defect')
@@ -80,6 +82,8 @@ class Predictor:
             that it was trained on.
         tile_margin: pixels along the borders of a tile that are not used.
         rule: what is taken for a defect.
+        orientations: 1, 2, 4 or 8 orientations of each pair, over which scores are
+            averaged (see `OrientedNetwork`).
     """
 
     config: Config
@@ -91,8 +95,13 @@ class Predictor:
     tile_size: int
     tile_margin: int
     rule: Rule
+    orientations: int = 1
 
     def __post_init__(self) -> None:
+        if self.orientations not in ORIENTATION_COUNTS:
+            raise ValueError(
+                f'orientations is {self.orientations}; it must be 1, 2, 4 or 8.'
+            )
         if self.tile_margin < 0 or self.tile_size <= 2 * self.tile_margin:
             raise ValueError(
                 f'tile_size is {self.tile_size} and tile_margin {self.tile_margin}: '
@@ -213,9 +222,9 @@ class Predictor:
         return self.class_names == OUT_OF_CLASS_NAMES
 
     @functools.cached_property
-    def _network(self) -> TiledNetwork:
+    def _network(self) -> OrientedNetwork:
         loss = self.config.loss
-        return TiledNetwork(
+        network = TiledNetwork(
             self.model,
             jax.device_put(self.variables),
             self.head,
@@ -225,6 +234,7 @@ class Predictor:
             self.tile_size,
             self.tile_margin,
         )
+        return OrientedNetwork(network, self.orientations)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -233,17 +243,18 @@ class ReferencePredictor:
 
     It does what its `Predictor` does with that reference, up to rounding in float32,
     and saves the encoding of the reference: half of the encoder's work. The features
-    take 16 bytes a pixel of the reference (variant b0), and more where tiles overlap.
+    take 16 bytes a pixel of the reference (variant b0), and more where tiles overlap;
+    those of each orientation are kept.
 
     Attributes:
         predictor: the network.
         shape: of the reference, (1, H, W, 3).
-        features: of the reference, for each batch of tiles in turn.
+        features: of the reference, for each orientation and batch of tiles in turn.
     """
 
     predictor: Predictor
     shape: tuple[int, ...]
-    features: tuple[Features, ...]
+    features: Encoded
 
     def __call__(
         self, image: np.ndarray, *, progress: Progress | None = None
@@ -315,10 +326,11 @@ def make_predictor(
     tile_size: int | None = None,
     threshold: float | None = None,
     min_area: int = 1,
+    orientations: int = 1,
 ) -> Predictor:
     """A predictor of the given weights, trained on data with `class_names`.
 
-    See `restore.load_predictor` for `tile_size`, `threshold` and `min_area`.
+    See `restore.load_predictor` for the keywords from `tile_size` on.
     """
     has_classes = HEADS[config.model.head].answer == 'classes'
     if tile_size is None:
@@ -335,6 +347,7 @@ def make_predictor(
         rule=Rule(
             default_rule(config).threshold if threshold is None else threshold, min_area
         ),
+        orientations=orientations,
     )
 
 

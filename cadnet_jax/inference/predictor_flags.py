@@ -1,10 +1,11 @@
 """The flags by which scripts name the network that predicts, and what is a defect."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from cadnet_jax.path_flags import define_path
+from cadnet_jax.ranges import ORIENTATION_COUNTS
 
 if TYPE_CHECKING:
     from cadnet_jax.inference.predictor import Predictor
@@ -14,22 +15,8 @@ flags.disclaim_key_flags()
 
 
 def define_predictor_flags() -> None:
-    """Defines --workdir, --step, --tile_size, --threshold and --min_area."""
-    define_path(
-        'workdir',
-        'released',
-        'Work directory of a run; released: the released weights.',
-    )
-    flags.DEFINE_string(
-        'step', 'best', "Checkpoint: 'best', 'latest', or a number of training steps."
-    )
-    flags.DEFINE_integer(
-        'tile_size',
-        None,
-        'Side of the tiles that larger images are predicted in, in pixels. Default: '
-        'that of the training crops, 768 at most; for the released weights 192.',
-        lower_bound=32,
-    )
+    """Defines the flags of the network, --threshold and --min_area."""
+    define_network_flags()
     flags.DEFINE_float(
         'threshold',
         None,
@@ -46,8 +33,37 @@ def define_predictor_flags() -> None:
     )
 
 
+def define_network_flags() -> None:
+    """Defines --workdir, --step, --tile_size and --orientations: what gives scores."""
+    define_path(
+        'workdir',
+        'released',
+        'Work directory of a run; released: the released weights.',
+    )
+    flags.DEFINE_string(
+        'step', 'best', "Checkpoint: 'best', 'latest', or a number of training steps."
+    )
+    flags.DEFINE_integer(
+        'tile_size',
+        None,
+        'Side of the tiles that larger images are predicted in, in pixels. Default: '
+        'that of the training crops, 768 at most; for the released weights 192.',
+        lower_bound=32,
+    )
+    flags.DEFINE_enum(
+        'orientations',
+        '1',
+        [str(number) for number in ORIENTATION_COUNTS],
+        'Orientations of each pair over which scores are averaged (test-time '
+        'augmentation): 1: as it is; 2: also turned by 180 degrees; 4: all quarter '
+        'turns; 8: also their mirror images. Takes as many times as long.',
+    )
+
+
 def load_predictor() -> 'Predictor':
     """The predictor that the parsed flags name.
+
+    Without --threshold and --min_area, its rule is the default one.
 
     Raises:
         FileNotFoundError: see `restore.load_predictor`.
@@ -56,10 +72,13 @@ def load_predictor() -> 'Predictor':
     from cadnet_jax.inference import restore  # slow to import
 
     values = flags.FLAGS
+    rule: dict[str, Any] = {
+        name: values[name].value for name in ('threshold', 'min_area') if name in values
+    }
     return restore.load_predictor(
         values.workdir,
         values.step,
         tile_size=values.tile_size,
-        threshold=values.threshold,
-        min_area=values.min_area,
+        orientations=int(values.orientations),
+        **rule,
     )

@@ -23,6 +23,7 @@ def load_predictor(
     tile_size: int | None = None,
     threshold: float | None = None,
     min_area: int = 1,
+    orientations: int = 1,
 ) -> Predictor:
     """Restores the network of a training run, or the one that was released.
 
@@ -37,13 +38,16 @@ def load_predictor(
         threshold: score of any defect above which a pixel is one. Default: a pixel has
             its most probable class; for head 'ooc' the middle of tau_ok and tau_ng.
         min_area: pixels of the smallest defect; smaller ones are left out.
+        orientations: 1, 2, 4 or 8 orientations of the pair, over which the scores are
+            averaged: as it is; turned by 180 degrees; all quarter turns; their mirror
+            images. Takes as many times as long.
 
     Raises:
         FileNotFoundError: it is no work directory, or has no such checkpoint; or no
             weights come with this package.
         ValueError: the checkpoint does not fit the configuration or the classes, the
-            released weights are damaged, the tiles are too small, or `threshold` or
-            `min_area` is out of its range.
+            released weights are damaged, the tiles are too small, or `threshold`,
+            `min_area` or `orientations` is out of its range.
     """
     config, class_names = _read_settings(workdir)
     if isinstance(step, str) and step.isdigit():
@@ -61,6 +65,7 @@ def load_predictor(
         tile_size=tile_size,
         threshold=threshold,
         min_area=min_area,
+        orientations=orientations,
     )
 
 

@@ -29,7 +29,7 @@ def setting(
     help: str,
     *,
     range: Range | None = None,
-    choices: Collection[str] = (),
+    choices: Collection[str | int] = (),
 ) -> Any:
     """A field of one value. Sections have `dataclasses.field` with a help."""
     metadata = {'help': help, 'range': range, 'choices': choices}
@@ -48,7 +48,7 @@ def check(section: Any) -> None:
             continue
         if (choices := metadata.get('choices')) and value not in choices:
             raise ValueError(
-                f'{field.name} is {value!r}; it can be: {", ".join(choices)}.'
+                f'{field.name} is {value!r}; it can be: {", ".join(map(str, choices))}.'
             )
         if (range := metadata.get('range')) and value not in range:
             raise ValueError(f'{field.name} is {value!r}; it must be {range}.')

@@ -345,7 +345,12 @@ def load_weights(weights: Weights, folder: _Path) -> Predictor:
     workdir: _Path = weights.workdir
     if not released.is_released(workdir):
         workdir = os.path.normpath(pathlib.Path(folder, workdir))
-    return load_predictor(workdir, weights.step, tile_size=weights.tile_size)
+    return load_predictor(
+        workdir,
+        weights.step,
+        tile_size=weights.tile_size,
+        orientations=weights.orientations,
+    )
 
 
 def _view_inspector(

@@ -28,7 +28,13 @@ from cadnet_jax.files.text import read_object
 from cadnet_jax.inspection.fields import check, from_json, setting
 from cadnet_jax.inspection.registration import METHODS, Tolerance
 from cadnet_jax.inspection.rules import Rules
-from cadnet_jax.ranges import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, Range
+from cadnet_jax.ranges import (
+    AT_LEAST_ONE,
+    FRACTION,
+    NOT_NEGATIVE,
+    ORIENTATION_COUNTS,
+    Range,
+)
 
 _Path = str | os.PathLike[str]
 
@@ -64,6 +70,11 @@ class Weights:
         'Side of the tiles that larger images are predicted in, in pixels. null: that '
         'of the training crops, 768 at most.',
         range=Range(low=32),
+    )
+    orientations: int = setting(
+        1,
+        'Orientations of each part over which scores are averaged.',
+        choices=ORIENTATION_COUNTS,
     )
 
     def __post_init__(self) -> None:

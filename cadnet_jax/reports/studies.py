@@ -344,6 +344,7 @@ def _evaluated(record: RunRecord, config: Config) -> set[tuple[str, str, int]]:
         (metrics['dataset'], metrics['split'], metrics['step'])
         for _, metrics in record.evaluations
         if metrics.get('tile_size', size) == size
+        and metrics.get('orientations', 1) == 1
         and metrics.get('threshold', rule.threshold) == rule.threshold
         and metrics.get('min_area', rule.min_area) == rule.min_area
     }

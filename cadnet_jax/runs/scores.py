@@ -122,8 +122,8 @@ class Metrics(Summary):
 
     dataset, split: what was evaluated.
     step: of the weights.
-    tile_size, threshold, min_area: how (see `Predictor` and `Rule` in `inference`);
-        files of earlier versions may lack them.
+    tile_size, orientations, threshold, min_area: how (see `Predictor` and `Rule` in
+        `inference`); files of earlier versions may lack them.
     parameters: trained ones of the network.
     gmacs: 1e9 multiply-adds of a pair or a tile.
     boxes: where boxes were asked for.
@@ -133,6 +133,7 @@ class Metrics(Summary):
     split: str
     step: int
     tile_size: NotRequired[int]
+    orientations: NotRequired[int]
     threshold: NotRequired[float | None]
     min_area: NotRequired[int]
     parameters: int

@@ -41,6 +41,7 @@ KEYS = {
     'split',
     'step',
     'tile_size',
+    'orientations',
     'threshold',
     'min_area',
     'classes',
@@ -345,9 +346,10 @@ def test_an_evaluation_is_kept_in_the_work_directory(data_dir: pathlib.Path) -> 
     other = differencing_predictor(tile_size=256)
     directory = output_directory(other, data_dir, 'test')
     assert directory == pathlib.Path('run/evaluation/tiny_pairs-test-7-tile256')
-    other = differencing_predictor(rule=Rule(0.25, 12))
+    other = differencing_predictor(orientations=4, rule=Rule(0.25, 12))
     directory = output_directory(other, data_dir, 'test')
-    assert directory.name == 'tiny_pairs-test-7-threshold0.25-area12'
+    expected = 'tiny_pairs-test-7-orientations4-threshold0.25-area12'
+    assert directory.name == expected
 
 
 @pytest.mark.parametrize(

@@ -379,6 +379,7 @@ def test_scores_by_other_settings_are_never_reused(small: pathlib.Path) -> None:
     others: list[dict[str, Any]] = [
         {'weights': Weights(sha256='0' * 64)},
         {'weights': Weights(tile_size=64)},
+        {'weights': Weights(orientations=2)},
         {'references': (File('references/x.png', '0' * 64),)},
         {'registration': Alignment('shift')},
         {'registration': Alignment(tolerance=Tolerance(shift=3))},

@@ -204,12 +204,13 @@ def test_a_recipe_is_made_loaded_and_bound_to_its_weights(
     assert made.weights.sha256 == tree_digest(inspect.predictor.variables)
     assert inspect(shot(board())[:64, :96]).verdict in (OK, NG)
     said: list[str] = []
-    settings = ['rules.join=3', 'name=top side']
+    settings = ['rules.join=3', 'name=top side', 'weights.orientations=2']
     next_one = make_recipe(folder, settings=settings, report=said.append)
     assert (next_one.revision, next_one.rules.join) == (2, 3)
     assert not said  # it was never calibrated
     assert next_one.rules.any.threshold == 0.999
     assert next_one.name == 'top side'
+    assert load_inspector(folder).predictor.orientations == 2
     assert load_inspector(folder, 1).recipe == made
     other = dataclasses.replace(
         next_one, weights=dataclasses.replace(next_one.weights, sha256='0' * 64)
@@ -226,6 +227,10 @@ def test_a_recipe_is_made_loaded_and_bound_to_its_weights(
         (['rules.any.threshold=high'], 'rules.any.threshold is .high.'),
         (['rules'], "'rules' must be FIELD=VALUE"),
         (['name.x.y=1'], 'name has no fields'),
+        (
+            ['weights.orientations=3'],
+            r'weights\.orientations is 3; it can be: 1, 2, 4, 8\.',
+        ),
         (['rules.classes.spur.min_area=3'], 'rules.classes.spur: no such class'),
         (
             ['rules.any.threshold=1'],
