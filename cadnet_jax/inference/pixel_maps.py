@@ -149,6 +149,7 @@ def score_pixels(
 def change_scores(change: Any, distance: Any | None, xp: Any = jnp) -> PixelScores:
     """What follows from change scores, float32 [B, H, W, 1].
 
+    `distance` is DistMap, float32 [B, H, W], or None.
     `xp` is the module of the arrays: `jax.numpy` or `numpy`.
     """
     return PixelScores(
@@ -166,6 +167,7 @@ def class_scores(
 ) -> PixelScores:
     """What follows from the probabilities of classes, float32 [B, H, W, K].
 
+    `distance` is DistMap, float32 [B, H, W], or None.
     `xp` is the module of the arrays: `jax.numpy` or `numpy`.
     """
     background, of_defects = probabilities[..., 0], probabilities[..., 1:]
