@@ -79,8 +79,12 @@ def fit_boxes(
             'is no margin; name another split or other weights.'
         )
     rule, widened = chosen
-    digest = tree_digest(predictor.variables)
-    rule = dataclasses.replace(rule, weights_sha256=digest)
+    rule = dataclasses.replace(
+        rule,
+        weights_sha256=tree_digest(predictor.variables),
+        tile_size=predictor.tile_size,
+        orientations=predictor.orientations,
+    )
     return rule, box_scores(widened, rule.min_score)
 
 
@@ -179,14 +183,24 @@ def load_rule(
 
     Raises:
         FileNotFoundError: there is no such rule or data set.
-        ValueError: the rule is damaged or of other weights, a split is missing, or the
-            two have a pair in common.
+        ValueError: the rule is damaged or of scores that were made in another way, a
+            split is missing, or the two have a pair in common.
     """
     rule = read_rule(path)
     if rule.weights_sha256 != tree_digest(predictor.variables):
         raise ValueError(
             f'{path}: fitted to scores of other weights than those of '
             f'{predictor.workdir}; fit a rule to these with experiments/fit_boxes.py.'
+        )
+    if (rule.tile_size, rule.orientations) != (
+        predictor.tile_size,
+        predictor.orientations,
+    ):
+        raise ValueError(
+            f'{path}: fitted to scores of --tile_size={rule.tile_size} '
+            f'--orientations={rule.orientations}, not of {predictor.tile_size} and '
+            f'{predictor.orientations}; give both as they were, or fit another rule '
+            'with experiments/fit_boxes.py.'
         )
     try:
         fitted = image_digests(data_dir, rule.fitted_on)

@@ -57,6 +57,8 @@ class BoxRule:
             precision counts all.
         fitted_on: the split that chose all four.
         weights_sha256: of the network whose scores chose them; '' for differencing.
+        tile_size: of the scores that chose them (see `Predictor`); 0 for differencing.
+        orientations: of these scores; 0 for differencing.
     """
 
     threshold: float
@@ -65,6 +67,8 @@ class BoxRule:
     min_score: float
     fitted_on: str
     weights_sha256: str = ''
+    tile_size: int = 0
+    orientations: int = 0
 
     def describe(self) -> str:
         """A sentence for the terminal."""

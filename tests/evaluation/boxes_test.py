@@ -38,8 +38,12 @@ RULE = BoxRule(0.3, 2, 1, 0.5, 'val')
 
 def of_network(predictor: Predictor) -> BoxRule:
     """`RULE`, as if it had been fitted to this network's scores."""
-    digest = tree_digest(predictor.variables)
-    return dataclasses.replace(RULE, weights_sha256=digest)
+    return dataclasses.replace(
+        RULE,
+        weights_sha256=tree_digest(predictor.variables),
+        tile_size=predictor.tile_size,
+        orientations=predictor.orientations,
+    )
 
 
 @pytest.fixture(scope='module')
@@ -197,7 +201,7 @@ def test_a_rule_is_never_evaluated_on_what_it_was_fitted_on(
         load_rule(path, predictor, data_dir, 'test')
 
 
-def test_a_rule_goes_with_the_weights_that_it_was_fitted_to(
+def test_a_rule_goes_with_the_scores_that_it_was_fitted_to(
     data_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     path, predictor = tmp_path / 'boxes.json', differencing_predictor()
@@ -207,6 +211,9 @@ def test_a_rule_goes_with_the_weights_that_it_was_fitted_to(
     other = dataclasses.replace(predictor, variables={'params': {'x': np.ones(1)}})
     with pytest.raises(ValueError, match=f'{path}: fitted to scores of other wei'):
         load_rule(path, other, data_dir, 'test')
+    turned = dataclasses.replace(predictor, orientations=4)
+    with pytest.raises(ValueError, match=f'{path}: .* --orientations=1, not of .* 4;'):
+        load_rule(path, turned, data_dir, 'test')
 
 
 @pytest.mark.parametrize(
