@@ -30,9 +30,9 @@ FAMILIES = ('boards', 'screens', 'prints', 'surfaces', 'parts', 'collages')
 HELD_OUT = ('panels', 'packs')  # never trained on
 CLASS_NAMES = ('background', 'defect')
 
-_PLAIN = 0.4  # share of images without an odd thing
+_PLAIN = 0.4  # share of images without an anomaly
 _MOST_ODD = 6  # things in an image
-_STRUCTURAL = 0.35  # share of odd things that the family offers
+_STRUCTURAL = 0.35  # share of anomalies that the family offers
 _TRIES = 4  # until one shows
 # Share of the pairs of two levels that are binarized.
 _BINARY = {'boards': 0.6, 'prints': 0.1}
@@ -164,7 +164,7 @@ def _draw_parts(
 ) -> tuple[list[Pixels], list[Pixels], list[Change]]:
     """Two good parts, the two as they are, and the changes between them.
 
-    A good part may hold odd things too, as long as both have them.
+    A good part may hold anomalies too, as long as both have them.
     """
     seeds = [int(seed) for seed in rng.integers(2**31, size=2)]
     clean = [drawing.render(seed, {}) for seed in seeds]
@@ -188,7 +188,7 @@ def _draw_parts(
         return None
 
     def add(onto: list[Pixels], sides: tuple[int, ...]) -> tuple[str, list[Pixels]]:
-        """One more odd thing on `sides`: its kind, and the two parts with it."""
+        """One more anomaly on `sides`: its kind, and the two parts with it."""
         if alterations and rng.random() < _STRUCTURAL:
             altered = structure(onto, sides)
             if altered is not None:
@@ -210,7 +210,7 @@ def _draw_parts(
 
 
 def draw_numbers(rng: np.random.Generator, *, changed: bool) -> tuple[int, int, int]:
-    """How many odd things both parts have, the image alone, and the reference alone.
+    """How many anomalies both parts have, the image alone, and the reference alone.
 
     The sum of the first two has one distribution, changed or not, as has that of the
     first and the last: 0 with the probability `_PLAIN`, which must not exceed one half,
@@ -220,7 +220,7 @@ def draw_numbers(rng: np.random.Generator, *, changed: bool) -> tuple[int, int, 
     draw = rng.random()
     if not changed:
         return (0 if draw < _PLAIN else numbers[0]), 0, 0
-    if draw < 2 * _PLAIN:  # a plain part beside an odd one
+    if draw < 2 * _PLAIN:  # a plain part beside one with an anomaly
         numbers[int(draw < _PLAIN)] = 0
     image, reference = numbers
     most = min(image, reference) - int(image == reference)
