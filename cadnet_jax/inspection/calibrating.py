@@ -3,8 +3,8 @@
 import dataclasses
 import math
 import os
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -14,13 +14,13 @@ from cadnet_jax.evaluation.thresholds import (
     Review,
     Threshold,
     choose_threshold,
-    count_errors,
     cross_validate,
     cross_validate_review,
     percent,
     review,
     upper_bound,
 )
+from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.inspector import Inspector, load_inspectors
 from cadnet_jax.inspection.kept_scores import LOWEST
@@ -36,9 +36,9 @@ from cadnet_jax.inspection.parts import Part, list_parts
 from cadnet_jax.inspection.recipe import Calibration, Recipe
 from cadnet_jax.inspection.recipe_files import add_file
 from cadnet_jax.inspection.reduced_images import shown_pixels
-from cadnet_jax.inspection.rules import decisive_score
+from cadnet_jax.inspection.rules import decisive_score, judge
 from cadnet_jax.inspection.scoring import score_parts
-from cadnet_jax.inspection.variation import Variation, VariationSums
+from cadnet_jax.inspection.variation import VariationSums
 
 _Path = str | os.PathLike[str]
 _HIGHEST_TARGET = 0.5  # false-reject rate that calibrate.py takes
@@ -56,7 +56,7 @@ class CalibrationReport(NamedTuple):
         fitted: errors on the parts that chose the threshold; None without bad parts.
         held_out: cross-validated errors; None without bad parts.
         reviews: for each rate of escapes, the review that is saved, fitted and
-            cross-validated; None without bad parts.
+            cross-validated; None with fewer than two bad parts.
     """
 
     recipe: Recipe
@@ -154,7 +154,20 @@ def calibrate(
         for kind, parts in kept.items()
     }
     threshold = choose_threshold(scores['good'], target, confidence)
+
+    def rejected(kind: str, limit: float) -> int:
+        rules = recipe.rules.with_threshold(limit)
+        trial = dataclasses.replace(recipe, rules=rules)
+        held_out = kind == 'good'
+        return count_ng(inspectors, trial, kept[kind], sums, held_out=held_out)
+
+    threshold = raise_threshold(
+        threshold, scores['good'], lambda limit: rejected('good', limit), confidence
+    )
     _check_threshold(threshold, inspectors)
+    bad_parts = len(scores['bad'])
+    escapes = bad_parts - rejected('bad', threshold.threshold)
+    errors = Errors(threshold.false_rejects, threshold.good_parts, escapes, bad_parts)
     recipe = dataclasses.replace(
         recipe, rules=recipe.rules.with_threshold(threshold.threshold)
     )
@@ -164,13 +177,15 @@ def calibrate(
             for view, of in sums.items()
         }
         recipe = recipe.with_variations(variations)
-    recipe = _record(recipe, folder, threshold, kept, scores, target, confidence)
+    recipe = _record(
+        recipe, folder, threshold, errors, kept, scores, target, confidence
+    )
     invalid = tuple(p for parts in kept.values() for p in parts if p.faults)
     reused = sum(map(len, found.values()))
     recipe = recipes.save(recipe, folder)
     predictor = next(iter(inspectors.values())).predictor
     changes = changed_verdicts(folder, before, recipe, predictor)
-    return _report(recipe, threshold, invalid, reused, changes, scores)
+    return _report(recipe, threshold, invalid, reused, changes, scores, errors)
 
 
 def score_kept(
@@ -186,26 +201,88 @@ def score_kept(
     With `held_out`, the parts themselves are in `sums`, and each is compared with the
     variation of the others.
     """
+    return [
+        max(
+            decisive_score(scores, names, recipe.rules, lowest=LOWEST, **context)
+            for scores, names, context in views
+        )
+        for views in _judged_views(inspectors, parts, sums, held_out)
+    ]
+
+
+def count_ng(
+    inspectors: Mapping[str, Inspector],
+    recipe: Recipe,
+    parts: Sequence[KeptPart],
+    sums: Mapping[str, VariationSums],
+    *,
+    held_out: bool,
+) -> int:
+    """The number of parts that are NG by the recipe's threshold; see `score_kept`."""
+    return sum(
+        any(
+            region.is_defect
+            for scores, names, context in views
+            for region in judge(scores, names, recipe.rules, **context).regions
+        )
+        for views in _judged_views(inspectors, parts, sums, held_out)
+    )
+
+
+def raise_threshold(
+    threshold: Threshold,
+    good: Sequence[float],
+    count_rejected: Callable[[float], int],
+    confidence: float,
+) -> Threshold:
+    """The lowest threshold from the given one on whose verdicts hold the bound.
+
+    The given one does, unless a good part is NG above its score; see `decisive_score`.
+
+    Args:
+        threshold: chosen by the scores.
+        good: score of each good part.
+        count_rejected: threshold -> number of good parts that are NG at it.
+        confidence: of the bound.
+
+    Raises:
+        ValueError: none does.
+    """
+    rejected = 0
+    for value in sorted({score for score in good if score >= threshold.threshold}):
+        rejected = count_rejected(value)
+        if upper_bound(rejected, threshold.good_parts, confidence) <= threshold.bound:
+            return threshold._replace(threshold=value, false_rejects=rejected)
+    raise ValueError(
+        f'at every threshold, {rejected} good parts or more are NG. With a smallest '
+        'length, or limits that differ by class, a region can be a defect although a '
+        'larger one is not; change these rules, such as by --set=rules.classes={}.'
+    )
+
+
+def _judged_views(
+    inspectors: Mapping[str, Inspector],
+    parts: Sequence[KeptPart],
+    sums: Mapping[str, VariationSums],
+    held_out: bool,
+) -> Iterator[list[tuple[PixelScores, Sequence[str], dict[str, Any]]]]:
+    """Of each part that is not INVALID: what `judge` needs for each of its views."""
     whole = {view: of.variation() for view, of in sums.items()}
-    values = []
     for part in parts:
         if part.faults:
             continue
-        of_views = []
+        views = []
         for view, inspector in inspectors.items():
             scores = part.scores[view].restore()
             shown = shown_pixels(part.matrices[view], *scores.score.shape)
-            variation: Variation | None = whole.get(view)
-            if held_out and variation is not None and scores.distance is not None:
-                # Pixels that were not kept cannot be defects, whatever their spread.
-                variation = sums[view].without(scores.distance, shown)
-            context = inspector.context() | {'variation': variation, 'shown': shown}
-            names = inspector.predictor.class_names
-            of_views.append(
-                decisive_score(scores, names, recipe.rules, lowest=LOWEST, **context)
-            )
-        values.append(max(of_views))
-    return values
+            context = inspector.context() | {'shown': shown}
+            if view in whole:
+                context['variation'] = whole[view]
+                if held_out and scores.distance is not None:
+                    # Pixels that were not kept are no defects, whatever their spread.
+                    context['variation'] = sums[view].without(scores.distance, shown)
+            views.append((scores, inspector.predictor.class_names, context))
+        yield views
 
 
 def _check_number(
@@ -236,14 +313,14 @@ def _prepare(
     recipe: Recipe, folder: _Path, deviations: float | None
 ) -> tuple[Recipe, dict[str, Inspector]]:
     """The recipe with its new rule, and inspectors that register and score alone."""
-    loaded = load_inspectors(folder)
-    if deviations is None:
-        return recipe, loaded
+    loaded = load_inspectors(folder, with_variation=False)
+    if deviations is not None:
+        rules = dataclasses.replace(recipe.rules, deviations=deviations)
+        recipe = dataclasses.replace(recipe, rules=rules)
     first = next(iter(loaded.values()))
-    if not first.predictor.head.sees_reference:
+    if recipe.rules.deviations is not None and not first.predictor.head.sees_reference:
         raise ValueError('--deviations: this network has no learned distance.')
-    rules = dataclasses.replace(recipe.rules, deviations=deviations)
-    return dataclasses.replace(recipe, rules=rules), loaded
+    return recipe, loaded
 
 
 def _keep(
@@ -293,13 +370,13 @@ def _record(
     recipe: Recipe,
     folder: _Path,
     threshold: Threshold,
+    errors: Errors,
     kept: Mapping[str, Sequence[KeptPart]],
     scores: Mapping[str, Sequence[float]],
     target: float,
     confidence: float,
 ) -> Recipe:
     """The recipe with the numbers of its calibration, and the files of the parts."""
-    errors = count_errors(scores['good'], scores['bad'], threshold.threshold)
     calibration = Calibration(
         target=target,
         confidence=confidence,
@@ -323,23 +400,22 @@ def _report(
     reused: int,
     changes: str,
     scores: Mapping[str, Sequence[float]],
+    errors: Errors,
 ) -> CalibrationReport:
     good, bad = scores['good'], scores['bad']
+    report = CalibrationReport(recipe, threshold, invalid, reused, changes)
     if not bad:
-        return CalibrationReport(recipe, threshold, invalid, reused, changes)
-    return CalibrationReport(
-        recipe,
-        threshold,
-        invalid,
-        reused,
-        changes,
-        count_errors(good, bad, threshold.threshold),
-        cross_validate(good, bad, threshold),
-        tuple(
-            (review(good, bad, share), cross_validate_review(good, bad, share))
-            for share in ESCAPES
-        ),
+        return report
+    report = report._replace(
+        fitted=errors, held_out=cross_validate(good, bad, threshold)
     )
+    if len(bad) < 2:  # a limit for one bad part cannot come from another one
+        return report
+    reviews = (
+        (review(good, bad, share), cross_validate_review(good, bad, share))
+        for share in ESCAPES
+    )
+    return report._replace(reviews=tuple(reviews))
 
 
 def _describe(errors: Errors) -> str:

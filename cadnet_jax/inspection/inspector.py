@@ -248,9 +248,18 @@ def load_inspector(
     return inspectors[view]
 
 
-def load_inspectors(recipe: _Path, revision: int | None = None) -> dict[str, Inspector]:
-    """An inspector of each view, by its name; see `load_inspector`."""
+def load_inspectors(
+    recipe: _Path, revision: int | None = None, *, with_variation: bool = True
+) -> dict[str, Inspector]:
+    """An inspector of each view, by its name; see `load_inspector`.
+
+    Without the variation, which a calibration has yet to find, there are no
+    `deviations` either.
+    """
     values = recipes.read(recipe, revision)
+    if not with_variation:
+        rules = dataclasses.replace(values.rules, deviations=None)
+        values = dataclasses.replace(values, rules=rules)
     predictor = load_weights(values.weights, recipe)
     digest = tree_digest(predictor.variables)
     if digest != values.weights.sha256:

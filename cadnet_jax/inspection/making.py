@@ -90,21 +90,46 @@ def make_recipe(
     if images:
         files = [add_image(folder, 'references', image) for image in images]
         of_view['references'] = [dataclasses.asdict(file) for file in files]
-        of_view['variation'] = None
     predictor = load_weights(recipe.weights, folder)
     weights['sha256'] = tree_digest(predictor.variables)
     recipe = _parse(values, folder)
+    dropped = None
+    if before and _distances_of(before) != _distances_of(recipe):
+        recipe, dropped = _without_variation(recipe, before)
     check_rules(recipe, folder, predictor)
     for other in recipe.all_views().values():
         inspected_pixels(other, folder, read_references(other, folder)[0])
     recipe = recipes.save(recipe, folder)
-    if (
-        report
-        and before
-        and (changes := changed_verdicts(folder, before, recipe, predictor))
-    ):
-        report(changes)
+    changes = changed_verdicts(folder, before, recipe, predictor) if before else ''
+    for sentence in filter(None, (dropped, changes)):
+        if report:
+            report(sentence)
     return recipe
+
+
+def _distances_of(recipe: Recipe) -> tuple[Any, ...]:
+    """What decides the learned distances, and so their variation over good parts."""
+    references = {name: of.references for name, of in recipe.all_views().items()}
+    return (
+        recipe.weights,
+        references,
+        recipe.compare,
+        recipe.registration,
+        recipe.bit_depth,
+    )
+
+
+def _without_variation(recipe: Recipe, before: Recipe) -> tuple[Recipe, str | None]:
+    """The recipe without its variation and the rule that needs it; a sentence on it."""
+    recipe = recipe.with_variations(dict.fromkeys(recipe.all_views()))
+    deviations = before.rules.deviations
+    if deviations is None:
+        return recipe, None
+    rules = dataclasses.replace(recipe.rules, deviations=None)
+    return dataclasses.replace(recipe, rules=rules), (
+        f'rules.deviations is off: the variation was that of other scores. '
+        f'calibrate.py --deviations={deviations:g} finds it again.'
+    )
 
 
 def _parse(values: dict[str, Any], folder: pathlib.Path) -> Recipe:

@@ -259,10 +259,13 @@ def decisive_score(
     lowest: float = 0.0,
     **context: Any,
 ) -> float:
-    """The smallest threshold at which a part is not NG, under all other rules.
+    """The threshold at which a part stops being NG, under all other rules.
 
     It is the score of one of the part's pixels, or `lowest`. A higher threshold leaves
-    fewer pixels, so the verdict changes only once.
+    fewer pixels, so with limits of the area that all classes share, the verdict changes
+    only once. Where limits differ by class, or limit a length, a smaller region can be
+    NG and a larger one not. The verdict can then change several times, and this is one
+    of these thresholds.
 
     Args:
         scores: see `judge`.

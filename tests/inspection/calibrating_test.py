@@ -10,17 +10,31 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cadnet_jax.evaluation.thresholds import percent
+from cadnet_jax.evaluation.thresholds import choose_threshold, percent
 from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inspection import calibrating, making
 from cadnet_jax.inspection import recipe as recipes
-from cadnet_jax.inspection.calibrating import calibrate
-from cadnet_jax.inspection.inspector import Inspector, make_inspectors
+from cadnet_jax.inspection.calibrating import (
+    calibrate,
+    count_ng,
+    raise_threshold,
+    score_kept,
+)
+from cadnet_jax.inspection.inspector import (
+    Inspector,
+    make_inspector,
+    make_inspectors,
+)
 from cadnet_jax.inspection.kept_scores import LOWEST, KeptScores
-from cadnet_jax.inspection.known_parts import changed_verdicts, read_parts
+from cadnet_jax.inspection.known_parts import (
+    KeptPart,
+    changed_verdicts,
+    keep_part,
+    read_parts,
+)
 from cadnet_jax.inspection.making import make_recipe
-from cadnet_jax.inspection.parts import Part
+from cadnet_jax.inspection.parts import Part, list_parts
 from cadnet_jax.inspection.recipe import (
     Alignment,
     Area,
@@ -90,6 +104,33 @@ def test_of_a_region_the_score_counts_that_leaves_it_too_small() -> None:
         rules = Rules(any=Limits(min_area=min_area))
         found = decisive_score(scores, NAMES, rules)
         assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_part_is_counted_by_its_verdict_where_limits_differ_by_class() -> None:
+    """16 pixels of a short touch 400 fainter ones of an open, whose limit is larger."""
+    scores = scores_of((OPEN, 0.5, 14, 10, 20, 20), (SHORT, 0.9, 10, 10, 4, 4))
+    rules = Rules(any=Limits(min_area=10), classes={'open': Limits(min_area=1000)})
+    assert decisive_score(scores, NAMES, rules) == pytest.approx(0.9)
+    kept = {'': KeptScores.of(scores)}
+    parts = [KeptPart('a', {}, (), kept, {'': np.eye(3)})]
+    images = [np.zeros((*scores.score.shape, 3), np.uint8)]
+    predictor = dataclasses.replace(differencing_predictor(), class_names=NAMES)
+    recipe = Recipe(references=(File('reference.png', ''),), rules=rules)
+    inspect = make_inspector(recipe, predictor, images)
+    for threshold, expected in [(0.3, 0), (0.6, 1), (0.95, 0)]:
+        recipe = dataclasses.replace(recipe, rules=rules.with_threshold(threshold))
+        assert count_ng({'': inspect}, recipe, parts, {}, held_out=True) == expected
+
+
+def test_the_threshold_rises_until_the_verdicts_hold_the_bound() -> None:
+    good = [score / 100 for score in range(60)]
+    chosen = choose_threshold(good, 0.1)
+    assert chosen.false_rejects == 1
+    counts = {0.58: 3, 0.59: 1}
+    raised = raise_threshold(chosen, good, lambda limit: counts[limit], 0.95)
+    assert raised == chosen._replace(threshold=0.59)
+    with pytest.raises(ValueError, match='at every threshold, 2 good parts or more'):
+        raise_threshold(chosen, good, lambda limit: 2, 0.95)
 
 
 def test_kept_scores_are_those_of_the_network_above_the_lowest() -> None:
@@ -163,8 +204,11 @@ def write_line(folder: pathlib.Path, good: int, bad: int) -> None:
 def differencing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Differencing predicts in place of the network."""
 
-    def load(folder: Any) -> dict[str, Inspector]:
+    def load(folder: Any, *, with_variation: bool) -> dict[str, Inspector]:
+        assert not with_variation
         recipe = recipes.read(folder)
+        rules = dataclasses.replace(recipe.rules, deviations=None)
+        recipe = dataclasses.replace(recipe, rules=rules)
         return make_inspectors(recipe, folder, differencing_predictor(cell=4))
 
     monkeypatch.setattr(calibrating, 'load_inspectors', load)
@@ -235,6 +279,42 @@ def test_the_variation_of_good_parts_finds_more_at_the_same_bound(
     )
     assert inspectors[''](shot(varied(30), seed=200)).verdict == OK
     assert inspectors[''](shot(with_spot(varied(30)), seed=200)).verdict == NG
+    parts = score_parts(inspectors, list_parts(folder / 'good')[:2])
+    kept = [keep_part(inspectors, part) for part in parts]
+    scores = score_kept(inspectors, own.recipe, kept, {}, held_out=False)
+    limit = own.recipe.rules.any.threshold
+    assert limit is not None and max(scores) <= limit
+
+
+def test_one_bad_part_is_counted_without_a_review(small: pathlib.Path) -> None:
+    for path in sorted((small / 'bad').iterdir())[1:]:
+        path.unlink()
+    report = calibrate(
+        small / 'r', small / 'good', small / 'bad', target=0.3, progress=False
+    )
+    assert report.fitted is not None and report.fitted.bad_parts == 1
+    assert report.reviews is None
+    assert 'need no review' not in '\n'.join(report.lines())
+
+
+def test_the_variation_goes_with_the_distances_that_it_is_of(
+    small: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules and limits leave it; another registration ends it, until it is found."""
+    predictor = differencing_predictor(cell=4)
+    monkeypatch.setattr(making, 'load_weights', lambda *_: predictor)
+    make_recipe(small / 'r')  # notes which weights
+    options: dict[str, Any] = {'target': 0.3, 'progress': False}
+    calibrate(small / 'r', small / 'good', deviations=4, **options)
+    said = list[str]()
+    kept = make_recipe(small / 'r', settings=['checks.max_saturated=0.3'])
+    assert kept.variation is not None and kept.rules.deviations == 4
+    settings = ['registration.tolerance.degrees=3']
+    other = make_recipe(small / 'r', settings=settings, report=said.append)
+    assert (other.variation, other.rules.deviations) == (None, None)
+    assert 'calibrate.py --deviations=4 finds it again.' in said[0]
+    again = calibrate(small / 'r', small / 'good', deviations=4, **options)
+    assert again.recipe.variation is not None
 
 
 def test_too_few_good_parts_are_said_before_the_network_runs(
