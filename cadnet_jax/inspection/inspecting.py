@@ -66,10 +66,11 @@ def inspect_files(
             'experiments/verify_recipe.py.'
         )
     batches: Iterable[Sequence[Part]] = ()
+    known = _names_given(output_dir) if image else {}
     if watch is not None:
-        batches = arriving(image, idle=watch, **values.naming())
+        batches = arriving(image, idle=watch, known=known, **values.naming())
     elif image:
-        batches = [list_parts(image, **values.naming())]
+        batches = [list_parts(image, known=known, **values.naming())]
     inspectors = load_inspectors(recipe, revision)
     if rules_only:
         counts = inspect_kept(inspectors, rules_only, output_dir)
@@ -83,6 +84,16 @@ def inspect_files(
             'the three bands that show defects, if these are others.'
         )
     return counts, summary
+
+
+def _names_given(output_dir: _Path) -> dict[pathlib.Path, str]:
+    """Image -> its part, of the parts in the folder that are one image."""
+    results = read_results(pathlib.Path(output_dir, 'results.jsonl'))
+    return {
+        pathlib.Path(result['views']['']['image']): name
+        for name, result in results.items()
+        if '' in result['views']
+    }
 
 
 def summarize(recipe: Recipe, counts: Counter[str]) -> str:

@@ -9,6 +9,7 @@ overlays/NAME.png, scores/NAME.npz; of several views NAME.VIEW.png
 
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -70,7 +71,8 @@ def inspect_parts(
 ) -> Counter[str]:
     """Inspects all parts; those that are in the folder already are not done again.
 
-    A file that cannot be read is INVALID and stops nothing.
+    They are if scores or a picture that `outputs` asks for are missing. A file that
+    cannot be read is INVALID and stops nothing.
 
     Args:
         inspectors: of each view, see `load_inspectors`.
@@ -103,10 +105,14 @@ def inspect_batches(
     recipe = next(iter(inspectors.values())).recipe
     claim(folder, recipe)
     results = read_results(folder / 'results.jsonl')
-    names: list[str] = []
+    names: dict[str, None] = {}  # a part whose file was rewritten comes again
     for parts in batches:
-        names += [part.name for part in parts]
-        new = [part for part in parts if not _is_done(results.get(part.name), part)]
+        names |= dict.fromkeys(part.name for part in parts)
+        new = [
+            part
+            for part in parts
+            if not _is_done(folder, outputs, results.get(part.name), part)
+        ]
         scored = score_parts(inspectors, new)
         results |= _write_lines(inspectors, scored, folder, outputs, len(new), progress)
     return _write_summary(folder, [results[name] for name in names], recipe)
@@ -130,15 +136,22 @@ def inspect_kept(
     Raises:
         FileNotFoundError: that run kept no scores.
         ValueError: its recipe differs in more than rules and areas, a threshold is
-            below that of the kept scores, or `output_dir` has results of another
-            recipe.
+            below that of the kept scores, or `output_dir` has scores or pictures of
+            inspected images, or results of another recipe.
     """
     recipe = next(iter(inspectors.values())).recipe
     kept, folder = pathlib.Path(kept_dir), pathlib.Path(output_dir)
-    _check_kept(kept, recipe, next(iter(inspectors.values())).predictor.class_names)
+    before = list(read_results(kept / 'results.jsonl').values())
+    names = next(iter(inspectors.values())).predictor.class_names
+    _check_kept(kept, before, recipe, names)
+    # It may be `kept`, by whatever name.
+    if (folder / 'scores').is_dir() or (folder / 'overlays').is_dir():
+        raise ValueError(
+            f'{folder}: has results of inspected images, which would be lost; take '
+            'another --output_dir.'
+        )
     claim(folder, recipe)
     (folder / 'results.jsonl').unlink(missing_ok=True)  # it takes milliseconds a part
-    before = list(read_results(kept / 'results.jsonl').values())
     scored = (_read_kept(kept, result) for result in before)
     outputs = Outputs(overlays=False)
     found = _write_lines(inspectors, scored, folder, outputs, len(before), progress)
@@ -206,26 +219,46 @@ def _finish(
     outputs: Outputs,
     part: ScoredPart,
 ) -> dict[str, Any]:
-    """The verdict on a part, and its files."""
+    """The verdict on a part, and its files; none stays of an earlier image."""
     inspections = {
         view: inspectors[view].judge(image.registered, image.scores)
         for view, image in part.images.items()
     }
+    recipe = next(iter(inspectors.values())).recipe
+    result = part_result(part.name, recipe, part.images, inspections)
     for view, inspection in inspections.items():
-        name = file_name(part.name, view)
+        overlay = _overlay_file(folder, part.name, view)
         if outputs.overlays and inspection.image is not None:
             reference = inspectors[view].references[inspection.reference]
-            picture = draw_verdict(inspection, reference)
-            write_png(folder / 'overlays' / f'{name}.png', picture)
+            write_png(overlay, draw_verdict(inspection, reference))
+        else:
+            overlay.unlink(missing_ok=True)
+        scores = _scores_file(folder, part.name, view)
         if outputs.scores and inspection.scores is not None:
             data = KeptScores.of(inspection.scores).to_bytes()
-            write_bytes(folder / 'scores' / f'{name}.npz', data)
-    recipe = next(iter(inspectors.values())).recipe
-    return part_result(part.name, recipe, part.images, inspections)
+            write_bytes(scores, data)
+            # A run that is killed here leaves new scores beside an older line.
+            result['views'][view]['scores_sha256'] = hashlib.sha256(data).hexdigest()
+        else:
+            scores.unlink(missing_ok=True)
+    return result
 
 
-def _is_done(result: dict[str, Any] | None, part: Part) -> bool:
-    """Whether the line is of these files, as they are now."""
+def _overlay_file(folder: pathlib.Path, part: str, view: str) -> pathlib.Path:
+    return folder / 'overlays' / f'{file_name(part, view)}.png'
+
+
+def _scores_file(folder: pathlib.Path, part: str, view: str) -> pathlib.Path:
+    return folder / 'scores' / f'{file_name(part, view)}.npz'
+
+
+def _is_done(
+    folder: pathlib.Path, outputs: Outputs, result: dict[str, Any] | None, part: Part
+) -> bool:
+    """Whether the line is of these files, as they are now, and all outputs are there.
+
+    An image that was read has an overlay; one that the network ran for has scores.
+    """
     if result is None:
         return False
     there = {
@@ -234,24 +267,50 @@ def _is_done(result: dict[str, Any] | None, part: Part) -> bool:
         if values['image']
     }
     now = {view: (str(path), modified(path)) for view, path in part.images.items()}
-    return there == now
+    if there != now:
+        return False
+    for view, values in result['views'].items():
+        overlay = _overlay_file(folder, part.name, view)
+        if outputs.overlays and values['sha256'] and not overlay.exists():
+            return False
+        if (
+            outputs.scores
+            and values['judged']
+            and _read_scores(folder, part.name, view, values) is None
+        ):
+            return False
+    return True
+
+
+def _read_scores(
+    folder: pathlib.Path, part: str, view: str, values: Mapping[str, Any]
+) -> bytes | None:
+    """The kept scores that belong to a view's result; None if there are none."""
+    path = _scores_file(folder, part, view)
+    if 'scores_sha256' not in values or not path.exists():
+        return None
+    data = path.read_bytes()
+    return data if hashlib.sha256(data).hexdigest() == values['scores_sha256'] else None
 
 
 def _read_kept(folder: pathlib.Path, result: dict[str, Any]) -> ScoredPart:
     images = {}
     for view, values in result['views'].items():
-        found, scores = None, None
+        found, scores, written = None, None, values['modified']
         faults = tuple(values['reasons'])
-        path = folder / 'scores' / f'{file_name(result["part"], view)}.npz'
-        if path.exists():
-            scores = KeptScores.from_bytes(path.read_bytes()).restore()
+        data = _read_scores(folder, result['part'], view, values)
+        if data is not None:
+            scores = KeptScores.from_bytes(data).restore()
             found = _registration(values['registration'], scores.score.shape)
             faults = ()
+        elif values['judged']:  # the network ran
+            faults = ('its scores were not kept; inspect with --keep_scores',)
+            written = None  # inspecting into the same folder does it again
         registered = RegisteredImage(None, faults, found, values['reference'])
         images[view] = ScoredImage(
             values['image'],
             values['sha256'],
-            values['modified'],
+            written,
             registered,
             scores,
             fourth_band=values.get('fourth_band', False),
@@ -281,10 +340,19 @@ def _without_rules(recipe: Recipe) -> Recipe:
     return dataclasses.replace(plain, inspect=(), ignore=(), variation=None)
 
 
-def _check_kept(folder: pathlib.Path, recipe: Recipe, names: Sequence[str]) -> None:
-    if not (folder / 'scores').is_dir():
+def _check_kept(
+    folder: pathlib.Path,
+    results: Iterable[Mapping[str, Any]],
+    recipe: Recipe,
+    names: Sequence[str],
+) -> None:
+    views = (view for result in results for view in result['views'].values())
+    # Earlier versions did not note which image the scores are of.
+    kept = any('scores_sha256' in view for view in views)
+    if not kept or not (folder / 'scores').is_dir():
         raise FileNotFoundError(
-            f'{folder}/scores: no such folder; inspect with --keep_scores first.'
+            f'{folder}: no kept scores, or those of an earlier version; inspect with '
+            '--keep_scores first.'
         )
     there = read_object(folder / 'run.json', remedy='Take another folder.')
     if there.get('unchanged') != _without_rules(recipe).settings_sha256():

@@ -1,6 +1,7 @@
 """Parts to be inspected, found in files: one image, or several views, of each."""
 
 import contextlib
+import itertools
 import os
 import pathlib
 import re
@@ -8,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cadnet_jax.files.csv_files import read_rows
@@ -17,6 +18,7 @@ from cadnet_jax.files.unread_images import describe_unread
 from cadnet_jax.inference.pair_files import unique_names
 
 _Path = str | os.PathLike[str]
+_Names = Mapping[pathlib.Path, str]
 
 
 class Part(NamedTuple):
@@ -32,7 +34,7 @@ class Part(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """A file; part and view are '' if they are not said."""
+    """A file; the view is '' if it is not said."""
 
     path: pathlib.Path
     part: str
@@ -40,7 +42,11 @@ class _Image(NamedTuple):
 
 
 def list_parts(
-    image: _Path, *, pattern: str = '', views: Sequence[str] = ('',)
+    image: _Path,
+    *,
+    pattern: str = '',
+    views: Sequence[str] = ('',),
+    known: _Names | None = None,
 ) -> list[Part]:
     """The parts of a folder of images, of a CSV file, or one.
 
@@ -51,6 +57,7 @@ def list_parts(
             part and view.
         pattern: see `Recipe.part_pattern`.
         views: the names that a view can have.
+        known: name of the part of images that were inspected before; they keep it.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -59,11 +66,11 @@ def list_parts(
     """
     path = pathlib.Path(image)
     if path.is_dir():
-        images = [_from_name(file, pattern) for file in list_images(path)]
+        images = _from_files(list_images(path), pattern, _names_in(path, known))
     elif path.suffix.lower() == '.csv':
-        images = list(_from_csv(path, pattern))
+        images = _from_csv(path, pattern)
     elif path.exists():
-        images = [_from_name(path, pattern)]
+        images = _from_files([path], pattern, _names_in(path.parent, known))
     else:
         raise FileNotFoundError(f'{path}: no such file or folder; check the path.')
     unread = describe_unread(path) if path.is_dir() else ''
@@ -82,18 +89,22 @@ def arriving(
     *,
     pattern: str = '',
     views: Sequence[str] = ('',),
+    known: _Names | None = None,
     idle: float = 0.0,
     interval: float = 1.0,
 ) -> Iterator[list[Part]]:
     """Yields the parts of a folder as they arrive, until an interrupt (Ctrl-C).
 
     A file has arrived if it did not change for an interval; a part, if all its views
-    have.
+    have. A part is yielded again if one of its files is rewritten. The last batch has
+    the parts of which a view is still missing. An image whose name does not fit, whose
+    view is unknown, or which is the second of a view is left out, with a warning.
 
     Args:
-        folder: of images; other files and names that do not fit are ignored.
+        folder: of images; other files are ignored.
         pattern: see `list_parts`.
         views: see `list_parts`.
+        known: see `list_parts`.
         idle: end once nothing arrived for so many seconds; 0: do not.
         interval: seconds between looks.
 
@@ -105,22 +116,41 @@ def arriving(
         raise FileNotFoundError(f'{path}: no such folder; watching needs one.')
     if unread := describe_unread(path):
         print(f'warning: {path}: {unread}.', file=sys.stderr)
+    names = _names_in(path, known)
     before: dict[pathlib.Path, tuple[int, int]] = {}
-    yielded: set[str] = set()
+    arrived: dict[pathlib.Path, tuple[int, int]] = {}
+    parts: dict[str, Part] = {}
+    part_of: dict[pathlib.Path, Part] = {}
+    waiting: dict[str, Part] = {}
     last = time.monotonic()
     with _until_interrupt() as stopped:
         while not stopped.is_set():
             now = {file: _state(file) for file in list_images(path)}
-            still = [file for file in now if before.get(file) == now[file]]
-            parts = _complete_parts(still, pattern, views)
-            if new := [part for part in parts if part.name not in yielded]:
-                yielded.update(part.name for part in new)
-                yield new
+            new = [f for f in now if before.get(f) == now[f] != arrived.get(f)]
+            names = _name_files(new, names)
+            for file in new:
+                if file in arrived:
+                    continue
+                try:
+                    image = _from_name(file, pattern, names[file])
+                    part_of[file] = _add(parts, image, views)
+                except ValueError as error:
+                    print(f'warning: not inspected: {error}', file=sys.stderr)
+            arrived |= {file: now[file] for file in new}
+            waiting |= {part_of[f].name: part_of[f] for f in new if f in part_of}
+            complete = [p for p in waiting.values() if len(p.images) == len(views)]
+            if complete:
+                yield complete
+                for part in complete:
+                    del waiting[part.name]
+            if new:
                 last = time.monotonic()
             elif idle and now == before and time.monotonic() - last > idle:
-                return
+                break
             before = now
             stopped.wait(interval)
+        if waiting:
+            yield list(waiting.values())
 
 
 def _state(file: pathlib.Path) -> tuple[int, int]:
@@ -130,14 +160,6 @@ def _state(file: pathlib.Path) -> tuple[int, int]:
     except FileNotFoundError:  # it was renamed
         return -1, -1
     return stat.st_size, stat.st_mtime_ns
-
-
-def _complete_parts(
-    files: Iterable[pathlib.Path], pattern: str, views: Sequence[str]
-) -> list[Part]:
-    fitting = [f for f in files if not pattern or re.fullmatch(pattern, f.stem)]
-    parts = group_views([_from_name(file, pattern) for file in fitting], views)
-    return [part for part in parts if len(part.images) == len(views)]
 
 
 @contextlib.contextmanager
@@ -158,30 +180,77 @@ def _until_interrupt() -> Iterator[threading.Event]:
 
 def group_views(images: Iterable[_Image], views: Sequence[str]) -> list[Part]:
     """Images of one part together; see `list_parts`."""
-    images = list(images)
-    names = unique_names([image.path for image in images])
     parts: dict[str, Part] = {}
-    for name, image in zip(names, images, strict=True):
-        if image.view not in views:
-            raise ValueError(
-                f'{image.path}: view {image.view!r} is not in the recipe, which has: '
-                f'{", ".join(map(repr, views))}.'
-            )
-        # Names of parts become names of files.
-        own = re.sub(r'[^\w.-]', '_', image.part or name)
-        part = parts.setdefault(own, Part(own, {}))
-        if image.view in part.images:
-            raise ValueError(
-                f'{image.path}: part {own} already has {part.images[image.view]}; a '
-                'part has one image of each view.'
-            )
-        part.images[image.view] = image.path
+    for image in images:
+        _add(parts, image, views)
     return list(parts.values())
 
 
-def _from_name(path: pathlib.Path, pattern: str) -> _Image:
+def _add(parts: dict[str, Part], image: _Image, views: Sequence[str]) -> Part:
+    """Puts an image into its part, and returns that.
+
+    Raises:
+        ValueError: the view is unknown, or the part has an image of it.
+    """
+    if image.view not in views:
+        raise ValueError(
+            f'{image.path}: view {image.view!r} is not in the recipe, which has: '
+            f'{", ".join(map(repr, views))}.'
+        )
+    own = _as_file_name(image.part)
+    part = parts.setdefault(own, Part(own, {}))
+    if image.view in part.images:
+        raise ValueError(
+            f'{image.path}: part {own} already has {part.images[image.view]}; a '
+            'part has one image of each view.'
+        )
+    part.images[image.view] = image.path
+    return part
+
+
+def _as_file_name(name: str) -> str:
+    """Names of parts become names of files."""
+    return re.sub(r'[^\w.-]', '_', name)
+
+
+def _names_in(folder: pathlib.Path, known: _Names | None) -> dict[pathlib.Path, str]:
+    """Those of files of the folder: another folder's parts may have equal names."""
+    return {f: name for f, name in (known or {}).items() if f.parent == folder}
+
+
+def _name_files(
+    files: Iterable[pathlib.Path], names: _Names
+) -> dict[pathlib.Path, str]:
+    """The names, and one for each file without: none changes because others arrive."""
+    found = dict(names)
+    # Some file systems do not tell upper from lower case.
+    taken = {name.lower() for name in names.values()}
+    for file in files:
+        if file not in found:
+            found[file] = _free_name(file, taken)
+            taken.add(found[file].lower())
+    return found
+
+
+def _free_name(file: pathlib.Path, taken: Container[str]) -> str:
+    """Its stem; if another file has this name, such as 0001-jpg or 0001-jpg-2."""
+    stem, longer = map(_as_file_name, (file.stem, f'{file.stem}-{file.suffix[1:]}'))
+    numbered = (f'{longer}-{number}' for number in itertools.count(2))
+    names = itertools.chain([stem, longer], numbered)
+    return next(name for name in names if name.lower() not in taken)
+
+
+def _from_files(
+    files: Sequence[pathlib.Path], pattern: str, names: _Names
+) -> list[_Image]:
+    names = _name_files(files, names)
+    return [_from_name(file, pattern, names[file]) for file in files]
+
+
+def _from_name(path: pathlib.Path, pattern: str, name: str) -> _Image:
+    """What the pattern finds in the name of the file; without one, part `name`."""
     if not pattern:
-        return _Image(path, '', '')
+        return _Image(path, name, '')
     match = re.fullmatch(pattern, path.stem)
     if not match:
         raise ValueError(
@@ -189,13 +258,15 @@ def _from_name(path: pathlib.Path, pattern: str) -> _Image:
             'or change the pattern.'
         )
     groups = match.groupdict()
-    return _Image(path, groups['part'] or '', groups.get('view') or '')
+    return _Image(path, groups['part'] or name, groups.get('view') or '')
 
 
-def _from_csv(path: pathlib.Path, pattern: str) -> Iterator[_Image]:
-    for _, row in read_rows(path, required=['image'], others=True):
-        file = path.parent / row['image']
-        if 'part' in row or 'view' in row:
-            yield _Image(file, row.get('part', ''), row.get('view', ''))
-        else:
-            yield _from_name(file, pattern)
+def _from_csv(path: pathlib.Path, pattern: str) -> list[_Image]:
+    rows = [row for _, row in read_rows(path, required=['image'], others=True)]
+    files = [path.parent / row['image'] for row in rows]
+    return [
+        _Image(file, row.get('part') or name, row.get('view', ''))
+        if 'part' in row or 'view' in row
+        else _from_name(file, pattern, name)
+        for file, row, name in zip(files, rows, unique_names(files), strict=True)
+    ]

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import json
 import pathlib
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,7 @@ from tests.support.tiny_run import differencing_predictor, write_run
 pytestmark = pytest.mark.unoptimized
 
 PLAIN = Outputs(overlays=False)
+NOT_KEPT = 'its scores were not kept; inspect with --keep_scores'
 
 
 def write_parts(folder: pathlib.Path) -> None:
@@ -194,6 +197,76 @@ def test_kept_scores_give_the_verdicts_of_a_new_run(tmp_path: pathlib.Path) -> N
         inspect_kept(changed, tmp_path / 'fresh0', tmp_path / 'x', progress=False)
 
 
+def test_kept_scores_are_those_of_the_image_in_the_line(tmp_path: pathlib.Path) -> None:
+    """Never of an image that was there before; nor does its overlay stay."""
+    write_parts(tmp_path / 'parts')
+    parts, inspectors = list_parts(tmp_path / 'parts'), make(tmp_path / 'r')
+    outputs, kept = Outputs(overlays=True, scores=True), tmp_path / 'kept'
+    run(inspectors, parts, kept, outputs)
+    before = (kept / 'results.jsonl').read_bytes()
+    write_png(parts[0].images[''], shot(board(1)))  # another product
+    parts[1].images[''].write_bytes(b'cut off')
+    assert run(inspectors, parts, kept, outputs) == {INVALID: 4}
+    assert not list((kept / 'scores').iterdir())
+    assert not (kept / 'overlays' / 'b.png').exists()
+    write_parts(tmp_path / 'parts')
+    run(inspectors, parts[:1], kept, outputs)
+    again = tmp_path / 'again'
+    assert inspect_kept(inspectors, kept, again, progress=False) == {OK: 1, INVALID: 3}
+    # An image without a defect was scored when the run was killed, before its line.
+    write_png(parts[1].images[''], shot(board()))
+    run(inspectors, parts, kept, outputs)
+    (kept / 'results.jsonl').write_bytes(before)
+    assert inspect_kept(inspectors, kept, again, progress=False) == {OK: 1, INVALID: 3}
+    assert lines(again)[1]['reasons'] == [NOT_KEPT]
+
+
+def test_kept_results_are_not_replaced(tmp_path: pathlib.Path) -> None:
+    """Under whatever name, and not by those of other parts."""
+    write_parts(tmp_path / 'parts')
+    parts, inspectors = list_parts(tmp_path / 'parts'), make(tmp_path / 'r')
+    run(inspectors, parts, tmp_path / 'kept', Outputs(False, scores=True))
+    run(inspectors, parts[1:], tmp_path / 'other', Outputs())
+    (tmp_path / 'link').symlink_to(tmp_path / 'kept')
+    for name in ('kept', 'link', 'other'):
+        before = (tmp_path / name / 'results.jsonl').read_bytes()
+        with pytest.raises(ValueError, match='has results of inspected images, which'):
+            inspect_kept(inspectors, tmp_path / 'kept', tmp_path / name, progress=False)
+        assert (tmp_path / name / 'results.jsonl').read_bytes() == before
+
+
+def test_a_part_is_done_once_all_that_is_asked_for_is_there(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Scores and overlays can be asked for later; until then no verdict is guessed."""
+    write_parts(tmp_path / 'parts')
+    parts, inspectors = list_parts(tmp_path / 'parts'), make(tmp_path / 'r')
+    out, again = tmp_path / 'out', tmp_path / 'again'
+    counts = run(inspectors, parts, out)
+    with pytest.raises(FileNotFoundError, match=r'no kept scores, or .* earlier'):
+        inspect_kept(inspectors, out, again, progress=False)
+    run(inspectors, parts[:1], out, Outputs(overlays=False, scores=True))
+    assert inspect_kept(inspectors, out, again, progress=False) == {OK: 1, INVALID: 3}
+    assert lines(again)[1]['reasons'] == [NOT_KEPT]
+    assert run(inspectors, parts, again) == counts
+    for outputs in (Outputs(False, scores=True), Outputs(True, scores=True)):
+        assert run(inspectors, parts, out, outputs) == counts
+        done = (out / 'results.jsonl').read_bytes()
+        run(inspectors, parts, out, outputs)
+        assert (out / 'results.jsonl').read_bytes() == done
+    assert inspect_kept(inspectors, out, again, progress=False) == counts
+    assert len(list((out / 'overlays').iterdir())) == 3
+    # An earlier version did not say which image the scores are of.
+    old = lines(out)
+    for line in old:
+        line['views'][''].pop('scores_sha256', None)
+    (out / 'results.jsonl').write_text(''.join(json.dumps(x) + '\n' for x in old))
+    with pytest.raises(FileNotFoundError, match='inspect with --keep_scores first'):
+        inspect_kept(inspectors, out, again, progress=False)
+    run(inspectors, parts, out, Outputs(scores=True))
+    assert inspect_kept(inspectors, out, again, progress=False) == counts
+
+
 def test_parts_come_from_a_folder_a_list_or_a_file(tmp_path: pathlib.Path) -> None:
     write_png(tmp_path / 'x' / '1.png', shot(board()))
     write_png(tmp_path / 'y' / '1.png', shot(board()))
@@ -232,6 +305,110 @@ def test_parts_are_inspected_as_they_arrive(tmp_path: pathlib.Path) -> None:
     assert [line['part'] for line in lines(out)] == ['a', 'b']
     with pytest.raises(FileNotFoundError, match='watching needs one'):
         next(arriving(tmp_path / 'none'))
+
+
+def touch(folder: pathlib.Path, *names: str) -> None:
+    for name in names:
+        (folder / name).touch()
+
+
+def watched(
+    folder: pathlib.Path, steps: list[Callable[[], object]], **options: Any
+) -> list[list[tuple[str, list[str]]]]:
+    """Names and files of the parts of each batch; a step is taken after each."""
+    remaining, found = iter(steps), []
+    for batch in arriving(folder, idle=0.2, interval=0.05, **options):
+        found.append(
+            [(part.name, [f.name for f in part.images.values()]) for part in batch]
+        )
+        next(remaining, lambda: None)()
+    return found
+
+
+def test_a_watched_file_keeps_its_name_whatever_arrives(tmp_path: pathlib.Path) -> None:
+    """Each is a part, again once it is rewritten; later runs use the same names."""
+    line = tmp_path / 'line'
+    write_png(line / '1.png', shot(board()))
+    found = watched(
+        line,
+        [
+            lambda: touch(line, '1.jpg'),
+            lambda: touch(line, '0.png', '2.PNG', '2.png'),
+            lambda: write_png(line / '1.png', shot(board(1))),
+            lambda: write_png(line / 'a b.png', shot(board())),
+            lambda: touch(line, '1-jpg.png', 'a_b.png'),
+        ],
+    )
+    assert found == [
+        [('1', ['1.png'])],
+        [('1-jpg', ['1.jpg'])],
+        [('0', ['0.png']), ('2', ['2.PNG']), ('2-png', ['2.png'])],
+        [('1', ['1.png'])],
+        [('a_b', ['a b.png'])],
+        [('1-jpg-png', ['1-jpg.png']), ('a_b-png', ['a_b.png'])],
+    ]
+    known = {line / file: name for batch in found for name, (file,) in batch}
+    (again,) = watched(line, [], known=known)
+    listed = list_parts(line, known=known)
+    assert [part.name for part in listed] == [name for name, _ in again]
+    assert {part.images['']: part.name for part in listed} == known
+    assert list_parts(line / '1.jpg', known=known)[0].name == '1-jpg'
+    assert list_parts(line / '1.jpg')[0].name == '1'
+
+
+def test_a_resumed_run_knows_the_names_of_the_first(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Watched or not; a rewritten file is judged again, and counted once."""
+    inspectors, parts = make(tmp_path / 'r'), tmp_path / 'parts'
+    monkeypatch.setattr(inspecting, 'load_inspectors', lambda *_: inspectors)
+    arriving_fast = functools.partial(arriving, interval=0.05)
+    monkeypatch.setattr(inspecting, 'arriving', arriving_fast)
+
+    def inspect(**options: Any) -> tuple[Counter[str], list[str]]:
+        out = tmp_path / 'out'
+        counts, _ = inspecting.inspect_files(
+            tmp_path / 'r', out, image=parts, outputs=PLAIN, **options
+        )
+        return counts, [line['part'] for line in lines(out)]
+
+    write_png(parts / '1.png', shot(board()))
+    assert inspect(watch=0.2) == ({OK: 1}, ['1'])
+    write_png(parts / '1.bmp.png', shot(with_spot(board())))
+    (parts / '1.bmp.png').rename(parts / '1.bmp')
+    for options in ({}, {'watch': 0.2}):
+        assert inspect(**options) == ({OK: 1, NG: 1}, ['1', '1-bmp'])
+    batches = list_parts(parts / '1.png') * 2
+    run_twice = ([part] for part in batches)
+    counts = inspect_batches(
+        inspectors, run_twice, tmp_path / 'out', outputs=PLAIN, progress=False
+    )
+    assert counts == {OK: 1}
+
+
+def test_watching_leaves_no_part_out_quietly(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A missing view is said at the end, a file that does not fit at once, once."""
+    touch(tmp_path, '1_top.png', '1_back.png', '2_top.png', '4_back.png')
+    touch(tmp_path, '1_top.tif', '3_left.png', 'notes.png')
+    found = watched(
+        tmp_path,
+        [lambda: touch(tmp_path, '4_top.png')],
+        pattern='(?P<part>.)_(?P<view>.+)',
+        views=('top', 'back'),
+    )
+    assert found == [
+        [('1', ['1_back.png', '1_top.png'])],
+        [('4', ['4_back.png', '4_top.png'])],
+        [('2', ['2_top.png'])],
+    ]
+    said = capsys.readouterr().err.splitlines()
+    assert all(line.startswith('warning: not inspected: ') for line in said)
+    assert 'part 1 already has' in said[0] and '1_top.tif' in said[0]
+    assert "3_left.png: view 'left' is not in the recipe" in said[1]
+    assert 'notes.png: its name does not match' in said[2]
+    assert len(said) == 3
 
 
 def test_views_of_a_part_are_found_by_names_or_columns(tmp_path: pathlib.Path) -> None:
