@@ -1,7 +1,6 @@
 """The builders' own flags; quick to import, since worker processes do it too."""
 
 import functools
-import os
 import pathlib
 import re
 from collections.abc import Callable, Iterable
@@ -112,12 +111,6 @@ def paired_folder_options() -> 'Options':
     given = _given(_PAIRED_FOLDER)
     if 'classes' in given:
         given['classes'] = pathlib.Path(given['classes'])
-    folders = given.get('folders', Options().folders)
-    if len({os.path.normpath(name) for name in folders if name}) != 3:
-        raise ValueError(
-            f'--folders={",".join(folders)}: three different names are '
-            'needed, of the folders with images, references and masks.'
-        )
     if 'splits' in given:
         given['splits'] = _parse_splits(given['splits'])
     try:

@@ -125,7 +125,7 @@ KINDS = {
     ),
     'shares': Kind(
         False,
-        'split far from the share that was asked for',
+        'split far from its share, or filled by a move',
         'Set the column split of the manifest, or give smaller groups: --group_by.',
     ),
     'fourth_band': Kind(

@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from cadnet_jax.data.label_checks import label_faults
+from cadnet_jax.data.pair_source import PairSource
 from cadnet_jax.datasets import checks, tfds_patches
 from cadnet_jax.files.disk import full_disk_explained
 
@@ -175,12 +176,16 @@ def describe(data_dir: pathlib.Path) -> str:
 
 
 def check_prepared(data_dir: pathlib.Path) -> checks.Report:
-    """Looks for the faults of `checks.KINDS` in a prepared directory."""
+    """Looks for the faults of `checks.KINDS` in a prepared directory.
+
+    Raises:
+        ValueError: a file is cut short or damaged, or a label is outside the class map.
+    """
     builder = tfds.builder_from_directory(data_dir)
     total = sum(split.num_examples for split in builder.info.splits.values())
-    pairs = tqdm(_read_pairs(builder), desc='checking', total=total, unit=' pairs')
+    pairs = _read_pairs(data_dir, builder)
     report = checks.summarize(
-        map(checks.examine, pairs),
+        map(checks.examine, tqdm(pairs, desc='checking', total=total, unit=' pairs')),
         class_names=(builder.info.metadata or {}).get('class_names', ()),
     )
     unusable = (builder.info.metadata or {}).get('unusable_labels', {})
@@ -193,20 +198,23 @@ def check_prepared(data_dir: pathlib.Path) -> checks.Report:
 
 
 def _read_pairs(
-    builder: tfds.core.DatasetBuilder,
+    data_dir: pathlib.Path, builder: tfds.core.DatasetBuilder
 ) -> Iterator[checks.LabeledPair]:
     """All pairs; their ids stand for the names of files."""
-    for split in builder.info.splits:
-        for pair in builder.as_data_source(split):
-            id = pair['id'].decode()
+    for split, description in builder.info.splits.items():
+        if not description.num_examples:
+            continue  # `PairSource` refuses to read nothing
+        source = PairSource(data_dir, split)
+        for index in range(len(source)):
+            pair = source[index]
             yield checks.LabeledPair(
-                id,
+                pair['id'],
                 pair['image'],
                 pair['reference'],
-                pair['mask'][..., 0],
+                pair['mask'],
                 split,
-                pair['group'].decode(),
-                [id] * 3,
+                pair['group'],
+                [pair['id']] * 3,
             )
 
 

@@ -40,12 +40,14 @@ EXCEPTIONS = {
     ('models.heads', 'models.rivals.unet'),
 }
 # What builders share with the library: how a bad image file is reported, how changes
-# are painted, what labels mean, and how a shift is estimated.
+# are painted, what labels mean, how a shift is estimated, and how what was prepared is
+# read.
 OPEN_TO_BUILDERS = {
     'data.label_checks',
     'data.labels',
     'data.nuisance',
     'data.painting',
+    'data.pair_source',
     'data.shifts',
     'data.transforms',
     'files.atomic',

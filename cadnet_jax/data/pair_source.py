@@ -1,5 +1,6 @@
 """Random access to the decoded pairs of a split, or of a share of them."""
 
+import contextlib
 import hashlib
 import pathlib
 import threading
@@ -127,12 +128,13 @@ class PairSource:
         return example
 
     def _read(self, index: int) -> dict[str, Any]:
-        try:
-            record: dict[str, Any] = self._records[self._chosen[index]]
-            return record
-        except (TypeError, RuntimeError):
-            message = f'{self._name}: cannot read pair {index}. {DAMAGED}'
-            raise ValueError(message) from None
+        record: dict[str, Any] = {}
+        with contextlib.suppress(TypeError, RuntimeError):
+            record = self._records[self._chosen[index]]
+        # Of a file that is cut at a multiple of its block size, fields are None.
+        if any(record.get(name) is None for name in ('id', 'group', *IMAGES)):
+            raise ValueError(f'{self._name}: cannot read pair {index}. {DAMAGED}')
+        return record
 
     def _decode_image(self, record: dict[str, Any], name: str) -> np.ndarray:
         mode = cv2.IMREAD_GRAYSCALE if name == 'mask' else cv2.IMREAD_COLOR_RGB

@@ -8,13 +8,14 @@ import contextlib
 import pathlib
 import xml.etree.ElementTree as ET
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cadnet_jax.datasets.label_import.shapes import (
     LabeledImage,
+    Points,
     Shape,
     box,
     ellipse,
@@ -57,7 +58,7 @@ def read_voc(path: pathlib.Path) -> Labels:
 
     Corners count from 1, and both are inside the box.
     """
-    return collect([], [_voc_image(file) for file in _files(path, '.xml')])
+    return collect([], [_voc_image(file, path) for file in _files(path, '.xml')])
 
 
 def read_yolo(path: pathlib.Path) -> Labels:
@@ -103,6 +104,9 @@ def read_coco(path: pathlib.Path) -> Labels:
     """
     content = read_object(path, remedy=_REMEDY)
     with _naming(path):
+        # As they are after two exports were joined: shapes would go to one of the two.
+        for kind in ('images', 'categories'):
+            _refuse_repeated((entry['id'] for entry in content[kind]), kind, path)
         names = {c['id']: str(c['name']) for c in content['categories']}
         shapes: dict[Any, list[Shape]] = defaultdict(list)
         for number, annotation in enumerate(content['annotations']):
@@ -147,6 +151,10 @@ def read_labelme(path: pathlib.Path) -> Labels:
 def read_cvat(path: pathlib.Path) -> Labels:
     """CVAT: the XML file of 'CVAT for images 1.1'."""
     root = read_xml(path, root='annotations', most_bytes=_MOST_BYTES)
+    if root.find('image') is None or root.find('track') is not None:
+        raise ValueError(
+            f"{path}: has tracks or no <image>; export as 'CVAT for images 1.1'."
+        )
     names = [str(e.findtext('name')).strip() for e in root.findall('.//labels/label')]
     images = []
     for element in root.findall('image'):
@@ -183,6 +191,27 @@ def _naming(path: pathlib.Path) -> Iterator[None]:
         ) from None
 
 
+def _refuse_repeated(ids: Iterable[Any], kind: str, path: pathlib.Path) -> None:
+    repeated = [id for id, n in Counter(ids).items() if n > 1]
+    if repeated:
+        raise ValueError(
+            f'{path}: the id {repeated[0]!r} appears twice in {kind}; give each its '
+            'own, or import the exports one by one.'
+        )
+
+
+def _corners(values: Any, where: str) -> Points:
+    """Corners (x, y), [N, 2], from a list of them, or of their coordinates."""
+    try:
+        corners = np.array(values, np.float64)
+        corners = corners.reshape(-1, 2) if corners.ndim == 1 else corners
+    except (TypeError, ValueError):
+        corners = np.empty(0)
+    if corners.shape[1:] != (2,):
+        raise ValueError(f'{where}: corners that are not pairs of numbers. {_REMEDY}')
+    return corners
+
+
 def _files(path: pathlib.Path, suffix: str) -> list[pathlib.Path]:
     """The visible files of a kind in a folder, at any depth."""
     if not path.is_dir():
@@ -198,7 +227,7 @@ def _files(path: pathlib.Path, suffix: str) -> list[pathlib.Path]:
     return found
 
 
-def _voc_image(file: pathlib.Path) -> LabeledImage:
+def _voc_image(file: pathlib.Path, path: pathlib.Path) -> LabeledImage:
     root = read_xml(file, root='annotation', most_bytes=_MOST_BYTES)
     size = root.find('size')
     width, height = (
@@ -216,7 +245,10 @@ def _voc_image(file: pathlib.Path) -> LabeledImage:
         )
         name = (element.findtext('name') or '').strip()
         shapes.append(box(name, x_min - 1, y_min - 1, x_max, y_max))
-    name = (root.findtext('filename') or file.stem).strip()
+    stated = pathlib.PureWindowsPath((root.findtext('filename') or file.stem).strip())
+    # A path of the machine where it was labeled says nothing about this one.
+    below = stated.name if stated.anchor else stated.as_posix()
+    name = (file.parent.relative_to(path) / below).as_posix()
     return LabeledImage(name, shapes, (width, height) if width and height else None)
 
 
@@ -245,7 +277,7 @@ def _yolo_shape(fields: list[str], names: list[str], where: str) -> Shape:
     if len(values) == 4:
         x, y, width, height = values
         return box(name, x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    return Shape(name, np.array(values, np.float64).reshape(-1, 2))
+    return Shape(name, _corners(values, where))
 
 
 def _coco_shapes(annotation: dict[str, Any], name: str, where: str) -> Iterator[Shape]:
@@ -256,7 +288,7 @@ def _coco_shapes(annotation: dict[str, Any], name: str, where: str) -> Iterator[
         )
     if segmentation:
         for corners in segmentation:
-            yield Shape(name, np.array(corners, np.float64).reshape(-1, 2))
+            yield Shape(name, _corners(corners, where))
     else:
         x, y, width, height = annotation['bbox']
         yield box(name, x, y, x + width, y + height)
@@ -264,7 +296,7 @@ def _coco_shapes(annotation: dict[str, Any], name: str, where: str) -> Iterator[
 
 def _labelme_shape(shape: dict[str, Any], file: pathlib.Path) -> Shape:
     name, kind = str(shape['label']), shape.get('shape_type') or 'polygon'
-    points = np.array(shape['points'], np.float64)
+    points = _corners(shape['points'], f'{file}: {name!r}')
     if kind == 'polygon':
         return Shape(name, points)
     if kind == 'rectangle':
@@ -277,20 +309,27 @@ def _labelme_shape(shape: dict[str, Any], file: pathlib.Path) -> Shape:
 
 
 def _cvat_shapes(image: ET.Element, path: pathlib.Path) -> Iterator[Shape]:
+    where = f'{path}: {image.attrib["name"]}'
     for element in image:
         value = element.attrib
+        rotation = float(value.get('rotation', 0))
         if element.tag == 'box':
+            if rotation % 180:
+                raise ValueError(
+                    f'{where} has a box that is turned by {rotation:g} degrees; draw a '
+                    'polygon.'
+                )
             sides = (float(value[side]) for side in ('xtl', 'ytl', 'xbr', 'ybr'))
             yield box(value['label'], *sides)
         elif element.tag == 'polygon':
             corners = [pair.split(',') for pair in value['points'].split(';')]
-            yield Shape(value['label'], np.array(corners, np.float64))
+            yield Shape(value['label'], _corners(corners, where))
         elif element.tag == 'ellipse':
             center = float(value['cx']), float(value['cy'])
             radii = float(value['rx']), float(value['ry'])
-            yield ellipse(value['label'], center, radii)
+            yield ellipse(value['label'], center, radii, rotation=rotation)
         elif element.tag != 'tag':
             raise ValueError(
-                f'{path}: {image.attrib["name"]} has a <{element.tag}>; draw polygons, '
-                'boxes or ellipses, or export masks as PNG.'
+                f'{where} has a <{element.tag}>; draw polygons, boxes or ellipses, or '
+                'export masks as PNG.'
             )

@@ -67,11 +67,26 @@ def box(name: str, x_min: float, y_min: float, x_max: float, y_max: float) -> Sh
     return Shape(name, np.array([[x_min, y_min], [x_max, y_max]], np.float64), True)
 
 
-def ellipse(name: str, center: Sequence[float], radii: Sequence[float]) -> Shape:
-    """An ellipse along the axes as a polygon; `center` and `radii` are (x, y)."""
+def ellipse(
+    name: str,
+    center: Sequence[float],
+    radii: Sequence[float],
+    *,
+    rotation: float = 0.0,
+) -> Shape:
+    """An ellipse as a polygon.
+
+    Args:
+        name: of its class.
+        center: (x, y).
+        radii: along x and y, before it is turned.
+        rotation: degrees by which it is turned around its center, clockwise.
+    """
     angles = np.arange(_CIRCLE) * (2 * math.pi / _CIRCLE)
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    return Shape(name, np.asarray(center) + circle * np.asarray(radii))
+    points = np.stack([np.cos(angles), np.sin(angles)], axis=-1) * np.asarray(radii)
+    sin, cos = math.sin(math.radians(rotation)), math.cos(math.radians(rotation))
+    turned = points @ np.array([[cos, sin], [-sin, cos]])  # y points down
+    return Shape(name, np.asarray(center) + turned)
 
 
 def paint(
@@ -85,8 +100,9 @@ def paint(
     """The mask that `labels` describe.
 
     Polygons are filled: a pixel belongs to a polygon if its center does. In a box the
-    pixels that changed are the defect, by the rule of `box_masks`. Polygons lie above
-    boxes, and small shapes above large ones.
+    pixels that changed are the defect, by the rule of `box_masks`; in a box of what is
+    ignored all pixels are, but for defects of other boxes. Polygons lie above boxes,
+    and small shapes above large ones.
 
     Args:
         labels: of the image.
@@ -124,6 +140,8 @@ def paint(
         else:
             mask = mask_from_photo_boxes(image, reference, boxes)
         untold = len(ignored_boxes(mask, [b for b in boxes if b.class_id != IGNORED]))
+        for inside in (mask[b.window] for b in boxes if b.class_id == IGNORED):
+            inside[inside == 0] = IGNORED
     polygons = [shape for shape in shapes if not shape.is_box]
     for shape in sorted(polygons, key=lambda shape: -_area(shape.points)):
         mask[_inside(shape.points, height, width)] = class_ids[shape.name]
@@ -131,9 +149,9 @@ def paint(
 
 
 def _check(name: str, shape: Shape, width: int, height: int) -> None:
-    low, high = shape.points.min(axis=0), shape.points.max(axis=0)
     if not np.isfinite(shape.points).all() or len(shape.points) < (3 - shape.is_box):
         raise ValueError(f'{name}: a shape of {shape.name!r} has no valid corners.')
+    low, high = shape.points.min(axis=0), shape.points.max(axis=0)
     if (high <= low).any() or (high <= 0).any() or (low >= (width, height)).any():
         raise ValueError(
             f'{name}: a shape of {shape.name!r} from {tuple(low.round(1).tolist())} to '

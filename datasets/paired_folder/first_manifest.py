@@ -8,7 +8,7 @@ from cadnet_jax.datasets.paired_folder import class_map
 from cadnet_jax.datasets.paired_folder.manifest import COLUMNS
 from cadnet_jax.datasets.paired_folder.options import CLASSES, MANIFEST, Options
 from cadnet_jax.datasets.paired_folder.pair_files import PairFiles
-from cadnet_jax.datasets.paired_folder.source import find_pairs
+from cadnet_jax.datasets.paired_folder.source import check_masks_found, find_pairs
 from cadnet_jax.datasets.paired_folder.splits import draw_splits, share_faults
 from cadnet_jax.datasets.preparation import list_first
 from cadnet_jax.files.csv_files import write_rows
@@ -48,12 +48,14 @@ def init_manifest(directory: pathlib.Path, options: Options) -> FirstManifest:
 
     Raises:
         FileNotFoundError: there is no such directory or folder.
-        ValueError: there is a manifest already, or the names do not make pairs.
+        ValueError: there is a manifest already, the names do not make pairs, or good
+            parts would be made of pairs whose masks were not found.
     """
     manifest, classes = directory / MANIFEST, directory / CLASSES
     if manifest.exists():
         raise ValueError(f'{manifest} already exists; move it away for a new one.')
     pairs, unused = find_pairs(directory, options)
+    check_masks_found(directory, pairs, unused, options)
     pairs = draw_splits(pairs, options)
     faults = share_faults(pairs, options)
     written = [manifest]

@@ -30,8 +30,14 @@ def match_folders(
 
     Raises:
         FileNotFoundError: there is no folder of images.
-        ValueError: there are two files that could be the reference of all images.
+        ValueError: the folders are not three, or there are two files that could be the
+            reference of all images.
     """
+    if len({os.path.normpath(name) for name in options.folders if name}) != 3:
+        raise ValueError(
+            f'--folders={",".join(options.folders)}: three different names are '
+            'needed, of the folders with images, references and masks.'
+        )
     image, reference, mask = (directory / name for name in options.folders)
     if not image.is_dir():
         inside = sorted(path.name for path in directory.iterdir() if path.is_dir())

@@ -125,7 +125,7 @@ def check_source(source: Source, *, workers: int | None = None) -> checks.Report
         for path in source.unused
     )
     report.findings.extend(
-        checks.Finding('shares', '', '', '', text) for text in source.share_faults
+        checks.Finding('shares', '', '', '', text) for text in source.split_faults
     )
     ids = [pair.id for pair in source.pairs if pair.group == pair.id]
     if len(ids) == len(source.pairs) and (text := suggest_groups(ids)):

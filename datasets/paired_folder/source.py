@@ -20,7 +20,11 @@ from cadnet_jax.datasets.paired_folder.pair_files import (
     PairFiles,
     is_utf8,
 )
-from cadnet_jax.datasets.paired_folder.splits import draw_splits, share_faults
+from cadnet_jax.datasets.paired_folder.splits import (
+    draw_splits,
+    move_faults,
+    share_faults,
+)
 from cadnet_jax.datasets.preparation import list_visible, raise_problems
 from cadnet_jax.files.images import SUFFIXES
 
@@ -32,7 +36,7 @@ class Source(NamedTuple):
     pairs: list[PairFiles]
     class_map: ClassMap
     unused: list[pathlib.Path]  # files in its folders that belong to no pair
-    share_faults: Sequence[str] = ()  # of splits that were drawn
+    split_faults: Sequence[str] = ()  # where splits were drawn
 
     @property
     def fingerprint(self) -> str:
@@ -68,13 +72,13 @@ def read_source(directory: pathlib.Path, options: Options) -> Source:
         remedy='Say by --without_mask=defect_free or --without_mask=unlabelled what '
         f'a pair without a mask is, or write it in the column mask of {MANIFEST}.',
     )
-    _check_masks_found(directory, pairs, unused, options)
+    check_masks_found(directory, pairs, unused, options)
     classes = class_map.read_class_map(options.classes or directory / CLASSES)
     for name in {mask.class_name for pair in pairs for mask in pair.masks} - {''}:
         classes.class_id(name)  # refuses a name that is not there
     drawn = draw_splits(pairs, options)
-    faults = [] if drawn == pairs else share_faults(drawn, options)
-    return Source(directory, drawn, classes, unused, faults)
+    faults = share_faults(drawn, options) + move_faults(drawn, options)
+    return Source(directory, drawn, classes, unused, [] if drawn == pairs else faults)
 
 
 def find_pairs(
@@ -119,7 +123,7 @@ def find_pairs(
     return [pair._replace(bit_depth=options.bit_depth) for pair in pairs], unused
 
 
-def _check_masks_found(
+def check_masks_found(
     directory: pathlib.Path,
     pairs: Sequence[PairFiles],
     unused: Sequence[pathlib.Path],
@@ -164,7 +168,7 @@ def _check_masks_found(
             f'{example}, but {len(lost)} files among the masks belong to no pair, such '
             f'as {lost[0]}. Give each mask the name of its image, or name it in '
             f'{MANIFEST} (check_data.py --init_manifest={directory} writes a first '
-            'one); take out what belongs to no image.'
+            'one without --without_mask); take out what belongs to no image.'
         )
 
 

@@ -24,7 +24,7 @@ def draw_splits(pairs: list[PairFiles], options: Options) -> list[PairFiles]:
 
     A group's split follows from its name and the seed alone, so that a pair keeps its
     split when others are added. Only where a split comes out empty a group moves there,
-    the one whose draw was the nearest.
+    the one whose draw was the nearest; it may move back when groups are added.
 
     Raises:
         ValueError: some pairs have a split and some have none, or there are fewer
@@ -46,7 +46,7 @@ def draw_splits(pairs: list[PairFiles], options: Options) -> list[PairFiles]:
             "make more groups (--group_by; '.+' makes each image one), or fewer splits "
             '(--splits=train=100).'
         )
-    split_of = _draw_groups(groups, shares, options.split_seed)
+    split_of = _draw_groups(groups, options)
     drawn = [pair._replace(split=split_of[pair.group]) for pair in pairs]
     return sorted(drawn, key=lambda pair: list(shares).index(pair.split))
 
@@ -67,6 +67,22 @@ def share_faults(pairs: Sequence[PairFiles], options: Options) -> list[str]:
     return faults
 
 
+def move_faults(pairs: Sequence[PairFiles], options: Options) -> list[str]:
+    """Lines on groups of drawn splits that were moved into one that would be empty.
+
+    When groups are added, such a group may go back: what was tested on is learned.
+    """
+    split_of = {pair.group: pair.split for pair in pairs}
+    own = {group: _own_split(group, options) for group in split_of}
+    return [
+        f'the group {group!r} was moved from {own[group]!r} to the split {split!r}, '
+        'which would be empty, and may go back when groups are added: write the splits '
+        f'to {MANIFEST} before you add pairs (check_data.py --init_manifest does)'
+        for group, split in split_of.items()
+        if split != own[group]
+    ]
+
+
 def split_name_fault(name: str, others: Iterable[str]) -> str | None:
     """Why `name` cannot be that of a split beside `others`, or None."""
     if not _SPLIT_NAME.fullmatch(name):
@@ -79,18 +95,11 @@ def split_name_fault(name: str, others: Iterable[str]) -> str | None:
     return None
 
 
-def _draw_groups(
-    groups: Sequence[str], shares: Mapping[str, float], seed: int
-) -> dict[str, str]:
+def _draw_groups(groups: Sequence[str], options: Options) -> dict[str, str]:
     """Group -> split; none of the splits is empty."""
-    ends = np.cumsum(list(shares.values())) / sum(shares.values())
-    bounds = dict(zip(shares, zip([0, *ends], ends, strict=False), strict=True))
-    draws = {group: _uniform(group, seed) for group in groups}
-    split_of = {
-        group: next(name for name, (_, end) in bounds.items() if draw < end)
-        for group, draw in draws.items()
-    }
-    for name, (start, end) in bounds.items():
+    draws = {group: _uniform(group, options.split_seed) for group in groups}
+    split_of = {group: _own_split(group, options) for group in groups}
+    for name, (start, end) in _bounds(options.splits).items():
         counts = Counter(split_of.values())
         if not counts[name]:
             movable = [group for group in groups if counts[split_of[group]] > 1]
@@ -99,6 +108,18 @@ def _draw_groups(
             )
             split_of[nearest] = name
     return split_of
+
+
+def _own_split(group: str, options: Options) -> str:
+    """The split that a group's draw alone gives it."""
+    draw = _uniform(group, options.split_seed)
+    return next(n for n, (_, end) in _bounds(options.splits).items() if draw < end)
+
+
+def _bounds(shares: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Split -> the part of [0, 1) whose draws fall to it."""
+    ends = np.cumsum(list(shares.values())) / sum(shares.values())
+    return dict(zip(shares, zip([0, *ends], ends, strict=False), strict=True))
 
 
 def _uniform(group: str, seed: int) -> float:

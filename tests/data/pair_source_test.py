@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 from cadnet_jax.data.batches import evaluation_batches, training_batches
+from cadnet_jax.data.pair_source import PairSource
 from cadnet_jax.data_config import DataConfig
 from tests.support import tiny_data
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
@@ -19,6 +20,18 @@ def test_a_shard_cut_short_is_named(damaged: pathlib.Path) -> None:
     ) as error:
         list(evaluation_batches(damaged, 'val', batch_size=2))
     assert str(damaged) in str(error.value) and '\n' not in str(error.value)
+
+
+def test_a_shard_cut_at_the_end_of_a_block_is_named(tmp_path: pathlib.Path) -> None:
+    """Its records can be read, but hold nothing."""
+    prepared = prepare_tiny(tmp_path, sizes=[(256, 256)], num={'train': 60})
+    (shard,) = prepared.glob('*-train*')
+    assert shard.stat().st_size > 65_536
+    shard.write_bytes(shard.read_bytes()[:65_536])
+    source = PairSource(prepared, 'train')
+    for read in (source.__getitem__, source.read_group, source.read_mask):
+        with pytest.raises(ValueError, match=r'split train: cannot read pair 59\. The'):
+            read(59)
 
 
 def test_a_record_that_is_no_image_is_named(

@@ -50,6 +50,25 @@ def test_what_a_first_manifest_leaves_out_is_said(tmp_path: pathlib.Path) -> Non
     assert set(read_source(tmp_path, Options()).unused) == set(left)
 
 
+@pytest.mark.parametrize(
+    ('folder', 'ending', 'message'),
+    [('masks', '', '--folders=image,reference,masks'), ('mask', '_mask', '10 files')],
+)
+def test_a_mask_that_is_not_found_makes_no_good_part(
+    folder: str, ending: str, message: str, tmp_path: pathlib.Path
+) -> None:
+    """As without a manifest; nothing is written."""
+    write_tiny_pairs(tmp_path)
+    for path in sorted(tmp_path.glob('mask/*')):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        path.rename(tmp_path / folder / f'{path.stem}{ending}.png')
+    if folder != 'mask':
+        (tmp_path / 'mask').rmdir()
+    with pytest.raises(ValueError, match=message):
+        init_manifest(tmp_path, Options(without_mask='defect_free'))
+    assert not (tmp_path / 'manifest.csv').exists()
+
+
 def test_a_manifest_is_never_written_over(tmp_path: pathlib.Path) -> None:
     init_manifest(write_tiny_pairs(tmp_path), Options())
     before = (tmp_path / 'manifest.csv').read_bytes()

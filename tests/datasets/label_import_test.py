@@ -19,6 +19,7 @@ from cadnet_jax.datasets.paired_folder.class_map import read_class_map
 from cadnet_jax.datasets.paired_folder.options import Options
 from cadnet_jax.datasets.paired_folder.source import read_source
 from cadnet_jax.files.images import read_image, write_png
+from tests.support.tiny_pairs import write_classes, write_images
 
 WIDTH, HEIGHT = 60, 40
 # A scratch as a polygon from (10, 5) to (20, 9), a dot in the box (30, 20) to (40, 30).
@@ -206,6 +207,15 @@ def test_a_polygon_thinner_than_a_pixel_is_not_lost() -> None:
     assert mask[5, 3:31].all()
 
 
+def test_a_turned_ellipse_reaches_where_its_axis_points() -> None:
+    """Clockwise: a long axis along x, turned by 30 degrees, goes down to the right."""
+    image = images()[1]
+    shape = ellipse('dot', (30, 20), (16, 3), rotation=30)
+    mask = paint(LabeledImage('x', [shape]), IDS, image, image, binary=False).pixels
+    assert mask[20 + 7, 30 + 12] and not mask[20 - 7, 30 + 12]
+    assert np.count_nonzero(mask) == pytest.approx(np.pi * 16 * 3, rel=0.05)
+
+
 def test_an_ellipse_has_its_area() -> None:
     image = images()[1]
     shape = ellipse('dot', (30, 20), (12, 7))
@@ -220,6 +230,7 @@ def test_an_ellipse_has_its_area() -> None:
         (LabeledImage('x.png', [box('dot', 70, 5, 80, 9)]), 'outside'),
         (LabeledImage('x.png', [box('dot', 5, 5, 5, 9)]), 'empty'),
         (LabeledImage('x.png', [Shape('dot', np.zeros((2, 2)))]), 'no valid corners'),
+        (LabeledImage('x.png', [Shape('dot', np.zeros((0, 2)))]), 'no valid corners'),
         (LabeledImage('x.png', [box('dot', 0, 0, float('nan'), 9)]), 'no valid'),
     ],
 )
@@ -245,12 +256,18 @@ def change(path: pathlib.Path, old: str, new: str) -> pathlib.Path:
         (coco, 'instances.json', '"categories"', '"other"', "lacks 'categories'"),
         (coco, 'instances.json', '"image_id": 1', '"image_id": 9', 'the image 9'),
         (coco, 'instances.json', '[[', '{"counts": [[', 'not valid JSON'),
+        (coco, 'instances.json', '[[', '[[1, ', 'json, annotation 1: corners that'),
+        (coco, 'instances.json', '{"id": 2, "file', '{"id": 1, "file', '1 appears tw'),
+        (coco, 'instances.json', '"id": 3,', '"id": 7,', '7 appears twice in categ'),
         (yolo, 'bad.txt', '1 ', '5 ', 'bad.txt, line'),
         (yolo, 'bad.txt', '1 ', 'dot ', 'bad.txt, line'),
         (labelme, 'bad.json', '"polygon"', '"linestrip"', "drawn as 'linestrip'"),
         (labelme, 'bad.json', '"shapes"', '"other"', "lacks 'shapes'"),
+        (labelme, 'bad.json', '[10, 5]', '[10]', "bad.json: 'scratch': corners that"),
         (cvat, 'annotations.xml', '<box ', '<points ', 'has a <points>'),
         (cvat, 'annotations.xml', 'xtl', 'other', "lacks 'xtl'"),
+        (cvat, 'annotations.xml', '<box', '<box rotation="9.5"', 'turned by 9.5 deg'),
+        (cvat, 'annotations.xml', '</annotations>', '<track/></annotations>', 'has tr'),
         (cvat, 'annotations.xml', '</annotations>', '', 'not well-formed'),
         (voc, 'bad.xml', 'bndbox', 'other', 'no <bndbox>'),
         (voc, 'bad.xml', f'<xmax>{BOX[2]}', '<xmax>x', 'not a number'),
@@ -287,6 +304,110 @@ def test_labels_of_an_image_that_is_not_there_are_refused(
         importing.plan(pairs, formats.read_coco(path), Options())
 
 
+@pytest.mark.parametrize(
+    ('names', 'label', 'found'),
+    [
+        (['test/1'], 'train/1.png', None),
+        (['1', 'test/1'], 'train/1.png', '1'),
+        (['lot/test/1'], 'test/1', 'lot/test/1'),
+        (['lot/1', 'other/1'], '1.png', None),
+        (['1', 'a/test/1', 'b/test/1'], 'test/1', None),
+        (['1', 'test/1'], 'C:\\data\\test\\1.png', 'test/1'),
+        (['contest/1'], 'test/1', None),
+    ],
+)
+def test_labels_belong_to_the_image_whose_whole_path_agrees(
+    names: list[str], label: str, found: str | None, tmp_path: pathlib.Path
+) -> None:
+    for folder in ('image', 'reference'):
+        write_images(tmp_path / folder, *(f'{name}.png' for name in names))
+    labels = formats.collect(['dot'], [LabeledImage(label, [])])
+    if found is None:
+        with pytest.raises(ValueError, match='These labeled images are not in'):
+            importing.plan(tmp_path, labels, Options())
+        return
+    plan = importing.plan(tmp_path, labels, Options())
+    assert [plan.name(pair) for pair, _ in plan.labeled] == [found]
+
+
+def test_the_folder_of_a_voc_file_is_that_of_its_image(tmp_path: pathlib.Path) -> None:
+    stated_in = {'a': 'bad.png', 'b': 'D:\\photos\\bad.png', '': 'bad.png'}
+    for folder, stated in stated_in.items():
+        (tmp_path / folder).mkdir(exist_ok=True)
+        change(voc(tmp_path / folder) / 'bad.xml', 'bad.png', stated)
+        (tmp_path / folder / 'good.xml').unlink()
+    names = [image.name for image in formats.read_voc(tmp_path).images]
+    assert names == ['a/bad.png', 'b/bad.png', 'bad.png']
+
+
+def test_tracks_alone_are_not_taken_for_no_label(tmp_path: pathlib.Path) -> None:
+    """'CVAT for video' has no images: that would be 0 masks."""
+    path = tmp_path / 'annotations.xml'
+    path.write_text('<annotations><meta/></annotations>')
+    with pytest.raises(ValueError, match="export as 'CVAT for images"):
+        formats.read_cvat(path)
+
+
+def import_shapes(pairs: pathlib.Path, **shapes: Shape) -> importing.Plan:
+    """Imports one shape for each image that is named."""
+    labeled = [LabeledImage(name, [shape]) for name, shape in shapes.items()]
+    plan = importing.plan(pairs, formats.collect([], labeled), Options())
+    list(importing.write_masks(plan, binary=False))
+    return plan
+
+
+def classes_in(pairs: pathlib.Path, name: str) -> set[str]:
+    """What the pixels of a mask are called, but for the background."""
+    class_map = read_class_map(pairs / 'classes.csv')
+    ids = np.unique(class_map.convert(pairs / 'mask' / 'lot' / f'{name}.png'))
+    names = dict(enumerate(class_map.class_names)) | {255: 'ignored'}
+    return {names[id] for id in ids.tolist()} - {'background'}
+
+
+def test_masks_keep_their_classes_when_others_are_imported(pairs: pathlib.Path) -> None:
+    """The second batch begins with the second class, and has a new one."""
+    corners = np.array(POLYGON, float)
+    import_shapes(pairs, bad=Shape('scratch', corners), good=Shape('dent', corners))
+    (pairs / 'mask' / 'lot' / 'good.png').unlink()
+    plan = import_shapes(pairs, good=Shape('dent', corners), new=Shape('hole', corners))
+    for name, kind in (('bad', 'scratch'), ('good', 'dent'), ('new', 'hole')):
+        assert classes_in(pairs, name) == {kind}
+    assert 'Without labels' not in importing.describe(plan, untold=0)
+    names = ('background', 'scratch', 'dent', 'hole')
+    assert read_class_map(pairs / 'classes.csv').class_names == names
+
+
+def test_masks_drawn_by_hand_keep_their_classes(pairs: pathlib.Path) -> None:
+    """White is a scratch in theirs, so that ignored pixels get another value."""
+    white = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    (pairs / 'mask' / 'lot').mkdir(parents=True)
+    write_png(pairs / 'mask' / 'lot' / 'new.png', white)
+    shapes = {'bad': Shape('dot', np.array(POLYGON, float)), 'good': box('dot', *BOX)}
+    with pytest.raises(ValueError, match=r'no such file, but 1 masks .*/new\.png'):
+        import_shapes(pairs, **shapes)
+    write_classes(pairs, '0,background', '255,scratch')
+    import_shapes(pairs, **shapes)
+    assert classes_in(pairs, 'new') == {'scratch'}
+    assert classes_in(pairs, 'bad') == {'dot'}
+    assert classes_in(pairs, 'good') == {'ignored'}  # nothing differs in the box
+
+
+@pytest.mark.parametrize(
+    ('lines', 'message'),
+    [
+        (['#000000,background', '#ffffff,dot'], 'has colors'),
+        (['0-99,background', '100-255,dot'], "no value up to 255 for 'ignored'"),
+        (['0,background', '255,Dot'], "'dot' also appears with other capitals"),
+    ],
+)
+def test_a_class_map_that_cannot_be_extended_is_refused(
+    lines: list[str], message: str, pairs: pathlib.Path
+) -> None:
+    write_classes(pairs, *lines)
+    with pytest.raises(ValueError, match=message):
+        import_shapes(pairs, bad=box('dot', *BOX))
+
+
 def test_masks_that_are_there_are_replaced_on_request_alone(
     pairs: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -311,6 +432,21 @@ def test_a_class_of_defects_has_a_name_of_its_own(
     labels = formats.collect([name], [LabeledImage('good', [])])
     with pytest.raises(ValueError, match='another name'):
         importing.plan(pairs, labels, Options())
+
+
+@pytest.mark.parametrize('binary', [False, True])
+def test_a_box_of_the_class_ignored_is_ignored_but_for_defects(binary: bool) -> None:
+    """What changed in it is not all; a defect of another box stays."""
+    image, reference = images()
+    shapes = [box('ignored', 5, 2, 45, 35), box('dot', *BOX)]
+    ids = {**IDS, 'ignored': 255}
+    labels = LabeledImage('x', shapes)
+    mask = paint(labels, ids, image, reference, binary=binary).pixels
+    expected = np.zeros_like(mask)
+    expected[2:35, 5:45] = 255
+    expected[mask == 2] = 2
+    np.testing.assert_array_equal(mask, expected)
+    assert (mask[DOT] == 2).all() and np.count_nonzero(mask == 2) <= 36
 
 
 def test_regions_of_the_class_ignored_count_nowhere(pairs: pathlib.Path) -> None:

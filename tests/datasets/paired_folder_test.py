@@ -301,8 +301,8 @@ def test_all_bad_files_are_named_at_once(tmp_path: pathlib.Path) -> None:
     bad = ['image/1.png', 'mask/2.png', 'reference/1.png']
     for name in bad:
         cut(name)(folder)
-    found = sorted(f.file.removeprefix(f'{folder}/') for f in check(folder))
-    assert found == bad
+    findings = check(folder, splits={'train': 1})
+    assert sorted(f.file.removeprefix(f'{folder}/') for f in findings) == bad
 
 
 def test_what_is_prepared_decodes_to_what_was_given(tmp_path: pathlib.Path) -> None:
@@ -485,7 +485,7 @@ def test_names_that_suggest_groups_are_pointed_out(tmp_path: pathlib.Path) -> No
     pattern = finding.message.partition("--group_by='")[2].partition("'.")[0]
     groups = {p.group for p in read_source(folder, Options(group_by=pattern)).pairs}
     assert groups == {f'part{number}' for number in range(5)}
-    assert not check(folder, group_by=pattern)
+    assert not check(folder, group_by=pattern, splits={'train': 1})
 
 
 def test_twelve_bits_in_sixteen_need_their_depth(tmp_path: pathlib.Path) -> None:
@@ -495,7 +495,7 @@ def test_twelve_bits_in_sixteen_need_their_depth(tmp_path: pathlib.Path) -> None
     for name, pixels in (('image', image), ('reference', reference)):
         write(folder / f'{name}/3.png', pixels.astype(np.uint16) * 16)
     write(folder / 'mask/3.png', mask.astype(np.uint16))
-    findings = check(folder)
+    findings = check(folder, splits={'train': 1})
     assert [f.file.removeprefix(f'{folder}/') for f in findings] == [
         'image/3.png',
         'reference/3.png',

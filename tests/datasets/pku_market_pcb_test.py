@@ -290,7 +290,7 @@ BROKEN: dict[str, tuple[str, Damage, str]] = {
     'utf-16': (
         BOXES,
         lambda path: path.write_bytes(path.read_text().encode('utf-16')),
-        'not well-formed XML',
+        'not text in utf-8; save it as UTF-8',
     ),
     'entities': (BOXES, _replace('<ann', f'{BOMB}<ann'), 'declares a document type'),
     'a file': (BOXES, _replace('<ann', f'{FILE}<ann'), 'declares a document type'),

@@ -219,6 +219,17 @@ def test_a_source_is_refused_where_data_are_generated(tmp_path: pathlib.Path) ->
     assert not (tmp_path / 'data').exists()
 
 
+def test_a_flipped_bit_in_what_is_prepared_is_named(tmp_path: pathlib.Path) -> None:
+    prepared = preparation.prepare(Numbered, tmp_path)
+    assert preparation.check_prepared(prepared).num_pairs == {'train': PAIRS}
+    (shard,) = prepared.glob('*-train*')
+    data = bytearray(shard.read_bytes())
+    data[1000] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(ValueError, match=r'split train: .* are damaged: prepare'):
+        preparation.check_prepared(prepared)
+
+
 def test_the_description_has_pairs_pixels_and_statistics(
     tmp_path: pathlib.Path,
 ) -> None:

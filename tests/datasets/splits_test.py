@@ -7,7 +7,11 @@ import pytest
 
 from cadnet_jax.datasets.paired_folder.options import Options
 from cadnet_jax.datasets.paired_folder.pair_files import PairFiles
-from cadnet_jax.datasets.paired_folder.splits import draw_splits, share_faults
+from cadnet_jax.datasets.paired_folder.splits import (
+    draw_splits,
+    move_faults,
+    share_faults,
+)
 
 
 def make_pairs(sizes: dict[str, int]) -> list[PairFiles]:
@@ -60,6 +64,24 @@ def test_of_few_groups_no_split_is_empty(seed: int, number: int) -> None:
     drawn = draw_splits(pairs, Options(split_seed=seed))
     counts = Counter(pair.split for pair in drawn)
     assert list(counts) == ['train', 'val', 'test'] and min(counts.values()) >= 40
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_a_group_that_may_lose_its_split_is_named(seed: int) -> None:
+    """Of few groups; when others are added, no group that is not named moves."""
+    options, boards = Options(split_seed=seed), [f'board_{i}' for i in range(4)]
+
+    def drawn(number: int) -> list[PairFiles]:
+        more = [f'other_{i}' for i in range(number)]
+        return draw_splits(make_pairs(dict.fromkeys(boards + more, 1)), options)
+
+    few, many = drawn(0), drawn(60)
+    split_of = {pair.group: pair.split for pair in many}
+    moved = [pair.group for pair in few if pair.split != split_of[pair.group]]
+    named = [fault.split("'")[1] for fault in move_faults(few, options)]
+    assert sorted(named) == sorted(moved)
+    assert all('manifest.csv before' in fault for fault in move_faults(few, options))
+    assert not move_faults(many, options)
 
 
 def test_a_split_far_from_its_share_is_named() -> None:

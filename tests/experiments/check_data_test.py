@@ -75,7 +75,8 @@ def test_errors_end_in_status_1_and_are_all_written(tmp_path: pathlib.Path) -> N
     write(folder / 'mask/0.png', mask // 2)
     write(folder / 'image/1.png', image[:, :9])
     (folder / 'reference/2.png').write_bytes(b'')
-    done = run('check_data', f'--source_dir={folder}', f'--output_dir={tmp_path}/check')
+    flags = (f'--output_dir={tmp_path}/check', '--splits=train=1')
+    done = run('check_data', f'--source_dir={folder}', *flags)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith('error: 3 errors, of which the first is ')
