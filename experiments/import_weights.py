@@ -19,7 +19,8 @@ from cadnet_jax.models.heads import HEADS
 _WEIGHTS = path_flags.define_path(
     'weights',
     None,
-    'File to read; or the work directory of a run, whose encoder is taken.',
+    "File to read; or the work directory of a run, or 'released', whose encoder is "
+    'taken.',
     required=True,
 )
 _OUTPUT_DIR = path_flags.define_path(
@@ -42,25 +43,20 @@ def main(argv: list[str]) -> None:
     del argv
     from cadnet_jax.models.cadnet import build_model
     from cadnet_jax.models.complexity import count_parameters
-    from cadnet_jax.runs.checkpoint import save_variables
-    from cadnet_jax.weights.pretrained import convert, encoder_of_run, read_weights
+    from cadnet_jax.weights import pretrained, released
 
     settings = model_config.ModelConfig(head=_HEAD.value, variant=_VARIANT.value)
-    if pathlib.Path(_WEIGHTS.value).is_dir():
-        imported = encoder_of_run(_WEIGHTS.value)
+    if released.is_released(_WEIGHTS.value) or pathlib.Path(_WEIGHTS.value).is_dir():
+        imported = pretrained.encoder_of_run(_WEIGHTS.value)
     else:
-        imported = convert(
-            read_weights(_WEIGHTS.value),
+        imported = pretrained.convert(
+            pretrained.read_weights(_WEIGHTS.value),
             build_model(settings, _NUM_CLASSES.value or 2),
             source=_WEIGHTS.value,
             encoder_only=not _NUM_CLASSES.value,
         )
-    parts = tuple(imported.variables['params'])
-    save_variables(
-        _OUTPUT_DIR.value,
-        imported.variables,
-        {'weights': _WEIGHTS.value, 'names': imported.layout, 'parts': parts},
-    )
+    pretrained.save_imported(imported, _OUTPUT_DIR.value, source=_WEIGHTS.value)
+    parts = imported.variables['params']
     parameters = f'{count_parameters(imported.variables):,} parameters'
     print(f'{" and ".join(parts)}, {parameters}, in the names of {imported.layout}.')
     # A BatchNorm's counter of batches is no weight, and there are hundreds of them.

@@ -3,6 +3,7 @@
 import math
 import pathlib
 import re
+from typing import Any
 
 import jax
 from tqdm import tqdm
@@ -35,7 +36,7 @@ from cadnet_jax.inference.results import begin_results, end_results
 from cadnet_jax.models.complexity import count_parameters, gmacs
 from cadnet_jax.runs.scores import Metrics
 from cadnet_jax.runs.workdir import METRICS_FILE, evaluation_folder
-from cadnet_jax.weights.released import is_released
+from cadnet_jax.weights import released
 
 
 def evaluate(
@@ -134,11 +135,7 @@ def evaluate(
     histograms = sum_over_processes(histograms)
     if jax.process_index() == 0:
         directory = pathlib.Path(output_dir)
-        run = {
-            'model': {'workdir': predictor.workdir, 'step': predictor.step},
-            'data': {'dir': str(data_dir), 'fingerprint': info.fingerprint},
-            'split': split,
-        }
+        run = describe_run(predictor, data_dir, split)
         has_distance = predictor.head.sees_reference
         pictured = [line.id for line in pair_list.lines[:num_pictures]]
         files = [PAGE_FILE, *list_files(pictured, has_distance=has_distance)]
@@ -151,6 +148,26 @@ def evaluate(
         write_json(directory / METRICS_FILE, metrics)
         end_results(directory, run, files)
     return metrics
+
+
+def describe_run(
+    predictor: Predictor, data_dir: str | pathlib.Path, split: str
+) -> dict[str, Any]:
+    """What results.json says of an evaluation: the weights and the data.
+
+    Args:
+        predictor: the network.
+        data_dir: prepared data set.
+        split: of it.
+
+    Raises:
+        FileNotFoundError: there is no prepared data set.
+    """
+    model: dict[str, Any] = {'workdir': predictor.workdir, 'step': predictor.step}
+    if released.is_released(predictor.workdir):
+        model['sha256'] = released.SHA256
+    data = {'dir': str(data_dir), 'fingerprint': read_info(data_dir).fingerprint}
+    return {'model': model, 'data': data, 'split': split}
 
 
 def output_directory(
@@ -173,7 +190,7 @@ def output_directory(
         name += f'-threshold{predictor.rule.threshold:g}'
     if predictor.rule.min_area > 1:
         name += f'-area{predictor.rule.min_area}'
-    if is_released(predictor.workdir):
+    if released.is_released(predictor.workdir):
         return pathlib.Path('evaluation') / f'{predictor.workdir}-{name}'
     return evaluation_folder(predictor.workdir, name)
 

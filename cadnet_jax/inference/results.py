@@ -67,6 +67,12 @@ def end_results(
     _write(pathlib.Path(output_dir), run, files, complete=True)
 
 
+def read_run(output_dir: str | os.PathLike[str]) -> dict[str, Any]:
+    """The run whose files are in a folder; {} if none is known."""
+    values = _read(pathlib.Path(output_dir, RESULTS_FILE), overwrite=True)
+    return dict(values.get('run', {}))
+
+
 def _write(
     folder: pathlib.Path, run: dict[str, Any], files: Sequence[str], *, complete: bool
 ) -> None:

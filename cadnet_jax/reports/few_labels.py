@@ -14,18 +14,20 @@ import jax
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
 from cadnet_jax.data.prepared_set import DatasetInfo, read_info
-from cadnet_jax.evaluation.evaluate import evaluate
+from cadnet_jax.evaluation.evaluate import describe_run, evaluate
 from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.images import write_png
 from cadnet_jax.files.markdown import markdown_table
 from cadnet_jax.files.text import read_object
 from cadnet_jax.inference.restore import load_predictor
+from cadnet_jax.inference.results import read_run
 from cadnet_jax.pictures.plots import plot_lines
 from cadnet_jax.reports.grouping import Mean, format_mean, mean
 from cadnet_jax.runs import learned
 from cadnet_jax.runs.workdir import METRICS_FILE, evaluation_folder
 from cadnet_jax.training.log import read_log
 from cadnet_jax.training.loop import train
+from cadnet_jax.weights.initial import weights_at
 
 SCORES = {
     'defect_iou': 'IoU of any defect, %',
@@ -105,7 +107,7 @@ def runs_of(base: Config, fractions: Sequence[float], seeds: int) -> list[Run]:
 def complete(run: Run, root: pathlib.Path, test_split: str) -> bool:
     """Trains what is left of a run, and evaluates its last weights if needed.
 
-    Where nothing is trained, it evaluates the best of the given weights.
+    Where nothing is trained, it evaluates the given weights.
 
     Returns:
         Whether it is complete; False where it was asked to stop.
@@ -119,16 +121,13 @@ def complete(run: Run, root: pathlib.Path, test_split: str) -> bool:
     learned.check_will_be_new(run.config, data.data_dir, test_split)
     if run.fraction and not train(run.config, workdir):
         return False
-    source = (workdir, 'latest') if run.fraction else (run.start, 'best')
-    folder = _evaluation(workdir)
-    if not _is_evaluated(run, workdir, test_split):
-        evaluate(
-            load_predictor(*source),
-            data.data_dir,
-            test_split,
-            batch_size=data.eval_batch_size,
-            output_dir=folder,
-        )
+    weights = (workdir, 'latest') if run.fraction else weights_at(run.start)
+    predictor = load_predictor(*weights)
+    folder, source = _evaluation(workdir), (data.data_dir, test_split)
+    # Scores of other weights or other data may be there: the share 0 has no settings.
+    is_same = read_run(folder) == describe_run(predictor, *source)
+    if not (is_same and (folder / METRICS_FILE).exists()):
+        evaluate(predictor, *source, batch_size=data.eval_batch_size, output_dir=folder)
         jax.clear_caches()  # the programs of many runs are more than a process can hold
     return True
 
@@ -194,14 +193,6 @@ def _show(line: Line, name: str) -> str:
 
 def _evaluation(workdir: pathlib.Path) -> pathlib.Path:
     return evaluation_folder(workdir, _NAME)
-
-
-def _is_evaluated(run: Run, workdir: pathlib.Path, split: str) -> bool:
-    if not (_evaluation(workdir) / METRICS_FILE).exists():
-        return False
-    metrics = _read_metrics(workdir)
-    same_step = not run.fraction or metrics.get('step') == run.config.train.steps
-    return same_step and metrics.get('split') == split
 
 
 def _read_metrics(workdir: pathlib.Path) -> dict[str, Any]:

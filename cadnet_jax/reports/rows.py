@@ -1,15 +1,19 @@
-"""A table of runs: its columns, and its rows, which are runs of equal settings."""
+"""A table of runs: its columns, and its rows, which are runs of one kind."""
 
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from cadnet_jax import config as configs
 from cadnet_jax.config import Config
+from cadnet_jax.inference.predictor import default_rule, default_tile_size
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.reports.grouping import Mean, group_by
 from cadnet_jax.runs.finished_runs import Result
+
+# Of the run that the first weights are of: what is equal over the seeds of a study.
+_ORIGIN = ('dataset', 'label_fraction', 'head', 'sha256')
+_DIGITS = 12  # of a SHA-256, which is 64 hexadecimal digits long
 
 
 class Column(NamedTuple):
@@ -62,21 +66,28 @@ def label_groups(
     results: Sequence[Result],
     settings: Callable[[Result], Config] = lambda result: result.settings,
 ) -> list[tuple[str, list[Result]]]:
-    """Groups of equal settings and split, by method, with a label each.
+    """Groups of one kind and split, by method, with a label each.
 
-    Where a method has several groups, the settings that differ stand in the label, and
-    the step where it is not the last one.
+    Where a method has several groups, what differs in their kinds stands in the label,
+    and the step where it is not the last one.
     """
     labeled = []
     for method in methods:
         included = [result for result in results if method.includes(result)]
         groups = group_by(
             included,
-            lambda result: (settings(result), result.split, _early_step(result)),
+            lambda result: (
+                *kind_of(result, settings(result)).items(),
+                result.split,
+                _early_step(result),
+            ),
         )
-        kinds = [settings(group[0]) for group in groups]
+        kinds = [kind_of(group[0], settings(group[0])) for group in groups]
         differing = {
-            name for kind in kinds for name in configs.differences(kinds[0], kind)
+            name
+            for kind in kinds
+            for name, value in kind.items()
+            if value != kinds[0][name]
         }
         for kind, group in zip(kinds, groups, strict=True):
             parts = [method.name, *_values(kind, differing)]
@@ -86,6 +97,46 @@ def label_groups(
                 parts.append(f'at step {step}')
             labeled.append((', '.join(parts), group))
     return labeled
+
+
+def kind_of(result: Result, settings: Config) -> dict[str, Any]:
+    """What is equal for the runs of a mean: name -> value.
+
+    Args:
+        result: of the run.
+        settings: that count.
+
+    Returns:
+        The settings; how the run was evaluated; and of the run that its first weights
+        are of what `_ORIGIN` names, None where nothing is known.
+    """
+    sections = dataclasses.asdict(settings).values()
+    kind = {name: value for section in sections for name, value in section.items()}
+    kind |= evaluated_with(result.metrics, result.config, result.workdir)
+    kind |= {f'init_from.{name}': result.origin.get(name) for name in _ORIGIN}
+    if digest := kind['init_from.sha256']:
+        kind['init_from.sha256'] = digest[:_DIGITS]
+    return kind
+
+
+def evaluated_with(
+    metrics: Mapping[str, Any], config: Config, workdir: str
+) -> dict[str, Any]:
+    """How a run was evaluated; what metrics.json lacks was the default.
+
+    Args:
+        metrics: what metrics.json holds; {}: how a run is evaluated by default.
+        config: of the run.
+        workdir: of the run.
+    """
+    rule = default_rule(config)
+    defaults = {
+        'tile_size': default_tile_size(config, workdir),
+        'orientations': 1,
+        'threshold': rule.threshold,
+        'min_area': rule.min_area,
+    }
+    return {name: metrics.get(name, default) for name, default in defaults.items()}
 
 
 def _has_head(head: str, result: Result) -> bool:
@@ -98,11 +149,11 @@ def _early_step(result: Result) -> int | None:
     return None if step == result.config.train.steps else step
 
 
-def _values(config: Config, names: set[str]) -> list[str]:
-    """`name=value` of the named fields, or `no name`, in the order of the settings."""
+def _values(kind: Mapping[str, Any], names: set[str]) -> list[str]:
+    """`name=value` of the named values, or `no name`, in the order of the kind."""
     return [
-        f'no {name}' if value == '' else f'{name}={value}'
-        for section in dataclasses.asdict(config).values()
-        for name, value in section.items()
-        if name in names
+        f'no {name}' if value in ('', None) else f'{name}={value}'
+        for name, value in kind.items()
+        # First weights of no run, and random ones, have nothing to say of themselves.
+        if name in names and not (name.startswith('init_from.') and value is None)
     ]

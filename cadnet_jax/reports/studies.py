@@ -16,12 +16,9 @@ from cadnet_jax.config import Config
 from cadnet_jax.data.batches import evaluation_batches
 from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.evaluation.evaluate import evaluate, output_directory
-from cadnet_jax.inference.predictor import (
-    default_rule,
-    default_tile_size,
-)
 from cadnet_jax.inference.restore import load_predictor
 from cadnet_jax.models.heads import HEADS
+from cadnet_jax.reports.rows import evaluated_with
 from cadnet_jax.reports.score_tables import MVTEC, PKU
 from cadnet_jax.reports.transfer_tables import FRACTIONS
 from cadnet_jax.runs.checkpoint import kept_steps
@@ -339,24 +336,21 @@ def _read_record(workdir: pathlib.Path) -> RunRecord | None:
 
 def _evaluated(record: RunRecord, config: Config) -> set[tuple[str, str, int]]:
     """Data set, split and step of each evaluation with the default tiles and rule."""
-    size, rule = default_tile_size(config, record.workdir), default_rule(config)
+    default = evaluated_with({}, config, record.workdir)
     return {
         (metrics['dataset'], metrics['split'], metrics['step'])
         for _, metrics in record.evaluations
-        if metrics.get('tile_size', size) == size
-        and metrics.get('orientations', 1) == 1
-        and metrics.get('threshold', rule.threshold) == rule.threshold
-        and metrics.get('min_area', rule.min_area) == rule.min_area
+        if evaluated_with(metrics, config, record.workdir) == default
     }
 
 
 def _check_same_run(record: RunRecord, config: Config) -> None:
     """That what is there has these settings, and learned from these data.
 
-    Paths may differ. Of a share of the labels the pixels are not counted again.
+    Paths may differ. Of a part of the pairs the pixels are not counted again.
     """
     data = training_data(read_info(config.data.data_dir), config.data.train_split)
-    if config.data.label_fraction < 1:
+    if config.data.takes_a_part:
         data = data._replace(class_pixels=record.data.class_pixels)
     saved, given = (
         Inputs(configs.replace(x, init_from='given' if x.train.init_from else ''), y)

@@ -1,8 +1,9 @@
 """The paper's tables, made of runs.
 
-A row is the runs whose settings are equal (`runs.Result.settings`), and a score the
-mean over them. A table that no run belongs to is left out; the last one lists every
-evaluation, and the tables that it went into.
+A row is the runs of one kind (`rows.kind_of`): of equal settings, evaluated in one way,
+from first weights of one kind. A score is the mean over them. A table that no run
+belongs to is left out; the last one lists every evaluation, and the tables that it went
+into.
 """
 
 from collections.abc import Sequence

@@ -4,12 +4,21 @@ Figure 6 is without labels of the other kind, table 6 with a few of them.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.reports.grouping import Mean, group_by, mean
-from cadnet_jax.reports.rows import Column, Row, Table, by_head, label_groups
+from cadnet_jax.reports.rows import (
+    Column,
+    Row,
+    Table,
+    by_head,
+    evaluated_with,
+    kind_of,
+    label_groups,
+)
 from cadnet_jax.runs.finished_runs import Result
 
 LINE, ABPT = 'synlcd/line', 'synlcd/abpt'
@@ -117,9 +126,10 @@ def _join_starts(
             for result in start
             if result.split == group[0].split
             and _as_started(result) == _as_started(group[0])
+            and _evaluated_with(result) == _evaluated_with(group[0])
             and result.config.train.seed in {r.config.train.seed for r in group}
         ]
-        if len(group_by(fitting, lambda result: result.settings)) == 1:
+        if len(group_by(fitting, _kind)) == 1:
             group = [*fitting, *group]
             used |= set(map(id, fitting))
         rows.append((label, group))
@@ -153,6 +163,14 @@ def _as_started(result: Result) -> Config:
         steps=default.train.steps,
         warmup_steps=default.optim.warmup_steps,
     )
+
+
+def _kind(result: Result) -> tuple[tuple[str, Any], ...]:
+    return tuple(kind_of(result, result.settings).items())
+
+
+def _evaluated_with(result: Result) -> dict[str, Any]:
+    return evaluated_with(result.metrics, result.config, result.workdir)
 
 
 def _any_fraction(result: Result) -> Config:

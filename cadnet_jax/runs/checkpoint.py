@@ -116,11 +116,14 @@ class Checkpoints:
         them again.
 
         The latest checkpoint is complete before: the best is never ahead of it.
+
+        Raises:
+            ValueError: there are best weights of a later step, so Orbax writes none.
         """
         if step == self._best.latest_step():
             return
         self._latest.wait_until_finished()
-        self._best.save(
+        is_written = self._best.save(
             step,
             args=ocp.args.Composite(
                 variables=ocp.args.StandardSave(variables),
@@ -129,6 +132,12 @@ class Checkpoints:
                 ),
             ),
         )
+        if not is_written:
+            later = f'{self._best.directory}/{self._best.latest_step()}'
+            raise ValueError(
+                f'{later}: best weights of a later step than {step}. Delete this '
+                'folder; the same command goes on.'
+            )
         self._best.wait_until_finished()
 
     def restore(
@@ -194,7 +203,11 @@ class Checkpoints:
             )
             read = {name: items[name] for name in (*trees, 'pending')}
             read['data'] = batches.get_state()
-            check_record(_read_record(folder), folder, read)
+            record = _read_record(folder)
+            check_record(record, folder, read)
+            # Without `raw` the averages would go on as if they were the weights.
+            if missing := record.get('digests', {}).keys() - read.keys():
+                raise ValueError(f'{min(missing)} is missing')
         if state.ema_params is not None:
             state = state.replace(ema_params=items.variables['params'])
         state = state.replace(

@@ -40,6 +40,7 @@ CURVES_FILE = 'curves.json'
 PAIRS, OVERLAYS = 'pairs', 'overlays'
 PROBABILITY, DISTANCE = 'probability', 'distance'
 
+_SAMPLES_FILE, _ORIGIN_FILE = 'train_samples.json', 'started_from.json'
 _EVALUATE_AGAIN = 'Evaluate the run again with experiments/evaluate.py.'
 
 
@@ -145,17 +146,24 @@ def write_inputs(
     *,
     subset: 'LabeledSubset | None' = None,
     origin: Mapping[str, Any] | None = None,
+    resumes: bool = False,
 ) -> None:
     """Writes what a run starts from; makes the work directory if it is missing.
+
+    What an earlier start left there is removed, if that had no checkpoint yet.
 
     Args:
         workdir: of the run.
         inputs: settings and data.
         subset: the pairs that are trained on, if they are not all.
-        origin: see `read_origin`; None: random weights.
+        origin: see `read_origin`; None: random weights, or a run that resumes.
+        resumes: whether the run goes on from a checkpoint.
     """
     workdir, (config, data) = pathlib.Path(workdir), inputs
     workdir.mkdir(parents=True, exist_ok=True)
+    if not resumes:
+        for name in (_SAMPLES_FILE, _ORIGIN_FILE):
+            (workdir / name).unlink(missing_ok=True)
     if subset:
         chosen = {
             'dataset': data.name,
@@ -165,9 +173,9 @@ def write_inputs(
             'seed': config.train.seed,
             'ids': subset.ids,
         }
-        write_json(workdir / 'train_samples.json', chosen)
+        write_json(workdir / _SAMPLES_FILE, chosen)
     if origin:
-        write_json(workdir / 'started_from.json', origin)
+        write_json(workdir / _ORIGIN_FILE, origin)
     write_dataset_info(workdir, data)
     # A notebook elsewhere finds the data, too.
     data_dir = str(pathlib.Path(config.data.data_dir).absolute())
@@ -262,7 +270,7 @@ def read_origin(workdir: Path) -> dict[str, Any]:
     Raises:
         ValueError: it is damaged.
     """
-    path = pathlib.Path(workdir) / 'started_from.json'
+    path = pathlib.Path(workdir) / _ORIGIN_FILE
     return read_json(path, ('dataset',)) if path.exists() else {}
 
 

@@ -81,17 +81,23 @@ def check_inputs(
     _check_defects(config, data)
     if jax.process_index() == 0 and not config.data.paint_defects:
         _warn_of_labels(config, info, data)
-    has_results = kept_steps(workdir)['latest'] or evaluations(workdir)
-    if has_results and config_file(workdir).exists():
-        saved = Inputs(read_config(workdir), read_dataset_info(workdir))
-        step = max(kept_steps(workdir)['latest'], default=None)
-        check_same_run(workdir, saved, Inputs(config, data), step=step)
-    elif any(kept_steps(workdir).values()):
-        raise ValueError(
-            f'--workdir={workdir}: it has checkpoints but no config.json, so it is '
-            'not the work directory of a run. Name another; --init_from starts from it.'
-        )
+    _check_workdir(workdir, Inputs(config, data))
     return data
+
+
+def _check_workdir(workdir: pathlib.Path, inputs: Inputs) -> None:
+    """That the run can begin or go on in `workdir`."""
+    kept, has_config = kept_steps(workdir), config_file(workdir).exists()
+    if any(kept.values()) and not (has_config and kept['latest']):
+        missing = 'latest checkpoint' if has_config else 'config.json'
+        raise ValueError(
+            f'--workdir={workdir}: it has weights but no {missing}, so no run can go '
+            'on there. Name another; --init_from starts from it.'
+        )
+    if has_config and (kept['latest'] or evaluations(workdir)):
+        saved = Inputs(read_config(workdir), read_dataset_info(workdir))
+        step = max(kept['latest'], default=None)
+        check_same_run(workdir, saved, inputs, step=step)
 
 
 def check_processes_agree(

@@ -114,6 +114,7 @@ def train(
     train_step = _make_step(config, model, optimizer, data)
     with_new_statistics = make_norm_statistics(config, len(data.class_names))
     first = jax.process_index() == 0
+    is_done = False
     with contextlib.ExitStack() as stack:
         stack.enter_context(full_disk_explained(workdir, remedy=_ROOM))
         if first:
@@ -127,8 +128,9 @@ def train(
         if checkpoints.latest_step is not None or resume_from is not None:
             saved, recent.pending = checkpoints.restore(saved, batches, resume_from)
             start = int(saved.step)
-        if resume_from is not None:
+            # Also where somebody removed the latest ones: the best may be a later one.
             checkpoints.remove_after(start)
+        step = start
         log = stack.enter_context(TrainingLog(workdir, step=start, enabled=first))
 
         def evaluation_due(step: int) -> bool:
@@ -177,15 +179,22 @@ def train(
                     variables = with_new_statistics(variables)
                 checkpoints.save(step, saved, batches, recent.pending, variables)
             if stopping:
-                progress.write(f'Stopped at step {step}; the same command goes on.')
+                progress.write(_stopped_at(step))
                 return False
             if evaluation_due(step):
                 evaluate_weights(step, variables)
                 timer = time.monotonic(), step
-    if first:
+        is_done = True
+    if first and is_done:
         print(f'{workdir}: all of the {config.train.steps} steps are done.')
-    # It may have been in the last evaluation, or in the writing of what was saved.
-    return not stop.requested
+    elif first:  # It was asked to stop in an evaluation, which left the block.
+        print(_stopped_at(step))
+    # It may also have been asked in the writing of what was saved.
+    return is_done and not stop.requested
+
+
+def _stopped_at(step: int) -> str:
+    return f'Stopped at step {step}; the same command goes on.'
 
 
 def _first_state(
@@ -247,8 +256,9 @@ def _write_inputs(
     origin: dict[str, Any] | None,
 ) -> None:
     """Writes what the run learns from, and prints where its weights come from."""
-    write_inputs(workdir, inputs, subset=subset, origin=origin)
-    if not (kept_steps(workdir)['latest'] and learned_file(workdir).exists()):
+    resumes = bool(kept_steps(workdir)['latest'])
+    write_inputs(workdir, inputs, subset=subset, origin=origin, resumes=resumes)
+    if not (resumes and learned_file(workdir).exists()):
         keep_learned_images(inputs.config, workdir)
     if origin:
         print(describe(origin))

@@ -54,7 +54,7 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
         ValueError: the network shares no array with them, or one is not finite.
     """
     loaded = traverse_util.flatten_dict(
-        load_weights(*_weights_at(directory))[0], sep='/'
+        load_weights(*weights_at(directory))[0], sep='/'
     )
     fresh = traverse_util.flatten_dict(
         {'params': state.params, 'batch_stats': state.batch_stats},
@@ -141,7 +141,7 @@ def describe_origin(directory: str | pathlib.Path) -> dict[str, Any]:
         weights = released.read()
         run = _of_run(weights.dataset, weights.config)
         return origin | {'step': weights.step, 'sha256': released.SHA256} | run
-    workdir, step = _weights_at(directory)
+    workdir, step = weights_at(directory)
     kept = kept_steps(pathlib.Path(workdir))
     origin['step'] = max(kept[step], default=None) if isinstance(step, str) else step
     if not config_file(workdir).exists():
@@ -158,7 +158,7 @@ def _of_run(dataset: str, config: Config) -> dict[str, Any]:
     }
 
 
-def _weights_at(directory: str | pathlib.Path) -> tuple[str | pathlib.Path, Step]:
+def weights_at(directory: str | pathlib.Path) -> tuple[str | pathlib.Path, Step]:
     """Work directory and step that `init_from` takes `directory` for."""
     if released.is_released(directory):
         return directory, 'best'

@@ -13,6 +13,8 @@ from flax import traverse_util
 
 from cadnet_jax.models.cadnet import CADNet
 from cadnet_jax.models.initialize import parameter_shapes
+from cadnet_jax.runs.checkpoint import save_variables
+from cadnet_jax.runs.workdir import read_learned_images, write_learned_images
 from cadnet_jax.weights.foreign_names import LAYOUTS, Layout, Rows, origin
 from cadnet_jax.weights.loading import load_weights
 
@@ -41,18 +43,24 @@ class Imported(NamedTuple):
             BatchNorm.
         layout: whose names they were.
         skipped: names in the file that were left out on purpose.
+        learned: digests of the images that a run learned them from.
     """
 
     variables: dict[str, Any]
     layout: str
     skipped: tuple[str, ...]
+    learned: frozenset[str] = frozenset()
 
 
 def encoder_of_run(workdir: str | pathlib.Path) -> Imported:
     """The encoder of a training run (its best weights), for data of other classes.
 
+    Args:
+        workdir: of the run; 'released': the weights that come with the package.
+
     Raises:
         FileNotFoundError: there are no checkpoints.
+        ValueError: the weights, or what they learned from, are damaged.
     """
     variables, step = load_weights(workdir)
     return Imported(
@@ -62,7 +70,29 @@ def encoder_of_run(workdir: str | pathlib.Path) -> Imported:
         },
         layout=f'step {step} of a run',
         skipped=tuple(part for part in variables['params'] if part != 'encoder'),
+        learned=read_learned_images(workdir),
     )
+
+
+def save_imported(
+    imported: Imported, output_dir: str | pathlib.Path, *, source: str
+) -> None:
+    """Writes weights that `train.py --init_from` reads, and what they learned from.
+
+    Args:
+        imported: what is written.
+        output_dir: must not hold checkpoints yet.
+        source: where the weights come from.
+
+    Raises:
+        FileExistsError: there are checkpoints.
+        ValueError: a weight is not finite.
+    """
+    parts = tuple(imported.variables['params'])
+    about = {'weights': source, 'names': imported.layout, 'parts': parts}
+    save_variables(output_dir, imported.variables, about)
+    if imported.learned:  # Or a run that starts from them would not know of it.
+        write_learned_images(output_dir, imported.learned)
 
 
 def convert(

@@ -15,10 +15,11 @@ from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.runs.checkpoint import kept_steps, save_variables
 from cadnet_jax.runs.state import TrainState, initial_state
+from cadnet_jax.runs.workdir import read_learned_images, write_learned_images
 from cadnet_jax.training.optim import make_optimizer
 from cadnet_jax.training_config import OptimConfig
 from cadnet_jax.weights.initial import init_from
-from cadnet_jax.weights.pretrained import encoder_of_run
+from cadnet_jax.weights.pretrained import encoder_of_run, save_imported
 from tests.conftest import ROOT
 from tests.support import foreign_names
 
@@ -118,14 +119,25 @@ def test_weights_that_do_not_fit_end_in_one_line_and_leave_no_checkpoint(
         init_from(_fresh_state(), tmp_path / 'mit_b0')
 
 
+@pytest.mark.slow
+def test_the_encoder_of_the_released_weights_is_taken(tmp_path: pathlib.Path) -> None:
+    done = import_weights(pathlib.Path('released'), tmp_path / 'encoder')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert done.stdout.startswith('encoder, 3,319,392 parameters')
+    assert kept_steps(tmp_path / 'encoder') == {'best': [0], 'latest': []}
+
+
 def test_the_encoder_of_a_run_starts_one_on_other_classes(
     tmp_path: pathlib.Path,
 ) -> None:
-    """The decoder, whose classes are others, stays behind."""
+    """The decoder, whose classes are others, stays behind; what was learned from is
+    still known."""
     old = initialize(build_model(ModelConfig(), 7), seed=1)
     save_variables(tmp_path / 'run', old, {})
+    write_learned_images(tmp_path / 'run', ['a', 'b'])
     imported = encoder_of_run(tmp_path / 'run')
-    save_variables(tmp_path / 'encoder', imported.variables, {})
+    save_imported(imported, tmp_path / 'encoder', source='run')
+    assert read_learned_images(tmp_path / 'encoder') == {'a', 'b'}
     fresh = initial_state(build_model(ModelConfig(), 3), optax.sgd(0.1), seed=0)
     state, left_out, _ = init_from(fresh, tmp_path / 'encoder')
     assert left_out == ()

@@ -8,13 +8,15 @@ import pytest
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
+from cadnet_jax.evaluation.evaluate import evaluate
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.images import read_image
+from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.reports import few_labels
 from cadnet_jax.reports.few_labels import Run
 from cadnet_jax.training.loop import train
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
-from tests.support.tiny_run import short_run
+from tests.support.tiny_run import differencing_predictor, short_run
 
 
 @pytest.fixture(scope='module')
@@ -145,6 +147,40 @@ def test_pairs_that_are_learned_from_are_refused_before_training(
     with pytest.raises(ValueError, match='--test_split=train: 12 of its 12 pairs'):
         few_labels.complete(runs[1], tmp_path, 'train')
     assert not list(tmp_path.iterdir())
+
+
+def test_scores_of_other_weights_or_data_are_not_taken_for_those_of_given_ones(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is trained, so no settings of a run tell them apart."""
+    evaluated = []
+
+    def load(workdir: pathlib.Path | str, step: Any) -> Predictor:
+        number = step if isinstance(step, int) else 7
+        return differencing_predictor(workdir=str(workdir), step=number)
+
+    def count(predictor: Predictor, *source: Any, **options: Any) -> Any:
+        evaluated.append((pathlib.Path(predictor.workdir).name, predictor.step))
+        return evaluate(predictor, *source, **options)
+
+    monkeypatch.setattr(few_labels, 'load_predictor', load)
+    monkeypatch.setattr(few_labels, 'evaluate', count)
+
+    def complete(data_dir: pathlib.Path, start: str, split: str = 'test') -> None:
+        (run,) = few_labels.runs_of(base(data_dir, init_from=start), [0], 1)
+        assert few_labels.complete(run, tmp_path / 'root', split)
+
+    first, step = str(tmp_path / 'a'), str(tmp_path / 'b/checkpoints/latest/600')
+    other = prepare_tiny(tmp_path / 'data', unchanged_every=5)
+    complete(data_dir, first)
+    complete(data_dir, first)
+    assert evaluated == [('a', 7)]
+    complete(data_dir, step)
+    assert evaluated == [('a', 7), ('b', 600)]
+    complete(other, step)
+    complete(other, step, 'val')
+    complete(other, step, 'val')
+    assert evaluated[2:] == [('b', 600)] * 2
 
 
 @pytest.mark.slow

@@ -4,11 +4,13 @@ import functools
 import json
 import pathlib
 import shutil
+from typing import Any
 
 import pytest
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.data_config import DataConfig
 from cadnet_jax.datasets import preparation, synlcd
 from cadnet_jax.files.atomic import write_json
@@ -18,7 +20,9 @@ from cadnet_jax.reports import studies
 from cadnet_jax.reports.studies import Run
 from cadnet_jax.runs.checkpoint import load_variables, save_variables
 from cadnet_jax.runs.finished_runs import read_results, write_records
+from cadnet_jax.runs.workdir import Inputs, training_data, write_inputs
 from cadnet_jax.training_config import OptimConfig, TrainConfig
+from tests.support.evaluated_run import write_evaluation
 
 pytestmark = [
     pytest.mark.slow,
@@ -237,6 +241,25 @@ def test_a_run_is_trained_and_tested_once(
             other = run._replace(config=configs.replace(run.config, **{name: value}))
             with pytest.raises(ValueError, match=message):
                 studies.complete(other, tmp_path, data_dirs, split=split)
+
+
+@pytest.mark.parametrize(
+    'part',
+    [{'leave_out': 'screen_1'}, {'label_fraction': 0.5}],
+    ids=['leave_out', 'label_fraction'],
+)
+def test_a_run_on_a_part_of_the_pairs_is_done_once(
+    part: dict[str, Any], data_dirs: dict[str, pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    """Its pixels are those of its part, and are not counted again."""
+    run = studies.cross_test(BASE, 0)[0]
+    run = run._replace(config=configs.replace(run.config, **part))
+    config = configs.replace(run.config, data_dir=str(data_dirs['line']))
+    data = training_data(read_info(config.data.data_dir), 'train')
+    data = data._replace(class_pixels=(900, 60, 40))
+    write_inputs(tmp_path / run.name, Inputs(config, data))
+    write_evaluation(tmp_path / run.name, 'line', step=8)
+    assert studies.complete(run, tmp_path, data_dirs, split='test')
 
 
 def test_a_split_that_is_not_there_is_found_ahead_of_the_training(

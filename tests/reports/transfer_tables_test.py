@@ -137,6 +137,18 @@ def test_table_6_joins_no_start_of_another_kind(
     assert row.cells['mIoU 5 %'] == Mean(0.6, None, 1)
 
 
+def test_table_6_joins_no_start_that_was_evaluated_in_another_way(
+    tmp_path: pathlib.Path,
+) -> None:
+    runs = [
+        write_fine_tuned_run(tmp_path / 'five', 0.05, 0.6),
+        write_evaluated_run(tmp_path / 'x', 'abpt', 'line', head='ooc', iou=0.4),
+    ]
+    write_evaluation(tmp_path / 'x', 'line', step=126_000, threshold=0.1)
+    rows = make_tables_of(*runs)['table_6'].rows
+    assert [row.cells['mIoU 0 %'] is None for row in rows] == [True, False]
+
+
 @pytest.mark.parametrize(
     'origin',
     [

@@ -166,6 +166,26 @@ def test_a_run_goes_on_from_an_older_checkpoint(workdir: pathlib.Path) -> None:
     assert_equal(load_variables(workdir, 'best')[0], _averaged(7).variables)
 
 
+def test_best_weights_are_never_dropped_in_silence(workdir: pathlib.Path) -> None:
+    """Orbax writes no step below the latest of a folder."""
+    with (
+        Checkpoints(workdir, keep=3) as checkpoints,
+        pytest.raises(ValueError, match=r'best/2: best weights of a later step.*Del'),
+    ):
+        checkpoints.save_best(1, _averaged(7).variables, score=0.7)
+
+
+@pytest.mark.parametrize('name', ['raw', 'optimizer', 'pending', 'data'])
+def test_a_missing_item_is_noticed(workdir: pathlib.Path, name: str) -> None:
+    """Without `raw` the averages would go on in place of the weights."""
+    shutil.rmtree(workdir / 'checkpoints/latest/3' / name)
+    with (
+        Checkpoints(workdir, keep=3) as checkpoints,
+        pytest.raises(ValueError, match=r'latest/3: damaged.*--resume_from=2$'),
+    ):
+        checkpoints.restore(_averaged(0), number_batches())
+
+
 def test_checkpoints_of_earlier_versions_are_read(workdir: pathlib.Path) -> None:
     """They keep no record, but for the score of the best."""
     shutil.rmtree(workdir / 'checkpoints/latest/3/about')

@@ -53,8 +53,9 @@ def write_evaluation(
     line: float | None = 0.6,
     abpt: float | None = 0.4,
     pixels: int = 100,
+    **others: Any,
 ) -> pathlib.Path:
-    """Adds metrics.json of an evaluation; returns its folder."""
+    """Adds metrics.json of an evaluation, with `others`; returns its folder."""
     folder = workdir / 'evaluation' / f'synlcd-{tested_on}-{split}-{step}'
     classes = {
         name: {'iou': value, 'pixels': pixels}
@@ -72,6 +73,7 @@ def write_evaluation(
         'defect_accuracy': accuracy,
         'parameters': 3_896_867,
         'gmacs': 0.1,
+        **others,
     }
     write_json(folder / 'metrics.json', metrics)
     return folder

@@ -31,7 +31,7 @@ from cadnet_jax.runs.checkpoint import (
     save_variables,
 )
 from cadnet_jax.runs.state import TrainState, initial_state
-from cadnet_jax.runs.workdir import read_dataset_info
+from cadnet_jax.runs.workdir import read_dataset_info, write_config
 from cadnet_jax.training import loop
 from cadnet_jax.training.log import read_log
 from cadnet_jax.training.optim import make_optimizer
@@ -161,6 +161,7 @@ def test_stopped_and_resumed_equals_not_stopped(
     whole: pathlib.Path,
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
     function: str,
     call: int,
     stopped_at: int,
@@ -171,8 +172,29 @@ def test_stopped_and_resumed_equals_not_stopped(
         patch.setattr(loop, function, wrapper)
         assert not loop.train(config, tmp_path)
     assert kept_steps(tmp_path)['latest'][-1] == stopped_at
+    said = capsys.readouterr().out
+    assert f'Stopped at step {stopped_at}; the same command goes on.' in said
+    assert 'are done' not in said
     assert loop.train(config, tmp_path)
     _assert_same_run(config, tmp_path, whole)
+
+
+def test_best_weights_of_another_branch_are_no_best_ones(
+    config: Config, whole: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """A copy goes on from an earlier step, as the later checkpoints were removed."""
+    workdir = shutil.copytree(whole, tmp_path / 'run')
+    with Checkpoints(workdir, keep=2) as checkpoints:
+        checkpoints.remove_after(0)
+        checkpoints.save_best(STEPS, load_variables(whole, STEPS - 1)[0], score=1.0)
+    last = f'checkpoints/latest/{STEPS - 1}'
+    shutil.copytree(whole / last, workdir / last)
+    assert loop.train(config, workdir)
+    best, step = load_variables(workdir, 'best')
+    assert step == STEPS
+    jax.tree.map(
+        np.testing.assert_array_equal, best, load_variables(whole, 'latest')[0]
+    )
 
 
 @pytest.fixture(scope='module')
@@ -607,6 +629,9 @@ def test_weights_without_a_run_are_no_work_directory(
 ) -> None:
     save_variables(tmp_path, initialize(build_model(ModelConfig(), 3), seed=0), {})
     with pytest.raises(ValueError, match=r'no config.json.*--init_from'):
+        loop.train(config, tmp_path)
+    write_config(tmp_path, config)
+    with pytest.raises(ValueError, match=r'no latest checkpoint.*--init_from'):
         loop.train(config, tmp_path)
 
 
