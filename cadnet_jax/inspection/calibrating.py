@@ -265,7 +265,7 @@ def _judged_views(
     parts: Sequence[KeptPart],
     sums: Mapping[str, VariationSums],
     held_out: bool,
-) -> Iterator[list[tuple[PixelScores, Sequence[str], dict[str, Any]]]]:
+) -> Iterator[list[tuple[PixelScores, tuple[str, ...], dict[str, Any]]]]:
     """Of each part that is not INVALID: what `judge` needs for each of its views."""
     whole = {view: of.variation() for view, of in sums.items()}
     for part in parts:
