@@ -26,7 +26,9 @@ def read_xml(path: pathlib.Path, *, root: str, most_bytes: int) -> ET.Element:
         raise ValueError(f'{path}: {length:,} bytes are too many for an annotation')
     data = path.read_bytes()
     declared = _ENCODING.match(data)
-    encoding = declared[1].decode() if declared else 'utf-8'
+    encoding = declared[1].decode().lower() if declared else 'utf-8'
+    if encoding.startswith(('utf-16', 'utf-32')):  # of whose bytes half or more are 0
+        encoding = 'utf-8'
     try:
         # Strictly: two names must not become one by what replaces their letters.
         text = data.decode(encoding).removeprefix('\ufeff')

@@ -35,7 +35,9 @@ _BINARY = flags.DEFINE_bool(
     'Pairs are black and white, and contours may be off by a few pixels. Without it, '
     'pairs are photographs that are exactly aligned.',
 )
-_OVERWRITE = flags.DEFINE_bool('overwrite', False, 'Replace masks that are there.')
+_OVERWRITE = flags.DEFINE_bool(
+    'overwrite', False, 'Replace masks; classes.csv too, if no other mask stays.'
+)
 _PICTURES = define_path(
     'pictures', '', 'Folder for pictures of images and masks, to check them.'
 )

@@ -15,7 +15,7 @@ from cadnet_jax.path_flags import define_path
 
 _OUTPUT_DIR = define_path('output_dir', 'build/quickstart', 'Folder for examples.html.')
 _BOARD = pathlib.Path(__file__).parents[1] / 'docs' / 'example' / 'reference.png'
-predictor_flags.define_predictor_flags()
+predictor_flags.define_network_flags()  # the rule is that of the page
 
 
 def main(argv: list[str]) -> None:

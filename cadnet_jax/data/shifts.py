@@ -44,6 +44,8 @@ def estimate_shift(
 
 def correlate_phases(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """(dy, dx) by phase correlation; (0, 0) if there is none."""
+    if min(first.shape) < 2:  # a strip, reduced; OpenCV has no window for it
+        return 0.0, 0.0
     window = cv2.createHanningWindow(first.shape[::-1], cv2.CV_32F)
     # Copies, since OpenCV multiplies what it is given by the window.
     (dx, dy), _ = cv2.phaseCorrelate(first.copy(), second.copy(), window)

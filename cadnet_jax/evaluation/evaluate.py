@@ -34,9 +34,10 @@ from cadnet_jax.inference.predictor import (
 )
 from cadnet_jax.inference.results import begin_results, end_results
 from cadnet_jax.models.complexity import count_parameters, gmacs
+from cadnet_jax.runs.checkpoint_record import tree_digest
 from cadnet_jax.runs.scores import Metrics
 from cadnet_jax.runs.workdir import METRICS_FILE, evaluation_folder
-from cadnet_jax.weights import released
+from cadnet_jax.weights.released import is_released
 
 
 def evaluate(
@@ -163,9 +164,11 @@ def describe_run(
     Raises:
         FileNotFoundError: there is no prepared data set.
     """
-    model: dict[str, Any] = {'workdir': predictor.workdir, 'step': predictor.step}
-    if released.is_released(predictor.workdir):
-        model['sha256'] = released.SHA256
+    model = {
+        'workdir': predictor.workdir,
+        'step': predictor.step,
+        'sha256': tree_digest(predictor.variables),
+    }
     data = {'dir': str(data_dir), 'fingerprint': read_info(data_dir).fingerprint}
     return {'model': model, 'data': data, 'split': split}
 
@@ -190,7 +193,7 @@ def output_directory(
         name += f'-threshold{predictor.rule.threshold:g}'
     if predictor.rule.min_area > 1:
         name += f'-area{predictor.rule.min_area}'
-    if released.is_released(predictor.workdir):
+    if is_released(predictor.workdir):
         return pathlib.Path('evaluation') / f'{predictor.workdir}-{name}'
     return evaluation_folder(predictor.workdir, name)
 

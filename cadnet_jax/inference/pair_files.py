@@ -5,11 +5,13 @@ Two files, two folders with files of equal names, or the lines of a CSV file.
 
 import os
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from cadnet_jax.files.csv_files import read_rows
 from cadnet_jax.files.images import SUFFIXES, list_images
+from cadnet_jax.files.unread_images import describe_unread
 from cadnet_jax.inference.results import RESULTS_FILE
 
 _Path = str | os.PathLike[str]
@@ -123,6 +125,8 @@ def _from_paths(
             )
         return [(image, reference)]
     files = list_images(image)
+    if files and (unread := describe_unread(image)):
+        print(f'warning: {image}: {unread}.', file=sys.stderr)
     if not files:
         raise ValueError(
             f'{image}: no image in this folder; there must be files that end in '

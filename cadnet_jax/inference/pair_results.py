@@ -1,6 +1,7 @@
 """What is written about one pair: its mask, pictures, and the JSON of its defects."""
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from cadnet_jax.files.atomic import write_json
@@ -12,6 +13,9 @@ from cadnet_jax.inference.predictor import Prediction, Predictor
 from cadnet_jax.inference.reference_checks import Doubt, find_doubts, find_left_out
 from cadnet_jax.pictures.overlays import panel
 
+FileStates = dict[str, list[int]]
+"""'image' and 'reference' -> size in bytes, and time of the last change in ns."""
+
 
 def names_of_files(pair: PairFiles, *, panels: bool) -> list[str]:
     """Of the files that `write_pair` writes."""
@@ -22,6 +26,7 @@ def names_of_files(pair: PairFiles, *, panels: bool) -> list[str]:
 def write_pair(
     predictor: Predictor,
     output_dir: pathlib.Path,
+    states: Mapping[str, FileStates],
     result: tuple[LoadedPair, Prediction],
     *,
     panels: bool,
@@ -31,6 +36,8 @@ def write_pair(
     Args:
         predictor: the network, which the JSON names.
         output_dir: folder of the files.
+        states: name of each pair -> its files, as they were read; the JSON has them, so
+            that a run that resumes knows a file that was replaced.
         result: the pair, and what the network says of it.
         panels: whether NAME_panel.png is written as well.
 
@@ -58,6 +65,7 @@ def write_pair(
         )
     values = _as_json(pair, prediction, predictor)
     values['warnings'] = [doubt._asdict() for doubt in doubts]
+    values['files'] = states[pair.name]
     write_json(output_dir / f'{pair.name}.json', values)
     return pair.name, doubts
 

@@ -16,11 +16,16 @@ from cadnet_jax.files.ahead import map_ahead
 from cadnet_jax.files.text import read_object
 from cadnet_jax.inference.pair_files import PairFiles, group_by_reference
 from cadnet_jax.inference.pair_loading import CheckedFiles, LoadedPair, load_pairs
-from cadnet_jax.inference.pair_results import names_of_files, write_pair
+from cadnet_jax.inference.pair_results import (
+    FileStates,
+    names_of_files,
+    write_pair,
+)
 from cadnet_jax.inference.predictor import Prediction, Predictor, ReferencePredictor
 from cadnet_jax.inference.reference_checks import Doubt
 from cadnet_jax.inference.results import begin_results, end_results
 from cadnet_jax.inference.tiled_network import Progress
+from cadnet_jax.runs.checkpoint_record import tree_digest
 
 
 def predict_files(
@@ -69,12 +74,15 @@ def predict_files(
         unit_scale=True,
         disable=not progress,
     ) as bar:
-        loaded = load_pairs(_to_do(pairs, output_dir), decoded)
+        # Before they are read: of a file that changes since, the next run says so.
+        states = {pair.name: _states(pair) for pair in pairs}
+        to_do = _to_do(pairs, output_dir, states, panels=panels)
+        loaded = load_pairs(to_do, decoded)
         groups = group_by_reference(pairs).items()
         shared = {reference for reference, group in groups if len(group) > 1}
         results = _predict(predictor, loaded, shared, bar.update)
         write = functools.partial(
-            write_pair, predictor, pathlib.Path(output_dir), panels=panels
+            write_pair, predictor, pathlib.Path(output_dir), states, panels=panels
         )
         doubts = {name: found for name, found in map_ahead(write, results) if found}
     end_results(output_dir, run, files)
@@ -87,29 +95,50 @@ def count_marked(pairs: Sequence[PairFiles], output_dir: str | os.PathLike[str])
     return sum(bool(read_object(path, remedy='')['defects']) for path in paths)
 
 
+def _states(pair: PairFiles) -> FileStates:
+    paths = {'image': pair.image, 'reference': pair.reference}
+    found = {name: path.stat() for name, path in paths.items()}
+    return {name: [of.st_size, of.st_mtime_ns] for name, of in found.items()}
+
+
 def _to_do(
-    pairs: Sequence[PairFiles], output_dir: str | os.PathLike[str]
+    pairs: Sequence[PairFiles],
+    output_dir: str | os.PathLike[str],
+    states: Mapping[str, FileStates],
+    *,
+    panels: bool,
 ) -> list[PairFiles]:
-    """Pairs without a JSON that is newer than their images."""
+    """Pairs without all their files, or whose images are not those that were read."""
+    folder = pathlib.Path(output_dir)
     return [
         pair
         for pair in pairs
-        if not (there := pathlib.Path(output_dir, f'{pair.name}.json')).exists()
-        or there.stat().st_mtime_ns
-        <= max(path.stat().st_mtime_ns for path in (pair.image, pair.reference))
+        if not all((folder / x).exists() for x in names_of_files(pair, panels=panels))
+        or _read_states(folder / f'{pair.name}.json') != states[pair.name]
     ]
+
+
+def _read_states(path: pathlib.Path) -> Any:
+    return read_object(path, remedy='Delete it.').get('files')
 
 
 def _describe_run(predictor: Predictor, pairs: Sequence[PairFiles]) -> dict[str, Any]:
     """What tells the results of one run from those of another."""
     return {
-        'model': {'workdir': predictor.workdir, 'step': predictor.step},
+        'model': {
+            'workdir': predictor.workdir,
+            'step': predictor.step,
+            'sha256': tree_digest(predictor.variables),
+        },
         'tile_size': predictor.tile_size,
         'orientations': predictor.orientations,
         'threshold': predictor.rule.threshold,
         'min_area': predictor.rule.min_area,
         'bit_depth': max((pair.bit_depth for pair in pairs), default=16),
-        'pairs': [[str(pair.image), str(pair.reference)] for pair in pairs],
+        'pairs': [
+            [str(path.absolute()) for path in (pair.image, pair.reference)]
+            for pair in pairs
+        ],
     }
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from cadnet_jax.evaluation.thresholds import (
@@ -14,6 +15,7 @@ from cadnet_jax.evaluation.thresholds import (
     Review,
     Threshold,
     choose_threshold,
+    count_errors,
     cross_validate,
     cross_validate_review,
     percent,
@@ -42,6 +44,7 @@ from cadnet_jax.inspection.variation import VariationSums
 
 _Path = str | os.PathLike[str]
 _HIGHEST_TARGET = 0.5  # false-reject rate that calibrate.py takes
+_STEPS = 33  # of thresholds above the scores of all good parts
 
 
 class CalibrationReport(NamedTuple):
@@ -54,9 +57,10 @@ class CalibrationReport(NamedTuple):
         reused: number of parts whose kept scores were used instead of the network.
         changes: see `changed_verdicts`.
         fitted: errors on the parts that chose the threshold; None without bad parts.
-        held_out: cross-validated errors; None without bad parts.
+        held_out: cross-validated errors; None without bad parts, or where verdicts
+            change at other thresholds than the scores; see `decisive_score`.
         reviews: for each rate of escapes, the review that is saved, fitted and
-            cross-validated; None with fewer than two bad parts.
+            cross-validated; None likewise, and with fewer than two bad parts.
     """
 
     recipe: Recipe
@@ -162,7 +166,10 @@ def calibrate(
         return count_ng(inspectors, trial, kept[kind], sums, held_out=held_out)
 
     threshold = raise_threshold(
-        threshold, scores['good'], lambda limit: rejected('good', limit), confidence
+        threshold,
+        _candidates(scores['good'], kept['good']),
+        lambda limit: rejected('good', limit),
+        confidence,
     )
     _check_threshold(threshold, inspectors)
     bad_parts = len(scores['bad'])
@@ -231,33 +238,36 @@ def count_ng(
 
 def raise_threshold(
     threshold: Threshold,
-    good: Sequence[float],
+    candidates: Sequence[float],
     count_rejected: Callable[[float], int],
     confidence: float,
 ) -> Threshold:
-    """The lowest threshold from the given one on whose verdicts hold the bound.
+    """The lowest threshold from the given one on whose verdicts are within the bound.
 
-    The given one does, unless a good part is NG above its score; see `decisive_score`.
+    The given one is, unless a good part is NG above its score; see `decisive_score`.
 
     Args:
         threshold: chosen by the scores.
-        good: score of each good part.
+        candidates: what else may be chosen; at the highest, no good part is NG.
         count_rejected: threshold -> number of good parts that are NG at it.
         confidence: of the bound.
-
-    Raises:
-        ValueError: none does.
     """
-    rejected = 0
-    for value in sorted({score for score in good if score >= threshold.threshold}):
-        rejected = count_rejected(value)
+    value, rejected = threshold.threshold, count_rejected(threshold.threshold)
+    for candidate in sorted(x for x in candidates if x > threshold.threshold):
         if upper_bound(rejected, threshold.good_parts, confidence) <= threshold.bound:
-            return threshold._replace(threshold=value, false_rejects=rejected)
-    raise ValueError(
-        f'at every threshold, {rejected} good parts or more are NG. With a smallest '
-        'length, or limits that differ by class, a region can be a defect although a '
-        'larger one is not; change these rules, such as by --set=rules.classes={}.'
+            break
+        value, rejected = candidate, count_rejected(candidate)
+    return threshold._replace(threshold=value, false_rejects=rejected)
+
+
+def _candidates(scores: Sequence[float], parts: Sequence[KeptPart]) -> list[float]:
+    """Thresholds: scores of parts, and steps from there to the highest of a pixel."""
+    highest = max(
+        float(kept.restore().score.max(initial=0))
+        for part in parts
+        for kept in part.scores.values()
     )
+    return [*scores, *np.linspace(max(scores), highest, _STEPS).tolist()]
 
 
 def _judged_views(
@@ -319,7 +329,10 @@ def _prepare(
         recipe = dataclasses.replace(recipe, rules=rules)
     first = next(iter(loaded.values()))
     if recipe.rules.deviations is not None and not first.predictor.head.sees_reference:
-        raise ValueError('--deviations: this network has no learned distance.')
+        raise ValueError(
+            f'{folder}/recipe.json: rules.deviations, or --deviations, needs a learned '
+            'distance, which this network lacks; set it to null.'
+        )
     return recipe, loaded
 
 
@@ -406,9 +419,10 @@ def _report(
     report = CalibrationReport(recipe, threshold, invalid, reused, changes)
     if not bad:
         return report
-    report = report._replace(
-        fitted=errors, held_out=cross_validate(good, bad, threshold)
-    )
+    report = report._replace(fitted=errors)
+    if errors != count_errors(good, bad, threshold.threshold):
+        return report  # the scores do not say where the verdicts change
+    report = report._replace(held_out=cross_validate(good, bad, threshold))
     if len(bad) < 2:  # a limit for one bad part cannot come from another one
         return report
     reviews = (

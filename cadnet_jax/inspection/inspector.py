@@ -33,6 +33,7 @@ from cadnet_jax.runs.checkpoint_record import tree_digest
 from cadnet_jax.weights import released
 
 _Path = str | os.PathLike[str]
+_IS_REFERENCE = 'the same pixels as its reference: it is no picture of a part'
 
 
 class RegisteredImage(NamedTuple):
@@ -140,7 +141,10 @@ class Inspector:
             return RegisteredImage(image, faults)
         found = self.registrar(image)
         aligned = align(image, self.references[0], found)
-        similarities = [correlate(aligned, other) for other in self.references[1:]]
+        others = self.references[1:]
+        if any(np.array_equal(aligned, other) for other in others):  # kept aligned
+            return RegisteredImage(image, (_IS_REFERENCE,))
+        similarities = [correlate(aligned, other) for other in others]
         similarities.insert(0, found.correlation)
         best = int(np.argmax(similarities))
         faults = tuple(self._mismatches(found, similarities[best]))
@@ -208,7 +212,7 @@ class Inspector:
             yield f'{_size(image)} pixels, and the reference has {_size(first)}'
             return
         if any(np.array_equal(image, other) for other in self.references):
-            yield 'the same pixels as its reference: it is no picture of a part'
+            yield _IS_REFERENCE
             return
         yield from find_faults(measure(image), self.measures[0], self.recipe.checks)
 

@@ -43,6 +43,8 @@ def make_recipe(
 ) -> Recipe:
     """Writes a recipe; what is not given stays as it is in the folder, if it is there.
 
+    The variation does not stay if what decides the learned distances changes.
+
     Args:
         folder: of the recipe.
         view: of several views of a part, that to which references, inspect and ignore
@@ -54,8 +56,9 @@ def make_recipe(
         ignore: likewise; what is not black is not judged.
         settings: other fields as FIELD=VALUE, such as 'rules.any.threshold=0.8'; the
             value is JSON, or a text.
-        report: is given a sentence that says which calibrated parts get another
-            verdict; see `changed_verdicts`.
+        report: is given sentences: that `rules.deviations` is off, as the variation
+            was of other scores; and which calibrated parts get another verdict (see
+            `changed_verdicts`).
 
     Raises:
         FileNotFoundError: a file or the weights are missing.
@@ -95,7 +98,7 @@ def make_recipe(
     recipe = _parse(values, folder)
     dropped = None
     if before and _distances_of(before) != _distances_of(recipe):
-        recipe, dropped = _without_variation(recipe, before)
+        recipe, dropped = _without_variation(recipe)
     check_rules(recipe, folder, predictor)
     for other in recipe.all_views().values():
         inspected_pixels(other, folder, read_references(other, folder)[0])
@@ -119,10 +122,10 @@ def _distances_of(recipe: Recipe) -> tuple[Any, ...]:
     )
 
 
-def _without_variation(recipe: Recipe, before: Recipe) -> tuple[Recipe, str | None]:
+def _without_variation(recipe: Recipe) -> tuple[Recipe, str | None]:
     """The recipe without its variation and the rule that needs it; a sentence on it."""
     recipe = recipe.with_variations(dict.fromkeys(recipe.all_views()))
-    deviations = before.rules.deviations
+    deviations = recipe.rules.deviations
     if deviations is None:
         return recipe, None
     rules = dataclasses.replace(recipe.rules, deviations=None)
@@ -173,6 +176,13 @@ def _read_references(paths: Sequence[_Path], recipe: Recipe) -> list[np.ndarray]
                 raise ValueError(
                     f'{path}: {found.reason}, against {paths[0]}; take another image, '
                     'or a larger registration.tolerance.'
+                )
+            # Below some correlation nothing was moved: it may be of anything.
+            if found.correlation < recipe.checks.min_similarity:
+                raise ValueError(
+                    f'{path}: unlike {paths[0]}: correlation {found.correlation:.2f}; '
+                    'take another image of the product, or a smaller '
+                    'checks.min_similarity.'
                 )
             image = align(image, first, found)
         images.append(image)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from cadnet_jax.files.ahead import map_ahead
 from cadnet_jax.files.atomic import write_bytes, write_json
-from cadnet_jax.files.images import write_png
+from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.files.text import read_object
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.inspector import Inspector, RegisteredImage
@@ -49,6 +49,7 @@ from cadnet_jax.inspection.scoring import (
 from cadnet_jax.inspection.verdict_picture import draw_verdict
 
 _Path = str | os.PathLike[str]
+_SUMMARY = ('results.csv', 'results.html')
 
 
 class Outputs(NamedTuple):
@@ -104,6 +105,7 @@ def inspect_batches(
     folder = pathlib.Path(output_dir)
     recipe = next(iter(inspectors.values())).recipe
     claim(folder, recipe)
+    _remove_summary(folder)
     results = read_results(folder / 'results.jsonl')
     names: dict[str, None] = {}  # a part whose file was rewritten comes again
     for parts in batches:
@@ -111,7 +113,7 @@ def inspect_batches(
         new = [
             part
             for part in parts
-            if not _is_done(folder, outputs, results.get(part.name), part)
+            if not _is_done(folder, recipe, outputs, results.get(part.name), part)
         ]
         scored = score_parts(inspectors, new)
         results |= _write_lines(inspectors, scored, folder, outputs, len(new), progress)
@@ -136,21 +138,24 @@ def inspect_kept(
     Raises:
         FileNotFoundError: that run kept no scores.
         ValueError: its recipe differs in more than rules and areas, a threshold is
-            below that of the kept scores, or `output_dir` has scores or pictures of
-            inspected images, or results of another recipe.
+            below that of the kept scores, or `output_dir` has scores, pictures or
+            other parts of a run, or results of another recipe.
     """
     recipe = next(iter(inspectors.values())).recipe
     kept, folder = pathlib.Path(kept_dir), pathlib.Path(output_dir)
-    before = list(read_results(kept / 'results.jsonl').values())
+    results = read_results(kept / 'results.jsonl')
+    before = list(results.values())
     names = next(iter(inspectors.values())).predictor.class_names
     _check_kept(kept, before, recipe, names)
     # It may be `kept`, by whatever name.
-    if (folder / 'scores').is_dir() or (folder / 'overlays').is_dir():
+    lost = read_results(folder / 'results.jsonl').keys() - results.keys()
+    if lost or (folder / 'scores').is_dir() or (folder / 'overlays').is_dir():
         raise ValueError(
             f'{folder}: has results of inspected images, which would be lost; take '
             'another --output_dir.'
         )
     claim(folder, recipe)
+    _remove_summary(folder)
     (folder / 'results.jsonl').unlink(missing_ok=True)  # it takes milliseconds a part
     scored = (_read_kept(kept, result) for result in before)
     outputs = Outputs(overlays=False)
@@ -205,6 +210,12 @@ def _write_lines(
     return results
 
 
+def _remove_summary(folder: pathlib.Path) -> None:
+    """A table of an earlier run would speak of images that are replaced since."""
+    for name in _SUMMARY:
+        (folder / name).unlink(missing_ok=True)
+
+
 def _write_summary(
     folder: pathlib.Path, results: Sequence[dict[str, Any]], recipe: Recipe
 ) -> Counter[str]:
@@ -253,7 +264,11 @@ def _scores_file(folder: pathlib.Path, part: str, view: str) -> pathlib.Path:
 
 
 def _is_done(
-    folder: pathlib.Path, outputs: Outputs, result: dict[str, Any] | None, part: Part
+    folder: pathlib.Path,
+    recipe: Recipe,
+    outputs: Outputs,
+    result: dict[str, Any] | None,
+    part: Part,
 ) -> bool:
     """Whether the line is of these files, as they are now, and all outputs are there.
 
@@ -270,6 +285,12 @@ def _is_done(
     if there != now:
         return False
     for view, values in result['views'].items():
+        if (
+            values['image']
+            and not values['sha256']
+            and _can_be_read(values['image'], recipe)
+        ):
+            return False  # it could not when the line was written
         overlay = _overlay_file(folder, part.name, view)
         if outputs.overlays and values['sha256'] and not overlay.exists():
             return False
@@ -279,6 +300,14 @@ def _is_done(
             and _read_scores(folder, part.name, view, values) is None
         ):
             return False
+    return True
+
+
+def _can_be_read(path: str, recipe: Recipe) -> bool:
+    try:
+        read_image(path, recipe.bit_depth)
+    except (ValueError, OSError):
+        return False
     return True
 
 

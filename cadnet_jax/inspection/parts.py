@@ -57,7 +57,8 @@ def list_parts(
             part and view.
         pattern: see `Recipe.part_pattern`.
         views: the names that a view can have.
-        known: name of the part of images that were inspected before; they keep it.
+        known: name of the part of images that were inspected before; in a folder, they
+            keep it.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -215,7 +216,12 @@ def _as_file_name(name: str) -> str:
 
 def _names_in(folder: pathlib.Path, known: _Names | None) -> dict[pathlib.Path, str]:
     """Those of files of the folder: another folder's parts may have equal names."""
-    return {f: name for f, name in (known or {}).items() if f.parent == folder}
+    here = folder.absolute()
+    return {
+        folder / file.name: name
+        for file, name in (known or {}).items()
+        if file.absolute().parent == here
+    }
 
 
 def _name_files(

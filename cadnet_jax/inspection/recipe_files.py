@@ -6,6 +6,7 @@ No file is ever written over with another content: its name is that of its conte
 import hashlib
 import os
 import pathlib
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -108,12 +109,29 @@ def _pixels(
             )
         return mask
     if area.box is not None:
-        x_min, y_min, x_max, y_max = (max(0, value) for value in area.box)
+        x_min, y_min, x_max, y_max = area.box
+        _check_inside(area.box, pixels, folder, f'{field}.box')
         pixels[y_min:y_max, x_min:x_max] = 1
     if area.polygon is not None:
         corners = np.round(area.polygon).astype(np.int32)
+        bounds = *corners.min(axis=0).tolist(), *corners.max(axis=0).tolist()
+        _check_inside(bounds, pixels, folder, f'{field}.polygon')
         cv2.fillPoly(pixels, [corners], 1)
     return pixels > 0
+
+
+def _check_inside(
+    bounds: Sequence[int], pixels: np.ndarray, folder: _Path, field: str
+) -> None:
+    """Refuses what was measured on another size: the rest would not be judged."""
+    x_min, y_min, x_max, y_max = bounds
+    height, width = pixels.shape
+    if min(x_min, y_min) < 0 or x_max > width or y_max > height:
+        raise ValueError(
+            f'{folder}/recipe.json: {field} is from ({x_min}, {y_min}) to '
+            f'({x_max}, {y_max}), and the reference has {_size(pixels)} pixels; it '
+            'must lie inside.'
+        )
 
 
 def read_bytes(folder: _Path, file: File, field: str) -> bytes:

@@ -115,7 +115,8 @@ def plan(
     raise_problems(
         problems,
         remedy=f'These labeled images are not in {image_folder}, or several there have '
-        'the name; labels and images must have equal names.',
+        'the name. Labels and images must have equal names, with equal folders where '
+        'both have some; give the folder that the files of labels are in as --labels.',
     )
     known = {pair.id for pair, _ in labeled}
     if len(known) < len(labeled):

@@ -41,6 +41,17 @@ def test_a_folder_of_images_can_share_one_reference(tmp_path: pathlib.Path) -> N
     ]
 
 
+def test_pictures_that_are_not_read_are_said(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_board(tmp_path, 'a.png')
+    (tmp_path / 'image' / 'b.heic').touch()
+    assert (
+        len(list_pairs(image=tmp_path / 'image', reference=tmp_path / 'reference')) == 1
+    )
+    assert 'files in a format that is not read: b.heic;' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     'text',
     [

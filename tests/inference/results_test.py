@@ -1,12 +1,13 @@
 """What lies in an output folder: the files of one run, whole or known as cut short."""
 
 import json
+import os
 import pathlib
 
 import numpy as np
 import pytest
 
-from cadnet_jax.files.images import write_png
+from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.inference import pair_results
 from cadnet_jax.inference.decision import Rule
 from cadnet_jax.inference.pair_files import PairFiles, list_pairs
@@ -81,7 +82,7 @@ def test_an_equal_run_takes_the_place_of_an_interrupted_one(
 def test_an_equal_run_resumes_where_one_was_interrupted(
     pairs: list[PairFiles], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pairs that are done stay, one whose image is newer does not."""
+    """Pairs that are done stay; one whose image was replaced, by an older one, not."""
     output, whole = tmp_path / 'out', tmp_path / 'whole'
     predict(pairs, whole)
     with monkeypatch.context() as patch:
@@ -95,13 +96,31 @@ def test_an_equal_run_resumes_where_one_was_interrupted(
         with pytest.raises(KeyboardInterrupt):
             predict(pairs, output)
     done = (output / 'a.json').stat().st_mtime_ns
-    pairs[1].image.touch()
-    touched = pairs[1].image.stat().st_mtime_ns
+    clean = read_image(pairs[1].reference)
+    write_png(pairs[1].image, clean)
+    os.utime(pairs[1].image, ns=(10**18, 10**18))
+    assert json.loads((output / 'b.json').read_text())['defects']
     predict(pairs, output)
     assert (output / 'a.json').stat().st_mtime_ns == done
-    assert (output / 'b.json').stat().st_mtime_ns >= touched
+    assert not json.loads((output / 'b.json').read_text())['defects']
+    predict(pairs, whole)
     for path in whole.iterdir():
         assert (output / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_resumed_run_writes_all_that_it_lists(
+    pairs: list[PairFiles], tmp_path: pathlib.Path
+) -> None:
+    predict(pairs, tmp_path / 'out')
+    results = tmp_path / 'out' / RESULTS_FILE
+    values = json.loads(results.read_text()) | {'complete': False}
+    results.write_text(json.dumps(values))
+    predict_files(
+        differencing_predictor(), pairs, results.parent, panels=True, progress=False
+    )
+    listed = json.loads(results.read_text())['files']
+    assert {*listed, RESULTS_FILE} == names_in(results.parent)
+    assert 'a_panel.png' in listed
 
 
 def test_another_run_needs_another_folder(

@@ -122,15 +122,18 @@ def test_a_part_is_counted_by_its_verdict_where_limits_differ_by_class() -> None
         assert count_ng({'': inspect}, recipe, parts, {}, held_out=True) == expected
 
 
-def test_the_threshold_rises_until_the_verdicts_hold_the_bound() -> None:
+def test_the_threshold_rises_until_the_verdicts_are_within_the_bound() -> None:
     good = [score / 100 for score in range(60)]
     chosen = choose_threshold(good, 0.1)
-    assert chosen.false_rejects == 1
-    counts = {0.58: 3, 0.59: 1}
-    raised = raise_threshold(chosen, good, lambda limit: counts[limit], 0.95)
-    assert raised == chosen._replace(threshold=0.59)
-    with pytest.raises(ValueError, match='at every threshold, 2 good parts or more'):
-        raise_threshold(chosen, good, lambda limit: 2, 0.95)
+    assert (chosen.threshold, chosen.false_rejects) == (0.58, 1)
+    for counts, expected in [
+        ({0.58: 1}, (0.58, 1)),
+        ({0.58: 3, 0.59: 1}, (0.59, 1)),
+        ({0.58: 3, 0.59: 2, 0.8: 0}, (0.8, 0)),
+    ]:
+        raised = raise_threshold(chosen, [*good, 0.8], counts.__getitem__, 0.95)
+        assert (raised.threshold, raised.false_rejects) == expected
+        assert raised.bound == chosen.bound
 
 
 def test_kept_scores_are_those_of_the_network_above_the_lowest() -> None:

@@ -174,6 +174,22 @@ def test_of_several_references_the_most_similar_or_all_decide(
         assert (found.verdict, found.reference) == (NG, 1)
 
 
+def test_another_reference_is_of_the_same_product(tmp_path: pathlib.Path) -> None:
+    """It is laid over the first; its file is no part; a file of another is refused."""
+    files = [tmp_path / f'{name}.png' for name in ('first', 'moved', 'black')]
+    first, moved = shot(board(), seed=1), shot(board(), 5, -4, 0, 1, seed=2)
+    for path, pixels in zip(files, (first, moved, np.zeros_like(first)), strict=True):
+        write_png(path, pixels)
+    run = write_run(tmp_path / 'run')
+    make_recipe(tmp_path / 'r', references=files[:2], workdir=run)
+    inspect = load_inspector(tmp_path / 'r')
+    for pixels in (first, moved):
+        (fault,) = inspect.register(pixels).faults
+        assert fault.startswith('the same pixels as its reference')
+    with pytest.raises(ValueError, match=r'black\.png: unlike .*first\.png: corre'):
+        make_recipe(tmp_path / 'x', references=[files[0], files[2]], workdir=run)
+
+
 def test_gray_images_are_taken_and_others_refused(tmp_path: pathlib.Path) -> None:
     gray = cv2.cvtColor(view(board(), np.eye(3)), cv2.COLOR_RGB2GRAY)
     inspect = inspector(tmp_path, images=[gray])

@@ -19,7 +19,7 @@ import tifffile
 
 from cadnet_jax import load_inspector
 from cadnet_jax.files.images import read_image, write_png
-from cadnet_jax.inspection import inspecting
+from cadnet_jax.inspection import inspecting, part_files
 from cadnet_jax.inspection import recipe as recipes
 from cadnet_jax.inspection.inspector import Inspection, Inspector, make_inspectors
 from cadnet_jax.inspection.making import make_recipe
@@ -142,6 +142,44 @@ def test_a_run_resumes_and_equals_an_undisturbed_one(tmp_path: pathlib.Path) -> 
     assert run(inspectors, parts, broken)[NG] == 2
 
 
+def test_a_stopped_run_leaves_no_table_of_earlier_images(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_parts(tmp_path / 'parts')
+    inspectors, parts = make(tmp_path / 'r'), list_parts(tmp_path / 'parts')
+    run(inspectors, parts, tmp_path / 'out')
+    write_png(parts[0].images[''], shot(with_spot(board())))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(part_files, 'part_result', interrupt)
+        run(inspectors, parts, tmp_path / 'out')
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {
+        'results.jsonl',
+        'run.json',
+    }
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_file_that_could_not_be_read_is_tried_again(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_parts(tmp_path / 'parts')
+    inspectors, parts = make(tmp_path / 'r'), list_parts(tmp_path / 'parts')[:1]
+    read_bytes = pathlib.Path.read_bytes
+
+    def fail(path: pathlib.Path) -> bytes:
+        if path == parts[0].images['']:
+            raise OSError('Stale file handle')
+        return read_bytes(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, 'read_bytes', fail)
+        assert run(inspectors, parts, tmp_path / 'out') == {INVALID: 1}
+    assert run(inspectors, parts, tmp_path / 'out') == {OK: 1}
+
+
 @pytest.mark.parametrize('damage', ['{', '[1]', '{"verdict": "OK"}'])
 def test_a_damaged_line_of_results_is_named(
     damage: str, tmp_path: pathlib.Path
@@ -227,11 +265,20 @@ def test_kept_results_are_not_replaced(tmp_path: pathlib.Path) -> None:
     parts, inspectors = list_parts(tmp_path / 'parts'), make(tmp_path / 'r')
     run(inspectors, parts, tmp_path / 'kept', Outputs(False, scores=True))
     run(inspectors, parts[1:], tmp_path / 'other', Outputs())
+    run(inspectors, parts[1:], tmp_path / 'bare', Outputs(overlays=False))
     (tmp_path / 'link').symlink_to(tmp_path / 'kept')
-    for name in ('kept', 'link', 'other'):
+    run(inspectors, parts[:1], tmp_path / 'first', Outputs(False, scores=True))
+    for source in ('first', 'kept'):  # by the same rules and images, again and again
+        inspect_kept(inspectors, tmp_path / source, tmp_path / 'x', progress=False)
+    for source, name in [
+        ('kept', 'kept'),
+        ('kept', 'link'),
+        ('kept', 'other'),
+        ('first', 'bare'),
+    ]:
         before = (tmp_path / name / 'results.jsonl').read_bytes()
         with pytest.raises(ValueError, match='has results of inspected images, which'):
-            inspect_kept(inspectors, tmp_path / 'kept', tmp_path / name, progress=False)
+            inspect_kept(inspectors, tmp_path / source, tmp_path / name, progress=False)
         assert (tmp_path / name / 'results.jsonl').read_bytes() == before
 
 

@@ -93,6 +93,24 @@ def test_areas_are_boxes_polygons_and_masks(tmp_path: pathlib.Path) -> None:
     assert everything.all()
 
 
+@pytest.mark.parametrize(
+    'area',
+    [
+        Area(box=(40, 20, 400, 300)),
+        Area(box=(-1, 0, 10, 10)),
+        Area(polygon=((0.0, 0.0), (4.0, 0.0), (4.0, 99.0))),
+    ],
+)
+def test_an_area_beyond_the_reference_is_refused(
+    area: Area, tmp_path: pathlib.Path
+) -> None:
+    recipe = recipe_in(tmp_path, inspect=(area,))
+    with pytest.raises(
+        ValueError, match=r'recipe\.json: inspect.* has 48 x 32 pixels;'
+    ):
+        inspected_pixels(recipe, tmp_path, image())
+
+
 def disk() -> np.ndarray:
     """A mask of two values, uint8 [H, W], of the size of `image`."""
     pixels = np.zeros((32, 48), np.uint8)

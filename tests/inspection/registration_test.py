@@ -224,6 +224,14 @@ def test_large_images_are_registered_on_reduced_ones() -> None:
     assert found.valid.shape == (1000, 1200)
 
 
+def test_a_strip_is_registered() -> None:
+    """Reduced, it is one pixel high."""
+    canvas = cv2.resize(product('boards').render(1, {}), (4010, 40))
+    found = register(canvas[:, 3:4003], canvas[:, 5:4005], 'affine')
+    assert found.shift == pytest.approx((0, 2), abs=0.5)
+    assert found.correlation > 0.9
+
+
 @pytest.mark.parametrize(
     ('call', 'message'),
     [
