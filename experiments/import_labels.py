@@ -52,9 +52,8 @@ def main(argv: list[str]) -> None:
 
     labels = formats.READERS[_FORMAT.value](pathlib.Path(_LABELS.value))
     source_dir, folders = pathlib.Path(_SOURCE_DIR.value), _FOLDERS.value
-    plan = importing.plan(
-        source_dir, labels, Options(folders=folders), overwrite=_OVERWRITE.value
-    )
+    options = Options(folders=folders)
+    plan = importing.plan(source_dir, labels, options, overwrite=_OVERWRITE.value)
     untold = 0
     masks = importing.write_masks(plan, binary=_BINARY.value)
     for pair, mask in tqdm(masks, desc='masks', total=len(plan.labeled)):
