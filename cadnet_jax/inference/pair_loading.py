@@ -24,6 +24,10 @@ class LoadedPair(NamedTuple):
     reference: np.ndarray
 
 
+FileStates = dict[str, list[int]]
+"""'image' and 'reference' -> size in bytes, and time of the last change in ns."""
+
+
 class CheckedFiles(NamedTuple):
     """What is known of files that were all read once.
 
@@ -31,10 +35,12 @@ class CheckedFiles(NamedTuple):
         pixels: of all inspected images.
         decoded: the images that are kept, uint8 [H, W, 3], so that they need not be
             decoded again: a file is taken out when it is predicted.
+        states: see `file_states`; before they were read.
     """
 
     pixels: int
     decoded: dict[pathlib.Path, np.ndarray]
+    states: dict[str, FileStates]
 
 
 def check_pairs(pairs: Sequence[PairFiles], *, progress: bool = True) -> CheckedFiles:
@@ -44,7 +50,7 @@ def check_pairs(pairs: Sequence[PairFiles], *, progress: bool = True) -> Checked
         FileNotFoundError: a file is missing.
         ValueError: a file is no image, or the sizes of a pair differ.
     """
-    checked = CheckedFiles(0, {})
+    checked = CheckedFiles(0, {}, file_states(pairs))
     room = KEPT_BYTES
     with tqdm(
         total=len(pairs), desc='check', unit='pairs', leave=False, disable=not progress
@@ -61,6 +67,28 @@ def check_pairs(pairs: Sequence[PairFiles], *, progress: bool = True) -> Checked
                     room -= image.nbytes
             bar.update()
     return checked
+
+
+def file_states(pairs: Sequence[PairFiles]) -> dict[str, FileStates]:
+    """Name of each pair -> its files as they are now.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+    """
+    return {
+        pair.name: {'image': _state(pair.image), 'reference': _state(pair.reference)}
+        for pair in pairs
+    }
+
+
+def _state(path: pathlib.Path) -> list[int]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f'{path}: no such image file; check the path.'
+        ) from None
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def readable_pairs(

@@ -8,13 +8,10 @@ from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.images import write_png
 from cadnet_jax.inference.defect_picture import draw_defects
 from cadnet_jax.inference.pair_files import PairFiles
-from cadnet_jax.inference.pair_loading import LoadedPair
+from cadnet_jax.inference.pair_loading import FileStates, LoadedPair
 from cadnet_jax.inference.predictor import Prediction, Predictor
 from cadnet_jax.inference.reference_checks import Doubt, find_doubts, find_left_out
 from cadnet_jax.pictures.overlays import panel
-
-FileStates = dict[str, list[int]]
-"""'image' and 'reference' -> size in bytes, and time of the last change in ns."""
 
 
 def names_of_files(pair: PairFiles, *, panels: bool) -> list[str]:

@@ -15,12 +15,14 @@ from tqdm import tqdm
 from cadnet_jax.files.ahead import map_ahead
 from cadnet_jax.files.text import read_object
 from cadnet_jax.inference.pair_files import PairFiles, group_by_reference
-from cadnet_jax.inference.pair_loading import CheckedFiles, LoadedPair, load_pairs
-from cadnet_jax.inference.pair_results import (
+from cadnet_jax.inference.pair_loading import (
+    CheckedFiles,
     FileStates,
-    names_of_files,
-    write_pair,
+    LoadedPair,
+    file_states,
+    load_pairs,
 )
+from cadnet_jax.inference.pair_results import names_of_files, write_pair
 from cadnet_jax.inference.predictor import Prediction, Predictor, ReferencePredictor
 from cadnet_jax.inference.reference_checks import Doubt
 from cadnet_jax.inference.results import begin_results, end_results
@@ -43,7 +45,8 @@ def predict_files(
     With `panels` NAME_panel.png as well: image, reference, prediction and DistMap. The
     JSON comes last: where it is, the pictures are. `results.json` lists all files. A
     reference that several pairs share is encoded once. An equal run that was
-    interrupted is resumed: pairs whose JSON is newer than their images are done.
+    interrupted is resumed: pairs are done whose files are all there, and whose images
+    have the size and time that their JSON notes.
 
     Args:
         predictor: the network.
@@ -66,7 +69,7 @@ def predict_files(
     run = _describe_run(predictor, pairs)
     files = [name for pair in pairs for name in names_of_files(pair, panels=panels)]
     begin_results(output_dir, run, files, overwrite=overwrite)
-    pixels, decoded = checked or CheckedFiles(0, {})
+    pixels, decoded, states = checked or CheckedFiles(0, {}, file_states(pairs))
     with tqdm(
         total=pixels or None,
         desc='predict',
@@ -74,8 +77,6 @@ def predict_files(
         unit_scale=True,
         disable=not progress,
     ) as bar:
-        # Before they are read: of a file that changes since, the next run says so.
-        states = {pair.name: _states(pair) for pair in pairs}
         to_do = _to_do(pairs, output_dir, states, panels=panels)
         loaded = load_pairs(to_do, decoded)
         groups = group_by_reference(pairs).items()
@@ -93,12 +94,6 @@ def count_marked(pairs: Sequence[PairFiles], output_dir: str | os.PathLike[str])
     """How many of the pairs that `predict_files` wrote have a defect."""
     paths = (pathlib.Path(output_dir, f'{pair.name}.json') for pair in pairs)
     return sum(bool(read_object(path, remedy='')['defects']) for path in paths)
-
-
-def _states(pair: PairFiles) -> FileStates:
-    paths = {'image': pair.image, 'reference': pair.reference}
-    found = {name: path.stat() for name, path in paths.items()}
-    return {name: [of.st_size, of.st_mtime_ns] for name, of in found.items()}
 
 
 def _to_do(

@@ -157,7 +157,7 @@ def calibrate(
         kind: score_kept(inspectors, recipe, parts, sums, held_out=kind == 'good')
         for kind, parts in kept.items()
     }
-    threshold = choose_threshold(scores['good'], target, confidence)
+    chosen = choose_threshold(scores['good'], target, confidence)
 
     def rejected(kind: str, limit: float) -> int:
         rules = recipe.rules.with_threshold(limit)
@@ -166,7 +166,7 @@ def calibrate(
         return count_ng(inspectors, trial, kept[kind], sums, held_out=held_out)
 
     threshold = raise_threshold(
-        threshold,
+        chosen,
         _candidates(scores['good'], kept['good']),
         lambda limit: rejected('good', limit),
         confidence,
@@ -189,10 +189,15 @@ def calibrate(
     )
     invalid = tuple(p for parts in kept.values() for p in parts if p.faults)
     reused = sum(map(len, found.values()))
+    # Otherwise the scores do not say where the verdicts change.
+    agree = threshold == chosen and errors == count_errors(
+        scores['good'], scores['bad'], threshold.threshold
+    )
     recipe = recipes.save(recipe, folder)
     predictor = next(iter(inspectors.values())).predictor
     changes = changed_verdicts(folder, before, recipe, predictor)
-    return _report(recipe, threshold, invalid, reused, changes, scores, errors)
+    report = CalibrationReport(recipe, threshold, invalid, reused, changes)
+    return _with_errors(report, scores, errors, agree=agree)
 
 
 def score_kept(
@@ -406,22 +411,20 @@ def _record(
     return dataclasses.replace(recipe, calibration=calibration)
 
 
-def _report(
-    recipe: Recipe,
-    threshold: Threshold,
-    invalid: tuple[KeptPart, ...],
-    reused: int,
-    changes: str,
+def _with_errors(
+    report: CalibrationReport,
     scores: Mapping[str, Sequence[float]],
     errors: Errors,
+    *,
+    agree: bool,
 ) -> CalibrationReport:
-    good, bad = scores['good'], scores['bad']
-    report = CalibrationReport(recipe, threshold, invalid, reused, changes)
+    """The report with what bad parts tell; `agree`: scores and verdicts do."""
+    good, bad, threshold = scores['good'], scores['bad'], report.threshold
     if not bad:
         return report
     report = report._replace(fitted=errors)
-    if errors != count_errors(good, bad, threshold.threshold):
-        return report  # the scores do not say where the verdicts change
+    if not agree:
+        return report
     report = report._replace(held_out=cross_validate(good, bad, threshold))
     if len(bad) < 2:  # a limit for one bad part cannot come from another one
         return report

@@ -105,10 +105,10 @@ def inspect_batches(
     folder = pathlib.Path(output_dir)
     recipe = next(iter(inspectors.values())).recipe
     claim(folder, recipe)
-    _remove_summary(folder)
     results = read_results(folder / 'results.jsonl')
     names: dict[str, None] = {}  # a part whose file was rewritten comes again
     for parts in batches:
+        _remove_summary(folder)
         names |= dict.fromkeys(part.name for part in parts)
         new = [
             part
@@ -151,8 +151,8 @@ def inspect_kept(
     lost = read_results(folder / 'results.jsonl').keys() - results.keys()
     if lost or (folder / 'scores').is_dir() or (folder / 'overlays').is_dir():
         raise ValueError(
-            f'{folder}: has results of inspected images, which would be lost; take '
-            'another --output_dir.'
+            f'{folder}: has results of other parts, scores or pictures, which would be '
+            'lost; take another --output_dir.'
         )
     claim(folder, recipe)
     _remove_summary(folder)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cadnet_jax.evaluation.thresholds import choose_threshold, percent
+from cadnet_jax.evaluation.thresholds import Threshold, choose_threshold, percent
 from cadnet_jax.files.images import read_image, write_png
 from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inspection import calibrating, making
@@ -298,6 +298,20 @@ def test_one_bad_part_is_counted_without_a_review(small: pathlib.Path) -> None:
     assert report.fitted is not None and report.fitted.bad_parts == 1
     assert report.reviews is None
     assert 'need no review' not in '\n'.join(report.lines())
+
+
+def test_scores_that_do_not_decide_are_not_cross_validated(
+    small: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raise_threshold(chosen: Threshold, *_: Any) -> Threshold:
+        return chosen._replace(threshold=0.95)
+
+    monkeypatch.setattr(calibrating, 'raise_threshold', raise_threshold)
+    report = calibrate(
+        small / 'r', small / 'good', small / 'bad', target=0.3, progress=False
+    )
+    assert report.fitted is not None
+    assert report.held_out is None and report.reviews is None
 
 
 def test_the_variation_goes_with_the_distances_that_it_is_of(

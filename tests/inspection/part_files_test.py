@@ -277,7 +277,7 @@ def test_kept_results_are_not_replaced(tmp_path: pathlib.Path) -> None:
         ('first', 'bare'),
     ]:
         before = (tmp_path / name / 'results.jsonl').read_bytes()
-        with pytest.raises(ValueError, match='has results of inspected images, which'):
+        with pytest.raises(ValueError, match='has results of other parts, scores or'):
             inspect_kept(inspectors, tmp_path / source, tmp_path / name, progress=False)
         assert (tmp_path / name / 'results.jsonl').read_bytes() == before
 
