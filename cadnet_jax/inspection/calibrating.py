@@ -38,7 +38,7 @@ from cadnet_jax.inspection.parts import Part, list_parts
 from cadnet_jax.inspection.recipe import Calibration, Recipe
 from cadnet_jax.inspection.recipe_files import add_file
 from cadnet_jax.inspection.reduced_images import shown_pixels
-from cadnet_jax.inspection.rules import decisive_score, judge
+from cadnet_jax.inspection.rules import Rules, decisive_score, judge
 from cadnet_jax.inspection.scoring import score_parts
 from cadnet_jax.inspection.variation import VariationSums
 
@@ -159,25 +159,25 @@ def calibrate(
     }
     chosen = choose_threshold(scores['good'], target, confidence)
 
-    def rejected(kind: str, limit: float) -> int:
-        rules = recipe.rules.with_threshold(limit)
-        trial = dataclasses.replace(recipe, rules=rules)
-        held_out = kind == 'good'
-        return count_ng(inspectors, trial, kept[kind], sums, held_out=held_out)
+    def rules_at(limit: float) -> Rules:
+        return recipe.rules.with_threshold(limit)
 
     threshold = raise_threshold(
         chosen,
         _candidates(scores['good'], kept['good']),
-        lambda limit: rejected('good', limit),
+        lambda limit: count_ng(
+            inspectors, rules_at(limit), kept['good'], sums, held_out=True
+        ),
         confidence,
     )
     _check_threshold(threshold, inspectors)
+    rules = rules_at(threshold.threshold)
+    found_bad = count_ng(inspectors, rules, kept['bad'], sums, held_out=False)
     bad_parts = len(scores['bad'])
-    escapes = bad_parts - rejected('bad', threshold.threshold)
-    errors = Errors(threshold.false_rejects, threshold.good_parts, escapes, bad_parts)
-    recipe = dataclasses.replace(
-        recipe, rules=recipe.rules.with_threshold(threshold.threshold)
+    errors = Errors(
+        threshold.false_rejects, threshold.good_parts, bad_parts - found_bad, bad_parts
     )
+    recipe = dataclasses.replace(recipe, rules=rules)
     if varies:
         variations = {
             view: add_file(folder, 'calibration', of.variation().to_bytes(), 'npz')
@@ -224,18 +224,18 @@ def score_kept(
 
 def count_ng(
     inspectors: Mapping[str, Inspector],
-    recipe: Recipe,
+    rules: Rules,
     parts: Sequence[KeptPart],
     sums: Mapping[str, VariationSums],
     *,
     held_out: bool,
 ) -> int:
-    """The number of parts that are NG by the recipe's threshold; see `score_kept`."""
+    """The number of parts that are NG by the rules; see `score_kept`."""
     return sum(
         any(
             region.is_defect
             for scores, names, context in views
-            for region in judge(scores, names, recipe.rules, **context).regions
+            for region in judge(scores, names, rules, **context).regions
         )
         for views in _judged_views(inspectors, parts, sums, held_out)
     )

@@ -118,8 +118,8 @@ def test_a_part_is_counted_by_its_verdict_where_limits_differ_by_class() -> None
     recipe = Recipe(references=(File('reference.png', ''),), rules=rules)
     inspect = make_inspector(recipe, predictor, images)
     for threshold, expected in [(0.3, 0), (0.6, 1), (0.95, 0)]:
-        recipe = dataclasses.replace(recipe, rules=rules.with_threshold(threshold))
-        assert count_ng({'': inspect}, recipe, parts, {}, held_out=True) == expected
+        by = rules.with_threshold(threshold)
+        assert count_ng({'': inspect}, by, parts, {}, held_out=True) == expected
 
 
 def test_the_threshold_rises_until_the_verdicts_are_within_the_bound() -> None:
