@@ -79,16 +79,18 @@ class DataConfig:
         'Paint changes into good pairs, so they can be learned from without a '
         'label: half of the training crops get one to three, in the image or in the '
         'reference, as pixels of the class of defects; a quarter gets the same paint '
-        'in both, without a label. Labels stay. With one class of defects, the pairs '
-        'that are evaluated during training all get changes; with several, paint is '
-        'a defect of unknown class, which keeps a few labels from teaching that '
-        'all else is background. Not with unchanged_fraction.',
+        'in both, without a label. Labels stay, and ignored pixels stay ignored, so '
+        'unlabeled pairs (--without_mask=unlabelled) teach nothing. With one class '
+        'of defects, the pairs that are evaluated during training all get changes; '
+        'with several, paint is a defect of unknown class, which keeps a few labels '
+        'from teaching that all else is background. Not with unchanged_fraction.',
     )
     reference_shift: int = setting(
         0,
         'Largest shift of the reference against the image along each axis, in pixels '
         'of the source; drawn for half of the training pairs, so a misalignment '
-        'is not learned as a defect.',
+        'is not learned as a defect. A crop is not moved beyond the border, so one '
+        'of a whole image is not shifted.',
         range=NOT_NEGATIVE,
     )
     flip: bool = setting(

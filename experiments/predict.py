@@ -30,7 +30,9 @@ _OUTPUT_DIR = define_path(
     required=True,
 )
 _PANELS = flags.DEFINE_bool('panels', False, 'Also panels with reference and DistMap.')
-_SKIP_BAD = flags.DEFINE_bool('skip_bad', False, 'Skip pairs that cannot be read.')
+_SKIP_BAD = flags.DEFINE_bool(
+    'skip_bad', False, 'Skip pairs that cannot be read; results.json lists them.'
+)
 _BIT_DEPTH = flags.DEFINE_integer(
     'bit_depth', 16, 'Of files of 16 bits: how many the camera fills.', 8, 16
 )
@@ -62,6 +64,7 @@ def main(argv: list[str]) -> None:
         panels=_PANELS.value,
         overwrite=_OVERWRITE.value,
         checked=pair_loading.check_pairs(pairs),
+        skipped=skipped,
     )
     marked = predict_files.count_marked(pairs, _OUTPUT_DIR.value)
     found = f'{len(pairs)} pairs, {marked} with defects'

@@ -49,7 +49,8 @@ def _unlearned(
     if len(missing) == len(pixels) - 1:
         message = (
             f'no pixel of {split!r} is labeled as a defect: give masks, or train with '
-            '--paint_defects, which paints changes into good pairs'
+            '--paint_defects, which paints changes into good pairs (prepared with '
+            '--without_mask=defect_free)'
         )
         return [LabelFault('unlearned', split, message)] if missing else []
     faults = []

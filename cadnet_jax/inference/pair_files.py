@@ -146,7 +146,10 @@ def _from_paths(
 
 
 def _from_csv(path: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    """Of the other columns, such as those of a manifest, none is looked at."""
+    """Of the other columns, such as those of a manifest, none is looked at.
+
+    A manifest has a line for each mask: lines of one image and reference are one pair.
+    """
     pairs = []
     for line, row in read_rows(path, required=('image', 'reference'), others=True):
         if not (row['image'] and row['reference']):
@@ -157,4 +160,4 @@ def _from_csv(path: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
         pairs.append((path.parent / row['image'], path.parent / row['reference']))
     if not pairs:
         raise ValueError(f'{path}: no pair; add lines below image,reference.')
-    return pairs
+    return list(dict.fromkeys(pairs))

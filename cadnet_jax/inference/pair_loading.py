@@ -94,7 +94,11 @@ def _state(path: pathlib.Path) -> list[int]:
 def readable_pairs(
     pairs: Sequence[PairFiles],
 ) -> tuple[list[PairFiles], list[str]]:
-    """The pairs that can be predicted, and a line for each of the others."""
+    """The pairs that can be predicted, and a line for each of the others.
+
+    Raises:
+        ValueError: there are no others than these.
+    """
     readable, faults = [], []
     for pair in pairs:
         try:
@@ -103,6 +107,10 @@ def readable_pairs(
             faults.append(f'skipped: {error}')
         else:
             readable.append(pair)
+    if faults and not readable:
+        raise ValueError(
+            f'none of the {len(pairs)} pairs can be read. The first: {faults[0]}'
+        )
     return readable, faults
 
 

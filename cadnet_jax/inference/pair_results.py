@@ -10,7 +10,7 @@ from cadnet_jax.inference.defect_picture import draw_defects
 from cadnet_jax.inference.pair_files import PairFiles
 from cadnet_jax.inference.pair_loading import FileStates, LoadedPair
 from cadnet_jax.inference.predictor import Prediction, Predictor
-from cadnet_jax.inference.reference_checks import Doubt, find_doubts, find_left_out
+from cadnet_jax.inference.reference_checks import find_doubts, find_left_out
 from cadnet_jax.pictures.overlays import panel
 
 
@@ -27,7 +27,7 @@ def write_pair(
     result: tuple[LoadedPair, Prediction],
     *,
     panels: bool,
-) -> tuple[str, list[Doubt]]:
+) -> None:
     """Writes the files of one pair, the JSON last: where it is, the pictures are.
 
     Args:
@@ -37,9 +37,6 @@ def write_pair(
             that a run that resumes knows a file that was replaced.
         result: the pair, and what the network says of it.
         panels: whether NAME_panel.png is written as well.
-
-    Returns:
-        The name of the pair, and what makes the prediction doubtful.
     """
     (pair, image, reference), prediction = result
     doubts = find_doubts(image, reference)
@@ -64,7 +61,6 @@ def write_pair(
     values['warnings'] = [doubt._asdict() for doubt in doubts]
     values['files'] = states[pair.name]
     write_json(output_dir / f'{pair.name}.json', values)
-    return pair.name, doubts
 
 
 def _as_json(

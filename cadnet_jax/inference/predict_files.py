@@ -24,7 +24,6 @@ from cadnet_jax.inference.pair_loading import (
 )
 from cadnet_jax.inference.pair_results import names_of_files, write_pair
 from cadnet_jax.inference.predictor import Prediction, Predictor, ReferencePredictor
-from cadnet_jax.inference.reference_checks import Doubt
 from cadnet_jax.inference.results import begin_results, end_results
 from cadnet_jax.inference.tiled_network import Progress
 from cadnet_jax.runs.checkpoint_record import tree_digest
@@ -38,6 +37,7 @@ def predict_files(
     panels: bool = False,
     overwrite: bool = False,
     checked: CheckedFiles | None = None,
+    skipped: Sequence[str] = (),
     progress: bool = True,
 ) -> list[str]:
     """Writes NAME_mask.png (class ids), NAME_overlay.png and NAME.json for each pair.
@@ -55,6 +55,7 @@ def predict_files(
         panels: see above.
         overwrite: whether the results of another run give way.
         checked: what `check_pairs` returned.
+        skipped: a line for each pair that was left out, for `results.json`.
         progress: show a progress bar.
 
     Returns:
@@ -66,7 +67,7 @@ def predict_files(
         FileNotFoundError: a file is missing.
         ValueError: a file is no image, or the sizes of a pair differ.
     """
-    run = _describe_run(predictor, pairs)
+    run = _describe_run(predictor, pairs) | {'skipped': list(skipped)}
     files = [name for pair in pairs for name in names_of_files(pair, panels=panels)]
     begin_results(output_dir, run, files, overwrite=overwrite)
     pixels, decoded, states = checked or CheckedFiles(0, {}, file_states(pairs))
@@ -85,15 +86,15 @@ def predict_files(
         write = functools.partial(
             write_pair, predictor, pathlib.Path(output_dir), states, panels=panels
         )
-        doubts = {name: found for name, found in map_ahead(write, results) if found}
+        for _ in map_ahead(write, results):
+            pass
     end_results(output_dir, run, files)
-    return _summarize_doubts(doubts)
+    return _summarize_doubts(pairs, output_dir)
 
 
 def count_marked(pairs: Sequence[PairFiles], output_dir: str | os.PathLike[str]) -> int:
     """How many of the pairs that `predict_files` wrote have a defect."""
-    paths = (pathlib.Path(output_dir, f'{pair.name}.json') for pair in pairs)
-    return sum(bool(read_object(path, remedy='')['defects']) for path in paths)
+    return sum(bool(_read_result(pair, output_dir)['defects']) for pair in pairs)
 
 
 def _to_do(
@@ -169,13 +170,24 @@ def _predict(
     return map_ahead(predict, prepared(), first_alone=True)
 
 
-def _summarize_doubts(doubts: Mapping[str, Sequence[Doubt]]) -> list[str]:
-    """A line for each kind of doubt, on the first pair and how many there are."""
+def _summarize_doubts(
+    pairs: Sequence[PairFiles], output_dir: str | os.PathLike[str]
+) -> list[str]:
+    """A line for each kind of doubt, on the first pair and how many there are.
+
+    The files tell: a run that is resumed did not see the pairs that were done before.
+    """
     kinds: dict[str, list[str]] = {}
-    for name, found in doubts.items():
-        for kind, text in found:
-            kinds.setdefault(kind, []).append(f'warning: {name}: {text}')
+    for pair in pairs:
+        for doubt in _read_result(pair, output_dir)['warnings']:
+            text = f'warning: {pair.name}: {doubt["text"]}'
+            kinds.setdefault(doubt['kind'], []).append(text)
     return [
         f'{first} ({len(others)} more pairs like it).' if others else f'{first}.'
         for first, *others in kinds.values()
     ]
+
+
+def _read_result(pair: PairFiles, output_dir: str | os.PathLike[str]) -> dict[str, Any]:
+    path = pathlib.Path(output_dir, f'{pair.name}.json')
+    return read_object(path, remedy='Delete it.')

@@ -130,6 +130,12 @@ def check_processes_agree(
 
 def _check_defects(config: Config, data: TrainingData) -> None:
     """That there is something to learn."""
+    if not any(data.class_pixels):
+        raise ValueError(
+            f'{config.data.data_dir}: every pixel of {config.data.train_split!r} is '
+            'ignored, so there is nothing to learn. If pairs without a mask are good, '
+            'prepare them with --without_mask=defect_free.'
+        )
     defects = data.class_names[1:]
     several, labeled = len(defects) > 1, any(data.class_pixels[1:])
     if config.data.paint_defects and several and not labeled:

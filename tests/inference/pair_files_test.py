@@ -91,6 +91,16 @@ def test_hidden_companions_are_no_images(tmp_path: pathlib.Path) -> None:
     assert [pair.image.name for pair in pairs] == ['a.png']
 
 
+def test_lines_of_a_manifest_for_several_masks_are_one_pair(
+    tmp_path: pathlib.Path,
+) -> None:
+    lines = 'a.png,r.png,1.png\na.png,r.png,2.png\nb.png,r.png,3.png\n'
+    path = write_csv(tmp_path, f'image,reference,mask\n{lines}')
+    for name in ('a', 'b', 'r'):
+        (tmp_path / f'{name}.png').touch()
+    assert [pair.name for pair in list_pairs(pairs=path)] == ['a', 'b']
+
+
 def test_a_csvs_relative_paths_start_at_its_folder(tmp_path: pathlib.Path) -> None:
     """Absolute ones stay; other columns, and Excel's byte order mark, do no harm."""
     other = tmp_path / 'elsewhere' / 'b.png'
@@ -110,7 +120,6 @@ def test_a_csvs_relative_paths_start_at_its_folder(tmp_path: pathlib.Path) -> No
         (['p/x/a.png', 'q/x/a.png'], ['p-x-a', 'q-x-a']),
         (['x/a.png', 'x/A.png'], ['1-a', '2-A']),
         (['x/a.png', 'x/a.jpg'], ['1-a', '2-a']),
-        (['x/a.png', 'x/a.png'], ['1-a', '2-a']),
         (['x-a.png', 'x/a.png', 'y/a.png'], None),
     ],
 )

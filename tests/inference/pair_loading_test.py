@@ -1,5 +1,6 @@
 """How pairs are read: ahead of the network, each file once, and bad ones by name."""
 
+import json
 import pathlib
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from cadnet_jax.inference.pair_files import list_pairs
 from cadnet_jax.inference.pair_loading import check_pairs, readable_pairs
 from cadnet_jax.inference.predict_files import predict_files
 from cadnet_jax.inference.predictor import Predictor
+from cadnet_jax.inference.results import RESULTS_FILE
 from tests.support.tiny_data import tiny_board, write_board
 from tests.support.tiny_run import differencing_predictor
 
@@ -128,6 +130,17 @@ def test_pairs_that_cannot_be_read_are_left_out_and_named(
     assert readable == pairs[:1]
     assert 'b.png: a truncated PNG' in faults[0]
     assert 'c.png is 9 x 9 pixels, but' in faults[1]
+    predict_files(
+        differencing_predictor(),
+        readable,
+        tmp_path / 'out',
+        skipped=faults,
+        progress=False,
+    )
+    results = json.loads((tmp_path / 'out' / RESULTS_FILE).read_text())
+    assert results['run']['skipped'] == faults
+    with pytest.raises(ValueError, match=r'none of the 2 pairs.*b\.png: a truncated'):
+        readable_pairs(pairs[1:])
 
 
 def truncated(folder: pathlib.Path) -> None:

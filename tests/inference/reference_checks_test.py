@@ -12,6 +12,7 @@ from cadnet_jax.files.images import write_png
 from cadnet_jax.inference.pair_files import list_pairs
 from cadnet_jax.inference.predict_files import predict_files
 from cadnet_jax.inference.reference_checks import find_doubts
+from cadnet_jax.inference.results import RESULTS_FILE
 from tests.support.tiny_pairs import SQUARE, tiny_reference
 from tests.support.tiny_run import differencing_predictor
 
@@ -86,6 +87,14 @@ def test_doubts_are_in_the_json_and_in_one_line_a_kind(tmp_path: pathlib.Path) -
         for path in [tmp_path / 'out' / f'{name}.json']
     }
     assert kinds == {'a': ['same_image'], 'b': ['same_image'], 'c': []}
+    path = tmp_path / 'out' / RESULTS_FILE
+    interrupted = json.loads(path.read_text()) | {'complete': False}
+    path.write_text(json.dumps(interrupted))
+    (tmp_path / 'out' / 'c.json').unlink()
+    resumed = predict_files(
+        differencing_predictor(), pairs, tmp_path / 'out', progress=False
+    )
+    assert resumed == lines  # also of the pairs that were done before
 
 
 @pytest.mark.parametrize('bands', [3, 4])

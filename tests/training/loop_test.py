@@ -555,6 +555,21 @@ def test_pairs_without_a_defect_are_refused_with_the_way_on(
     assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.parametrize('painted', [False, True])
+def test_pairs_without_a_pixel_that_counts_are_refused(
+    painted: bool, config: Config, tmp_path: pathlib.Path
+) -> None:
+    """Paint leaves ignored pixels as they are, so it would teach nothing either."""
+    ignored = _good_pairs(config, tmp_path, 'defect')
+    path = pathlib.Path(ignored.data.data_dir, 'metadata.json')
+    values = json.loads(path.read_text())
+    values['class_pixels'] = {name: [0, 0] for name in values['class_pixels']}
+    path.write_text(json.dumps(values))
+    ignored = _changed(ignored, 'data', paint_defects=painted)
+    with pytest.raises(ValueError, match=r'ignored.*--without_mask=defect_free'):
+        loop.train(ignored, tmp_path / 'run')
+
+
 @pytest.mark.parametrize(
     ('defects', 'scores', 'kept'),
     [

@@ -14,7 +14,7 @@ Coverage = NDArray[np.uint8]  # share of ink, 0 to 255, [H, W]
 Change = Callable[[Coverage], Coverage]
 
 _LEAST_DIFFERENCE = 90  # of coverage, that a defect must make somewhere
-_PRINT_MOVES = 1.4  # pixels on each axis: two parts are up to 2 pixels apart at most
+_PRINT_MOVES = 1.4  # pixels, of each of the two parts on each axis
 _PLATE_MOVES = 0.5  # pixels, of each plate against the print
 
 
