@@ -175,15 +175,13 @@ def _mean_rates(
 def _differences(
     seen: Sequence[_Groups], new: Sequence[_Groups], groups: Sequence[str]
 ) -> dict[str, Interval]:
-    """New less seen, with an interval over groups.
-
-    Seeds are added up: they are no products of their own.
-    """
+    """New less seen, each a mean over seeds, with an interval over groups."""
     found = {}
     for name, (part, whole) in RATES.items():
         data = [
-            np.array([sum(_number(one[g], key) for one in seeds) for g in groups])
-            for seeds in (seen, new)
+            np.array([_number(of_seed[group], key) for group in groups])
+            for pair in zip(seen, new, strict=True)
+            for of_seed in pair
             for key in (part, whole)
         ]
         found[name] = bootstrap(_difference, data)
@@ -191,13 +189,14 @@ def _differences(
 
 
 def _difference(*counts: Any, axis: int = -1) -> Any:
-    """Of numerator and denominator as seen, and of both as new."""
-    seen_part, seen_whole, new_part, new_whole = counts
-    seen_rate, new_rate = (
-        np.sum(part, axis=axis) / np.maximum(np.sum(whole, axis=axis), 1)
-        for part, whole in ((seen_part, seen_whole), (new_part, new_whole))
-    )
-    return new_rate - seen_rate
+    """Of each seed in turn numerator and denominator as seen, and both as new."""
+    sums = [np.sum(count, axis=axis) for count in counts]
+    rates_in_turn = [
+        part / np.maximum(whole, 1)
+        for part, whole in zip(sums[::2], sums[1::2], strict=True)
+    ]
+    seen, new = rates_in_turn[::2], rates_in_turn[1::2]
+    return np.mean(new, axis=0) - np.mean(seen, axis=0)
 
 
 def _number(counts: GroupCounts, name: str) -> int:

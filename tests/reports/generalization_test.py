@@ -170,6 +170,28 @@ def test_a_line_compares_seen_and_new(finished: tuple[Plan, pathlib.Path]) -> No
     assert (low, high) == pytest.approx((-0.2, 0))
 
 
+def test_the_difference_is_that_of_the_means_beside_it(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Also of the IoU, whose denominator differs from seed to seed."""
+    plan, data = plan_of(data_dir, seeds=2), str(data_dir)
+    for seed, unions in ((0, (20, 50)), (1, (200, 20))):
+        seen, new = ({'overlap': 10, 'union': union} for union in unions)
+        for name, groups, changed in (
+            (f'all_seed{seed}', ('group_0', 'group_1'), seen),
+            (f'without_1_seed{seed}', ('group_0',), new),
+            (f'without_2_seed{seed}', ('group_1',), new),
+        ):
+            found = {group: {**counts(2, 10, 5, 1), **changed} for group in groups}
+            test = {'test, step 2': {data: found}}
+            write_json(tmp_path / name / 'groups.json', test)
+    line = generalization.summarize(plan, tmp_path)[0]
+    assert line.seen and line.seen['iou'] and line.new and line.new['iou']
+    assert line.seen['iou'].mean == pytest.approx((0.5 + 0.05) / 2)
+    assert line.new['iou'].mean == pytest.approx((0.2 + 0.5) / 2)
+    assert line.differences and line.differences['iou'] == pytest.approx([0.075] * 3)
+
+
 def test_the_page_answers_in_its_first_sentence(
     finished: tuple[Plan, pathlib.Path],
 ) -> None:
