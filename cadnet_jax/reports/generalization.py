@@ -13,6 +13,8 @@ import jax
 import numpy as np
 
 from cadnet_jax.data.prepared_set import read_info
+from cadnet_jax.data.selection import learned_pairs
+from cadnet_jax.data.split_contents import read_groups
 from cadnet_jax.evaluation.bootstrap import Interval, bootstrap
 from cadnet_jax.evaluation.group_counts import (
     RATES,
@@ -40,7 +42,7 @@ class Line(NamedTuple):
         label: their name.
         fraction: of the labels.
         seen: rate -> its mean over seeds, by the runs that learned from the groups;
-            None where no run did.
+            None where no run did, or not that of every seed.
         new: the same by the runs that did not.
         differences: rate -> new less seen, with the ends of an interval; of all groups
             together alone.
@@ -105,8 +107,16 @@ def summarize(plan: Plan, root: pathlib.Path) -> list[Line]:
     for fraction in plan.fractions:
         seen, new = _by_seed(plan, fraction, counts)
         left_out = [group for fold in plan.folds for group in fold]
-        lines.append(_line('all that were left out', fraction, seen, new, left_out))
-        lines += [_line(group, fraction, seen, new, [group]) for group in left_out]
+        learned_groups = _learned_groups(plan, fraction)
+        both = [group for group in left_out if group in learned_groups]
+        of_all = seen if both == left_out else None
+        lines.append(_line('all that were left out', fraction, of_all, new, left_out))
+        if both and not of_all:
+            label = f'{len(both)} of these, with drawn labels'
+            lines.append(_line(label, fraction, seen, new, both))
+        for group in left_out:
+            of_group = seen if group in both else None
+            lines.append(_line(group, fraction, of_group, new, [group]))
         if others := [group for group in seen[0] if group not in left_out]:
             lines.append(_line('in no training part', fraction, None, seen, others))
         whole = [run for run in runs_of(plan) if not run.left_out]
@@ -120,6 +130,20 @@ def summarize(plan: Plan, root: pathlib.Path) -> list[Line]:
 
 
 _Groups = dict[str, GroupCounts]
+
+
+def _learned_groups(plan: Plan, fraction: float) -> frozenset[str]:
+    """Groups that a label was drawn of in every seed: shares are drawn of all pairs."""
+    drawn = (
+        read_groups(
+            run.config.data.data_dir,
+            run.config.data.train_split,
+            learned_pairs(run.config.data, run.config.train.seed),
+        )
+        for run in runs_of(plan)
+        if run.fraction == fraction and not run.left_out
+    )
+    return frozenset.intersection(*drawn)
 
 
 def _by_seed(

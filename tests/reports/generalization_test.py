@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cadnet_jax import config as configs
+from cadnet_jax.data.pair_source import training_source
 from cadnet_jax.evaluation.group_counts import GroupCounts, count_groups
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.reports import (
@@ -200,11 +201,40 @@ def test_the_page_answers_in_its_first_sentence(
     generalization_page.write_report(plan, lines, root)
     page = (root / 'generalization.html').read_text()
     assert '<b>60.0 ± 7.1 %</b> of the defects' in page
+    assert 'networks that learned from these products hit 70.0 ± 14.1 %' in page
+    assert 'With 100 % of the labels' in page and 'not compared' not in page
     assert 'All runs start from random weights' in page and 'http' not in page
     table = generalization_page.format_lines(lines)
     assert 'group_0' in table and '50.0 ± 0.0, 2.00 ± 0.00' in table
     kept = json.loads((root / 'generalization.json').read_text())
     assert [line['label'] for line in kept['lines']] == [line.label for line in lines]
+
+
+def test_groups_that_no_label_was_drawn_of_are_not_seen(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """One of 12 pairs is drawn, so one of the two groups; the page says the share."""
+    plan, data = plan_of(data_dir, fractions=[0.09]), str(data_dir)
+    config = generalization_plan.runs_of(plan)[0].config
+    drawn = training_source(config.data, seed=0)[0]['group']
+    found = {group: counts(2, 10, 5, 1) for group in ('group_0', 'group_1')}
+    for run in generalization_plan.runs_of(plan):
+        tested = {group: found[group] for group in run.left_out} or found
+        test = {'test, step 2': {data: tested}}
+        write_json(tmp_path / run.name / 'groups.json', test)
+    lines = generalization.summarize(plan, tmp_path)
+    assert {line.label: line.seen is not None for line in lines} == {
+        'all that were left out': False,
+        '1 of these, with drawn labels': True,
+        'group_0': drawn == 'group_0',
+        'group_1': drawn == 'group_1',
+    }
+    assert [line.counts['pairs'] for line in lines] == [4, 2, 2, 2]
+    generalization_page.write_report(plan, lines, tmp_path)
+    page = (tmp_path / 'generalization.html').read_text()
+    assert '<p>With 9 % of the labels it hits' in page
+    assert 'networks that learned from these' not in page
+    assert 'is not compared as seen' in page
 
 
 def test_runs_from_other_weights_are_called_transfer(
