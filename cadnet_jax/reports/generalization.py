@@ -7,7 +7,7 @@ the product, and by the one that has not.
 
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypedDict, cast
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.data.selection import learned_pairs
 from cadnet_jax.data.split_contents import read_groups
 from cadnet_jax.evaluation.bootstrap import Interval, bootstrap
+from cadnet_jax.evaluation.evaluate import describe_run
 from cadnet_jax.evaluation.group_counts import (
     RATES,
     GroupCounts,
@@ -74,22 +75,25 @@ def complete(run: Run, plan: Plan, root: pathlib.Path) -> bool:
         tests |= {other: () for other in plan.other_data if other not in tests}
     for data_dir in tests:
         learned.check_will_be_new(run.config, data_dir, plan.test_split)
+    counted = _read_counts(workdir)
     if not train(run.config, workdir):
         return False
-    counted = _read_counts(workdir)
     found = counted.get(test, {})
-    missing = tests.keys() - found
+    predictor = load_predictor(workdir, 'latest')
+    # Counts of other weights or other data may be there, under the same names.
+    runs = {x: describe_run(predictor, x, plan.test_split) for x in tests}
+    missing = [x for x in tests if x not in found or found[x]['run'] != runs[x]]
     if not missing:
         return True
-    predictor = load_predictor(workdir, 'latest')
-    for data_dir in sorted(missing):
-        found[data_dir] = count_groups(
+    for data_dir in missing:
+        groups = count_groups(
             predictor,
             data_dir,
             plan.test_split,
             batch_size=run.config.data.eval_batch_size,
             groups=tests[data_dir],
         )
+        found[data_dir] = {'run': runs[data_dir], 'groups': groups}
     write_json(workdir / _COUNTS_FILE, counted | {test: found})
     jax.clear_caches()  # the programs of many runs are more than one process can hold
     return True
@@ -130,6 +134,13 @@ def summarize(plan: Plan, root: pathlib.Path) -> list[Line]:
 
 
 _Groups = dict[str, GroupCounts]
+
+
+class _Counted(TypedDict):
+    """The counts of a data set; `run`: see `evaluate.describe_run`."""
+
+    run: dict[str, Any]
+    groups: _Groups
 
 
 def _learned_groups(plan: Plan, fraction: float) -> frozenset[str]:
@@ -238,14 +249,14 @@ def _finished_counts(run: Run, plan: Plan, root: pathlib.Path) -> dict[str, _Gro
     if {run.config.data.data_dir, *others} - found.keys():
         path = root / run.name / _COUNTS_FILE
         raise FileNotFoundError(f'{path}: incomplete; run the same command to the end.')
-    return found
+    return {data_dir: of_data['groups'] for data_dir, of_data in found.items()}
 
 
-def _read_counts(workdir: pathlib.Path) -> dict[str, dict[str, _Groups]]:
-    """Test -> data set -> group -> counts; {} before the first test.
+def _read_counts(workdir: pathlib.Path) -> dict[str, dict[str, _Counted]]:
+    """Test -> data set -> its counts; {} before the first test.
 
     Raises:
-        ValueError: the file is damaged.
+        ValueError: the file is damaged, or of an earlier version.
     """
     path = workdir / _COUNTS_FILE
     if not path.exists():
@@ -253,8 +264,11 @@ def _read_counts(workdir: pathlib.Path) -> dict[str, dict[str, _Groups]]:
     counted = read_object(path, remedy=_REMEDY)
     try:
         for found in counted.values():
-            for groups in found.values():
-                add_counts(groups.values())
+            for of_data in found.values():
+                add_counts(of_data['groups'].values())
+                _ = of_data['run']
     except (AttributeError, KeyError, TypeError):
-        raise ValueError(f'{path}: damaged. {_REMEDY}') from None
+        raise ValueError(
+            f'{path}: damaged, or of an earlier version. {_REMEDY}'
+        ) from None
     return counted

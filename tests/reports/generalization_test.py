@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from cadnet_jax import config as configs
 from cadnet_jax.data.pair_source import training_source
 from cadnet_jax.evaluation.group_counts import GroupCounts, count_groups
 from cadnet_jax.files.atomic import write_json
+from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.reports import (
     generalization,
     generalization_page,
@@ -137,11 +139,17 @@ def counts(pairs: int, defects: int, hits: int, false: int) -> GroupCounts:
     }
 
 
+def write_counts(workdir: pathlib.Path, data: str, groups: Any) -> None:
+    """As `complete` writes them."""
+    test = {'test, step 2': {data: {'run': {}, 'groups': groups}}}
+    write_json(workdir / 'groups.json', test)
+
+
 @pytest.fixture
 def finished(
     data_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> tuple[Plan, pathlib.Path]:
-    """Counts of two seeds, as `complete` writes them."""
+    """Counts of two seeds."""
     plan, data = plan_of(data_dir, seeds=2), str(data_dir)
     for seed, hits in ((0, 8), (1, 6)):
         seen = {'group_0': counts(2, 10, hits, 1), 'group_1': counts(4, 10, hits, 1)}
@@ -151,8 +159,7 @@ def finished(
             (f'without_1_seed{seed}', {'group_0': new['group_0']}),
             (f'without_2_seed{seed}', {'group_1': new['group_1']}),
         ):
-            test = {'test, step 2': {data: found}}
-            write_json(tmp_path / name / 'groups.json', test)
+            write_counts(tmp_path / name, data, found)
     return plan, tmp_path
 
 
@@ -184,8 +191,7 @@ def test_the_difference_is_that_of_the_means_beside_it(
             (f'without_2_seed{seed}', ('group_1',), new),
         ):
             found = {group: {**counts(2, 10, 5, 1), **changed} for group in groups}
-            test = {'test, step 2': {data: found}}
-            write_json(tmp_path / name / 'groups.json', test)
+            write_counts(tmp_path / name, data, found)
     line = generalization.summarize(plan, tmp_path)[0]
     assert line.seen and line.seen['iou'] and line.new and line.new['iou']
     assert line.seen['iou'].mean == pytest.approx((0.5 + 0.05) / 2)
@@ -220,8 +226,7 @@ def test_groups_that_no_label_was_drawn_of_are_not_seen(
     found = {group: counts(2, 10, 5, 1) for group in ('group_0', 'group_1')}
     for run in generalization_plan.runs_of(plan):
         tested = {group: found[group] for group in run.left_out} or found
-        test = {'test, step 2': {data: tested}}
-        write_json(tmp_path / run.name / 'groups.json', test)
+        write_counts(tmp_path / run.name, data, tested)
     lines = generalization.summarize(plan, tmp_path)
     assert {line.label: line.seen is not None for line in lines} == {
         'all that were left out': False,
@@ -267,7 +272,14 @@ def test_counts_of_another_test_are_not_reported(
 
 
 @pytest.mark.parametrize(
-    'text', ['{', '[]', '{"test, step 2": {"data": {"group_0": {"pairs": "two"}}}}']
+    'text',
+    [
+        '{',
+        '[]',
+        '{"test, step 2": {"data": {"run": {}, "groups": {"a": {"pairs": "two"}}}}}',
+        '{"test, step 2": {"data": {"groups": {}}}}',
+        '{"test, step 2": {"data": {"group_0": {"pairs": 2}}}}',  # earlier versions
+    ],
 )
 def test_damaged_counts_are_named(
     finished: tuple[Plan, pathlib.Path], text: str
@@ -285,6 +297,39 @@ def test_pairs_that_are_learned_from_are_refused_before_training(
     with pytest.raises(ValueError, match=r'--test_split=train.*3 of its 3 pairs'):
         generalization.complete(generalization_plan.runs_of(plan)[0], plan, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_counts_of_other_weights_or_other_data_are_made_again(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder is trained again, and data are prepared again in place."""
+    counted = []
+    predictor = differencing_predictor()
+
+    def count(predictor: Predictor, data_dir: str, *_: Any, **__: Any) -> Any:
+        counted.append(data_dir)
+        return {'group_0': counts(2, 10, len(counted), 1)}
+
+    monkeypatch.setattr(generalization, 'train', lambda *_: True)
+    monkeypatch.setattr(generalization, 'load_predictor', lambda *_: predictor)
+    monkeypatch.setattr(generalization, 'count_groups', count)
+    ours, other = str(data_dir), str(prepare_tiny(tmp_path / 'data'))
+    plan = plan_of(data_dir, other_data=[other])
+    run = generalization_plan.runs_of(plan)[0]
+
+    def complete() -> list[str]:
+        counted.clear()
+        assert generalization.complete(run, plan, tmp_path)
+        return counted
+
+    assert complete() == [ours, other]
+    assert complete() == []
+    shutil.rmtree(tmp_path / 'data')
+    assert str(prepare_tiny(tmp_path / 'data', unchanged_every=5)) == other
+    assert complete() == [other]
+    predictor = differencing_predictor(step=8)
+    assert complete() == [ours, other]
+    assert complete() == []
 
 
 @pytest.mark.slow
