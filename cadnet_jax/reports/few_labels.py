@@ -128,7 +128,13 @@ def complete(run: Run, root: pathlib.Path, test_split: str) -> bool:
     # Scores of other weights or other data may be there: the share 0 has no settings.
     is_same = read_run(folder) == describe_run(predictor, *source)
     if not (is_same and (folder / METRICS_FILE).exists()):
-        evaluate(predictor, *source, batch_size=data.eval_batch_size, output_dir=folder)
+        evaluate(
+            predictor,
+            *source,
+            batch_size=data.eval_batch_size,
+            output_dir=folder,
+            overwrite=True,
+        )
         jax.clear_caches()  # the programs of many runs are more than a process can hold
     return True
 
