@@ -53,12 +53,19 @@ def image_digests(
         return dict(pool.map(source.read_digest, range(len(source))))
 
 
-def read_groups(data_dir: str | pathlib.Path, split: str) -> frozenset[str]:
+def read_groups(
+    data_dir: str | pathlib.Path, split: str, selection: Selection = ALL
+) -> frozenset[str]:
     """The groups of the pairs of a split; no image is decoded.
+
+    Args:
+        data_dir: prepared data set.
+        split: such as 'train[:98%]'.
+        selection: of its pairs.
 
     Raises:
         FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
         ValueError: no such split, an empty split, or damaged data.
     """
-    source = PairSource(data_dir, split)
+    source = PairSource(data_dir, split, selection)
     return frozenset(source.read_group(index) for index in range(len(source)))

@@ -1,5 +1,6 @@
 """Evaluates a network on a prepared split: metrics, curves, pictures, a page."""
 
+import dataclasses
 import math
 import pathlib
 import re
@@ -32,7 +33,7 @@ from cadnet_jax.inference.predictor import (
     default_rule,
     default_tile_size,
 )
-from cadnet_jax.inference.results import begin_results, end_results
+from cadnet_jax.inference.results import begin_results, end_results, read_run
 from cadnet_jax.models.complexity import count_parameters, gmacs
 from cadnet_jax.runs.checkpoint_record import tree_digest
 from cadnet_jax.runs.scores import Metrics
@@ -51,6 +52,7 @@ def evaluate(
     progress: bool = True,
     painted: bool = False,
     box_rule: BoxRule | None = None,
+    overwrite: bool = False,
 ) -> Metrics:
     """Scores a network on a split; each pair counts once, at the size of its mask.
 
@@ -65,17 +67,21 @@ def evaluate(
         split: such as 'test' or 'val[:10%]'.
         batch_size: pairs that go through the network together.
         output_dir: folder for metrics.json and the files that `evaluation_files` lists;
-            files of an earlier evaluation there are replaced. None: nothing is written.
+            files of an earlier evaluation of the same data are replaced. None: nothing
+            is written.
         num_pictures: number of pairs whose pictures are written.
         progress: show a progress bar.
         painted: paint changes into each pair first, the same ones each time.
         box_rule: how boxes are made from scores; None: boxes are not evaluated.
+        overwrite: also replace an evaluation of other data, or by another `box_rule`.
 
     Returns:
         The contents of metrics.json: fractions, None if undefined. `gmacs` is for a
         pair of the size of the first one, or for a tile if that is smaller.
 
     Raises:
+        FileExistsError: the folder has the evaluation of other data, or by another
+            `box_rule`.
         FileNotFoundError: there is no prepared data set.
         ValueError: no such split, an empty split, other classes than the network's, a
             label outside the class map, or data without boxes although `box_rule` is
@@ -83,6 +89,8 @@ def evaluate(
     """
     info = read_info(data_dir)
     check_classes(predictor, info, data_dir)
+    if output_dir is not None and not overwrite:
+        _check_replaced(output_dir, info, box_rule)
     counts = no_counts(len(predictor.class_names))
     has_classes = predictor.head.answer == 'classes'
     curves = curve_names(predictor.class_names, has_classes=has_classes)
@@ -137,6 +145,8 @@ def evaluate(
     if jax.process_index() == 0:
         directory = pathlib.Path(output_dir)
         run = describe_run(predictor, data_dir, split)
+        if box_rule:
+            run['boxes'] = dataclasses.asdict(box_rule)
         has_distance = predictor.head.sees_reference
         pictured = [line.id for line in pair_list.lines[:num_pictures]]
         files = [PAGE_FILE, *list_files(pictured, has_distance=has_distance)]
@@ -171,6 +181,12 @@ def describe_run(
     }
     data = {'dir': str(data_dir), 'fingerprint': read_info(data_dir).fingerprint}
     return {'model': model, 'data': data, 'split': split}
+
+
+def evaluated_data(folder: str | pathlib.Path) -> dict[str, Any]:
+    """`data` of `describe_run` of the evaluation in a folder; {} if none is known."""
+    data = read_run(folder).get('data')
+    return data if isinstance(data, dict) else {}
 
 
 def output_directory(
@@ -239,6 +255,31 @@ def format_table(metrics: Metrics) -> str:
     if 'boxes' in metrics:
         lines += format_boxes(metrics['boxes'])
     return '\n'.join(lines)
+
+
+def _check_replaced(
+    folder: str | pathlib.Path, info: DatasetInfo, box_rule: BoxRule | None
+) -> None:
+    """Refuses to replace an evaluation that only has the same name.
+
+    All data sets of a user's own pairs are named `paired_folder`, and the default
+    folder of an evaluation does not name the rule of its boxes.
+    """
+    data, boxes = evaluated_data(folder), read_run(folder).get('boxes')
+    before = data.get('fingerprint')
+    if before and info.fingerprint and before != info.fingerprint:
+        what = (
+            f'other data ({data.get("dir")}, fingerprint {before}, not '
+            f'{info.fingerprint})'
+        )
+    elif box_rule and boxes and boxes != dataclasses.asdict(box_rule):
+        what = 'boxes by another rule'
+    else:
+        return
+    raise FileExistsError(
+        f'{folder}: has the evaluation of {what}. Name another folder with '
+        '--output_dir, or delete this one.'
+    )
 
 
 def _num_pairs(info: DatasetInfo, split: str) -> int | None:

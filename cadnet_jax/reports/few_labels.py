@@ -13,7 +13,8 @@ import jax
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
-from cadnet_jax.data.prepared_set import DatasetInfo, read_info
+from cadnet_jax.data.pair_source import training_source
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.evaluation.evaluate import describe_run, evaluate
 from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.images import write_png
@@ -60,7 +61,7 @@ class Line(NamedTuple):
 
     Attributes:
         fraction: of the labels.
-        pairs: that were learned from; None of a part of a split.
+        pairs: that were learned from.
         start: see `Run`.
         scores: name -> mean over the seeds; None of the mIoU where the network tells
             no classes apart, but the labels do.
@@ -68,7 +69,7 @@ class Line(NamedTuple):
     """
 
     fraction: float
-    pairs: int | None
+    pairs: int
     start: str
     scores: Mapping[str, Mean | None]
     curve: tuple[tuple[int, float], ...]
@@ -127,7 +128,13 @@ def complete(run: Run, root: pathlib.Path, test_split: str) -> bool:
     # Scores of other weights or other data may be there: the share 0 has no settings.
     is_same = read_run(folder) == describe_run(predictor, *source)
     if not (is_same and (folder / METRICS_FILE).exists()):
-        evaluate(predictor, *source, batch_size=data.eval_batch_size, output_dir=folder)
+        evaluate(
+            predictor,
+            *source,
+            batch_size=data.eval_batch_size,
+            output_dir=folder,
+            overwrite=True,
+        )
         jax.clear_caches()  # the programs of many runs are more than a process can hold
     return True
 
@@ -145,19 +152,17 @@ def summarize(runs: Sequence[Run], root: pathlib.Path) -> list[Line]:
         metrics = [_read_metrics(root / run.name) for run in ours]
         curve = _mean_curve([root / run.name for run in ours]) if fraction else ()
         scores = {name: mean(one[name] for one in metrics) for name in SCORES}
-        if len(metrics[0]['classes']) < len(_info(ours[0]).class_names):
+        labeled = read_info(ours[0].config.data.data_dir).class_names
+        if len(metrics[0]['classes']) < len(labeled):
             scores['miou'] = None
         lines.append(Line(fraction, _pairs(ours[0]), start, scores, curve))
     return lines
 
 
-def _info(run: Run) -> DatasetInfo:
-    return read_info(run.config.data.data_dir)
-
-
-def _pairs(run: Run) -> int | None:
-    pairs = _info(run).num_examples.get(run.config.data.train_split)
-    return pairs and max(int(run.fraction > 0), round(run.fraction * pairs))
+def _pairs(run: Run) -> int:
+    """How many pairs a run learns from."""
+    config = run.config
+    return len(training_source(config.data, config.train.seed)) if run.fraction else 0
 
 
 def write_report(lines: Sequence[Line], root: pathlib.Path) -> None:
@@ -178,8 +183,7 @@ def format_table(lines: Sequence[Line]) -> str:
 
 
 def _share(line: Line) -> str:
-    pairs = '' if line.pairs is None else f' ({line.pairs} pairs)'
-    return f'{100 * line.fraction:g} %{pairs}'
+    return f'{100 * line.fraction:g} % ({line.pairs} pairs)'
 
 
 def _start(line: Line) -> str:

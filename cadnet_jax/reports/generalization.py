@@ -7,13 +7,16 @@ the product, and by the one that has not.
 
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypedDict, cast
 
 import jax
 import numpy as np
 
 from cadnet_jax.data.prepared_set import read_info
+from cadnet_jax.data.selection import learned_pairs
+from cadnet_jax.data.split_contents import read_groups
 from cadnet_jax.evaluation.bootstrap import Interval, bootstrap
+from cadnet_jax.evaluation.evaluate import describe_run
 from cadnet_jax.evaluation.group_counts import (
     RATES,
     GroupCounts,
@@ -40,7 +43,7 @@ class Line(NamedTuple):
         label: their name.
         fraction: of the labels.
         seen: rate -> its mean over seeds, by the runs that learned from the groups;
-            None where no run did.
+            None where no run did, or not that of every seed.
         new: the same by the runs that did not.
         differences: rate -> new less seen, with the ends of an interval; of all groups
             together alone.
@@ -72,22 +75,25 @@ def complete(run: Run, plan: Plan, root: pathlib.Path) -> bool:
         tests |= {other: () for other in plan.other_data if other not in tests}
     for data_dir in tests:
         learned.check_will_be_new(run.config, data_dir, plan.test_split)
+    counted = _read_counts(workdir)
     if not train(run.config, workdir):
         return False
-    counted = _read_counts(workdir)
     found = counted.get(test, {})
-    missing = tests.keys() - found
+    predictor = load_predictor(workdir, 'latest')
+    # Counts of other weights or other data may be there, under the same names.
+    runs = {x: describe_run(predictor, x, plan.test_split) for x in tests}
+    missing = [x for x in tests if x not in found or found[x]['run'] != runs[x]]
     if not missing:
         return True
-    predictor = load_predictor(workdir, 'latest')
-    for data_dir in sorted(missing):
-        found[data_dir] = count_groups(
+    for data_dir in missing:
+        groups = count_groups(
             predictor,
             data_dir,
             plan.test_split,
             batch_size=run.config.data.eval_batch_size,
             groups=tests[data_dir],
         )
+        found[data_dir] = {'run': runs[data_dir], 'groups': groups}
     write_json(workdir / _COUNTS_FILE, counted | {test: found})
     jax.clear_caches()  # the programs of many runs are more than one process can hold
     return True
@@ -105,8 +111,16 @@ def summarize(plan: Plan, root: pathlib.Path) -> list[Line]:
     for fraction in plan.fractions:
         seen, new = _by_seed(plan, fraction, counts)
         left_out = [group for fold in plan.folds for group in fold]
-        lines.append(_line('all that were left out', fraction, seen, new, left_out))
-        lines += [_line(group, fraction, seen, new, [group]) for group in left_out]
+        learned_groups = _learned_groups(plan, fraction)
+        both = [group for group in left_out if group in learned_groups]
+        of_all = seen if both == left_out else None
+        lines.append(_line('all that were left out', fraction, of_all, new, left_out))
+        if both and not of_all:
+            label = f'{len(both)} of these, with drawn labels'
+            lines.append(_line(label, fraction, seen, new, both))
+        for group in left_out:
+            of_group = seen if group in both else None
+            lines.append(_line(group, fraction, of_group, new, [group]))
         if others := [group for group in seen[0] if group not in left_out]:
             lines.append(_line('in no training part', fraction, None, seen, others))
         whole = [run for run in runs_of(plan) if not run.left_out]
@@ -120,6 +134,27 @@ def summarize(plan: Plan, root: pathlib.Path) -> list[Line]:
 
 
 _Groups = dict[str, GroupCounts]
+
+
+class _Counted(TypedDict):
+    """The counts of a data set; `run`: see `evaluate.describe_run`."""
+
+    run: dict[str, Any]
+    groups: _Groups
+
+
+def _learned_groups(plan: Plan, fraction: float) -> frozenset[str]:
+    """Groups that a label was drawn of in every seed: shares are drawn of all pairs."""
+    drawn = (
+        read_groups(
+            run.config.data.data_dir,
+            run.config.data.train_split,
+            learned_pairs(run.config.data, run.config.train.seed),
+        )
+        for run in runs_of(plan)
+        if run.fraction == fraction and not run.left_out
+    )
+    return frozenset.intersection(*drawn)
 
 
 def _by_seed(
@@ -175,15 +210,13 @@ def _mean_rates(
 def _differences(
     seen: Sequence[_Groups], new: Sequence[_Groups], groups: Sequence[str]
 ) -> dict[str, Interval]:
-    """New less seen, with an interval over groups.
-
-    Seeds are added up: they are no products of their own.
-    """
+    """New less seen, each a mean over seeds, with an interval over groups."""
     found = {}
     for name, (part, whole) in RATES.items():
         data = [
-            np.array([sum(_number(one[g], key) for one in seeds) for g in groups])
-            for seeds in (seen, new)
+            np.array([_number(of_seed[group], key) for group in groups])
+            for pair in zip(seen, new, strict=True)
+            for of_seed in pair
             for key in (part, whole)
         ]
         found[name] = bootstrap(_difference, data)
@@ -191,13 +224,14 @@ def _differences(
 
 
 def _difference(*counts: Any, axis: int = -1) -> Any:
-    """Of numerator and denominator as seen, and of both as new."""
-    seen_part, seen_whole, new_part, new_whole = counts
-    seen_rate, new_rate = (
-        np.sum(part, axis=axis) / np.maximum(np.sum(whole, axis=axis), 1)
-        for part, whole in ((seen_part, seen_whole), (new_part, new_whole))
-    )
-    return new_rate - seen_rate
+    """Of each seed in turn numerator and denominator as seen, and both as new."""
+    sums = [np.sum(count, axis=axis) for count in counts]
+    rates_in_turn = [
+        part / np.maximum(whole, 1)
+        for part, whole in zip(sums[::2], sums[1::2], strict=True)
+    ]
+    seen, new = rates_in_turn[::2], rates_in_turn[1::2]
+    return np.mean(new, axis=0) - np.mean(seen, axis=0)
 
 
 def _number(counts: GroupCounts, name: str) -> int:
@@ -215,14 +249,14 @@ def _finished_counts(run: Run, plan: Plan, root: pathlib.Path) -> dict[str, _Gro
     if {run.config.data.data_dir, *others} - found.keys():
         path = root / run.name / _COUNTS_FILE
         raise FileNotFoundError(f'{path}: incomplete; run the same command to the end.')
-    return found
+    return {data_dir: of_data['groups'] for data_dir, of_data in found.items()}
 
 
-def _read_counts(workdir: pathlib.Path) -> dict[str, dict[str, _Groups]]:
-    """Test -> data set -> group -> counts; {} before the first test.
+def _read_counts(workdir: pathlib.Path) -> dict[str, dict[str, _Counted]]:
+    """Test -> data set -> its counts; {} before the first test.
 
     Raises:
-        ValueError: the file is damaged.
+        ValueError: the file is damaged, or of an earlier version.
     """
     path = workdir / _COUNTS_FILE
     if not path.exists():
@@ -230,8 +264,11 @@ def _read_counts(workdir: pathlib.Path) -> dict[str, dict[str, _Groups]]:
     counted = read_object(path, remedy=_REMEDY)
     try:
         for found in counted.values():
-            for groups in found.values():
-                add_counts(groups.values())
+            for of_data in found.values():
+                add_counts(of_data['groups'].values())
+                _ = of_data['run']
     except (AttributeError, KeyError, TypeError):
-        raise ValueError(f'{path}: damaged. {_REMEDY}') from None
+        raise ValueError(
+            f'{path}: damaged, or of an earlier version. {_REMEDY}'
+        ) from None
     return counted

@@ -15,7 +15,11 @@ from cadnet_jax import config as configs
 from cadnet_jax.config import Config
 from cadnet_jax.data.batches import evaluation_batches
 from cadnet_jax.data.prepared_set import read_info
-from cadnet_jax.evaluation.evaluate import evaluate, output_directory
+from cadnet_jax.evaluation.evaluate import (
+    evaluate,
+    evaluated_data,
+    output_directory,
+)
 from cadnet_jax.inference.restore import load_predictor
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.reports.rows import evaluated_with
@@ -266,6 +270,7 @@ def complete(
         Whether it is complete; False where it was asked to stop.
 
     Raises:
+        FileExistsError: an evaluation that is missing is there of other data.
         FileNotFoundError: the data, or the weights that it starts from, are not there.
         ValueError: there is no such split, or the folder holds a run with other
             settings, or of other data, or a file that is damaged.
@@ -282,11 +287,12 @@ def complete(
     evaluated = _evaluated(record, config) if record else set()
     if record and (trained or evaluated):
         _check_same_run(record, config)
-    missing = [
-        kind
-        for kind in run.tested_on
-        if (PUBLIC.get(kind, f'synlcd/{kind}'), split, last) not in evaluated
-    ]
+    missing = []
+    for kind in run.tested_on:
+        test = PUBLIC.get(kind, f'synlcd/{kind}'), split, last
+        fingerprint = read_info(data_dirs[kind]).fingerprint
+        if not evaluated & {(*test, fingerprint), (*test, '')}:
+            missing.append(kind)
     if not missing:
         return True
     for kind in missing:  # Ahead of the training, it finds a split that is not there.
@@ -334,12 +340,21 @@ def _read_record(workdir: pathlib.Path) -> RunRecord | None:
         ) from None
 
 
-def _evaluated(record: RunRecord, config: Config) -> set[tuple[str, str, int]]:
-    """Data set, split and step of each evaluation with the default tiles and rule."""
+def _evaluated(record: RunRecord, config: Config) -> set[tuple[str, str, int, str]]:
+    """Of each evaluation with the default tiles and rule what it is of.
+
+    Data set, split, step and fingerprint of the data; '' where that is not known, as in
+    a file of runs.
+    """
     default = evaluated_with({}, config, record.workdir)
     return {
-        (metrics['dataset'], metrics['split'], metrics['step'])
-        for _, metrics in record.evaluations
+        (
+            metrics['dataset'],
+            metrics['split'],
+            metrics['step'],
+            str(evaluated_data(folder).get('fingerprint', '')),
+        )
+        for folder, metrics in record.evaluations
         if evaluated_with(metrics, config, record.workdir) == default
     }
 

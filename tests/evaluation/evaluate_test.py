@@ -15,6 +15,7 @@ from jax.experimental import multihost_utils
 from cadnet_jax.data.batches import evaluation_batches
 from cadnet_jax.evaluation import evaluate as evaluation
 from cadnet_jax.evaluation import predictions
+from cadnet_jax.evaluation.boxes import BoxRule
 from cadnet_jax.evaluation.evaluate import (
     class_note,
     evaluate,
@@ -270,6 +271,29 @@ def test_pictures_of_an_earlier_evaluation_give_way(
         run(predictor, data_dir, 'val', output_dir=tmp_path, num_pictures=2)
     assert not (tmp_path / 'metrics.json').exists()
     assert json.loads((tmp_path / 'results.json').read_text())['complete'] is False
+
+
+def test_an_evaluation_of_other_data_is_not_replaced(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one by another rule of boxes; both have one name. It is said at once."""
+    predictor, folder = differencing_predictor(), tmp_path / 'out'
+    other = prepare_tiny(tmp_path / 'data', num={'test': 2})
+    run(predictor, data_dir, 'val', output_dir=folder)
+    run(predictor, other, 'test', output_dir=folder, overwrite=True)
+    run(predictor, other, 'test', output_dir=folder)
+    values = json.loads((folder / 'results.json').read_text())
+    values['run']['boxes'] = {'threshold': 0.1}
+    (folder / 'results.json').write_text(json.dumps(values))
+
+    monkeypatch.setattr(evaluation, 'predicted_pairs', None)
+    with pytest.raises(
+        FileExistsError, match=rf'{folder}: .* other data \({other},.*--output_dir'
+    ):
+        run(predictor, data_dir, 'val', output_dir=folder)
+    rule = BoxRule(0.5, 0, 0, 0.5, 'train')
+    with pytest.raises(FileExistsError, match='boxes by another rule'):
+        run(predictor, other, 'test', output_dir=folder, box_rule=rule)
 
 
 def test_a_label_outside_the_class_map_names_the_pair(tmp_path: pathlib.Path) -> None:

@@ -87,6 +87,20 @@ def test_a_line_is_the_mean_over_seeds(
     assert [value for _, value in given.curve] == pytest.approx([27.5, 55])
 
 
+@pytest.mark.parametrize(
+    ('part', 'pairs'),
+    [({'leave_out': 'group_0'}, 3), ({'train_split': 'train[:4]'}, 2)],
+)
+def test_the_pairs_of_a_part_are_counted(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path, part: dict[str, Any], pairs: int
+) -> None:
+    """Of 12 pairs, six are of 'group_0'."""
+    runs = few_labels.runs_of(base(data_dir, **part), [0.5], 1)
+    finished(runs, tmp_path)
+    lines = few_labels.summarize(runs, tmp_path)
+    assert [line.pairs for line in lines] == [pairs] * 2
+
+
 def test_the_report_has_a_table_and_curves(
     data_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

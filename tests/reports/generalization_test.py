@@ -2,13 +2,16 @@
 
 import json
 import pathlib
+import shutil
 from typing import Any
 
 import pytest
 
 from cadnet_jax import config as configs
+from cadnet_jax.data.pair_source import training_source
 from cadnet_jax.evaluation.group_counts import GroupCounts, count_groups
 from cadnet_jax.files.atomic import write_json
+from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.reports import (
     generalization,
     generalization_page,
@@ -136,11 +139,17 @@ def counts(pairs: int, defects: int, hits: int, false: int) -> GroupCounts:
     }
 
 
+def write_counts(workdir: pathlib.Path, data: str, groups: Any) -> None:
+    """As `complete` writes them."""
+    test = {'test, step 2': {data: {'run': {}, 'groups': groups}}}
+    write_json(workdir / 'groups.json', test)
+
+
 @pytest.fixture
 def finished(
     data_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> tuple[Plan, pathlib.Path]:
-    """Counts of two seeds, as `complete` writes them."""
+    """Counts of two seeds."""
     plan, data = plan_of(data_dir, seeds=2), str(data_dir)
     for seed, hits in ((0, 8), (1, 6)):
         seen = {'group_0': counts(2, 10, hits, 1), 'group_1': counts(4, 10, hits, 1)}
@@ -150,8 +159,7 @@ def finished(
             (f'without_1_seed{seed}', {'group_0': new['group_0']}),
             (f'without_2_seed{seed}', {'group_1': new['group_1']}),
         ):
-            test = {'test, step 2': {data: found}}
-            write_json(tmp_path / name / 'groups.json', test)
+            write_counts(tmp_path / name, data, found)
     return plan, tmp_path
 
 
@@ -170,6 +178,27 @@ def test_a_line_compares_seen_and_new(finished: tuple[Plan, pathlib.Path]) -> No
     assert (low, high) == pytest.approx((-0.2, 0))
 
 
+def test_the_difference_is_that_of_the_means_beside_it(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Also of the IoU, whose denominator differs from seed to seed."""
+    plan, data = plan_of(data_dir, seeds=2), str(data_dir)
+    for seed, unions in ((0, (20, 50)), (1, (200, 20))):
+        seen, new = ({'overlap': 10, 'union': union} for union in unions)
+        for name, groups, changed in (
+            (f'all_seed{seed}', ('group_0', 'group_1'), seen),
+            (f'without_1_seed{seed}', ('group_0',), new),
+            (f'without_2_seed{seed}', ('group_1',), new),
+        ):
+            found = {group: {**counts(2, 10, 5, 1), **changed} for group in groups}
+            write_counts(tmp_path / name, data, found)
+    line = generalization.summarize(plan, tmp_path)[0]
+    assert line.seen and line.seen['iou'] and line.new and line.new['iou']
+    assert line.seen['iou'].mean == pytest.approx((0.5 + 0.05) / 2)
+    assert line.new['iou'].mean == pytest.approx((0.2 + 0.5) / 2)
+    assert line.differences and line.differences['iou'] == pytest.approx([0.075] * 3)
+
+
 def test_the_page_answers_in_its_first_sentence(
     finished: tuple[Plan, pathlib.Path],
 ) -> None:
@@ -178,11 +207,39 @@ def test_the_page_answers_in_its_first_sentence(
     generalization_page.write_report(plan, lines, root)
     page = (root / 'generalization.html').read_text()
     assert '<b>60.0 ± 7.1 %</b> of the defects' in page
+    assert 'networks that learned from these products hit 70.0 ± 14.1 %' in page
+    assert 'With 100 % of the labels' in page and 'not compared' not in page
     assert 'All runs start from random weights' in page and 'http' not in page
     table = generalization_page.format_lines(lines)
     assert 'group_0' in table and '50.0 ± 0.0, 2.00 ± 0.00' in table
     kept = json.loads((root / 'generalization.json').read_text())
     assert [line['label'] for line in kept['lines']] == [line.label for line in lines]
+
+
+def test_groups_that_no_label_was_drawn_of_are_not_seen(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """One of 12 pairs is drawn, so one of the two groups; the page says the share."""
+    plan, data = plan_of(data_dir, fractions=[0.09]), str(data_dir)
+    config = generalization_plan.runs_of(plan)[0].config
+    drawn = training_source(config.data, seed=0)[0]['group']
+    found = {group: counts(2, 10, 5, 1) for group in ('group_0', 'group_1')}
+    for run in generalization_plan.runs_of(plan):
+        tested = {group: found[group] for group in run.left_out} or found
+        write_counts(tmp_path / run.name, data, tested)
+    lines = generalization.summarize(plan, tmp_path)
+    assert {line.label: line.seen is not None for line in lines} == {
+        'all that were left out': False,
+        '1 of these, with drawn labels': True,
+        'group_0': drawn == 'group_0',
+        'group_1': drawn == 'group_1',
+    }
+    assert [line.counts['pairs'] for line in lines] == [4, 2, 2, 2]
+    generalization_page.write_report(plan, lines, tmp_path)
+    page = (tmp_path / 'generalization.html').read_text()
+    assert '<p>With 9 % of the labels it hits' in page
+    assert 'networks that learned from these' not in page
+    assert 'is not compared as seen' in page
 
 
 def test_runs_from_other_weights_are_called_transfer(
@@ -215,7 +272,14 @@ def test_counts_of_another_test_are_not_reported(
 
 
 @pytest.mark.parametrize(
-    'text', ['{', '[]', '{"test, step 2": {"data": {"group_0": {"pairs": "two"}}}}']
+    'text',
+    [
+        '{',
+        '[]',
+        '{"test, step 2": {"data": {"run": {}, "groups": {"a": {"pairs": "two"}}}}}',
+        '{"test, step 2": {"data": {"groups": {}}}}',
+        '{"test, step 2": {"data": {"group_0": {"pairs": 2}}}}',  # earlier versions
+    ],
 )
 def test_damaged_counts_are_named(
     finished: tuple[Plan, pathlib.Path], text: str
@@ -233,6 +297,39 @@ def test_pairs_that_are_learned_from_are_refused_before_training(
     with pytest.raises(ValueError, match=r'--test_split=train.*3 of its 3 pairs'):
         generalization.complete(generalization_plan.runs_of(plan)[0], plan, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_counts_of_other_weights_or_other_data_are_made_again(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder is trained again, and data are prepared again in place."""
+    counted = []
+    predictor = differencing_predictor()
+
+    def count(predictor: Predictor, data_dir: str, *_: Any, **__: Any) -> Any:
+        counted.append(data_dir)
+        return {'group_0': counts(2, 10, len(counted), 1)}
+
+    monkeypatch.setattr(generalization, 'train', lambda *_: True)
+    monkeypatch.setattr(generalization, 'load_predictor', lambda *_: predictor)
+    monkeypatch.setattr(generalization, 'count_groups', count)
+    ours, other = str(data_dir), str(prepare_tiny(tmp_path / 'data'))
+    plan = plan_of(data_dir, other_data=[other])
+    run = generalization_plan.runs_of(plan)[0]
+
+    def complete() -> list[str]:
+        counted.clear()
+        assert generalization.complete(run, plan, tmp_path)
+        return counted
+
+    assert complete() == [ours, other]
+    assert complete() == []
+    shutil.rmtree(tmp_path / 'data')
+    assert str(prepare_tiny(tmp_path / 'data', unchanged_every=5)) == other
+    assert complete() == [other]
+    predictor = differencing_predictor(step=8)
+    assert complete() == [ours, other]
+    assert complete() == []
 
 
 @pytest.mark.slow

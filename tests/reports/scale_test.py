@@ -2,6 +2,10 @@
 
 import pathlib
 
+import pytest
+
+from cadnet_jax.reports.scale import scale_note
+from cadnet_jax.runs.finished_runs import read_results
 from tests.support.evaluated_run import (
     make_tables_of,
     write_evaluated_run,
@@ -35,6 +39,29 @@ def test_the_note_of_a_table_has_the_scale_of_its_runs_and_of_the_paper(
         'random weights; 11.0 megapixels learned from, 6.0 tested on. The paper: '
         '126,000 steps' in note
     )
+
+
+@pytest.mark.parametrize(
+    ('settings', 'learned'),
+    [
+        ({'train_split': 'train[:98%]'}, '19.6'),
+        ({'train_split': 'train[-10%:]'}, '2.0'),
+        ({'train_split': 'train[25%:-25%]'}, '10.0'),
+        ({'train_split': 'train+val'}, '20.0'),
+        ({'train_split': 'train[:30]'}, 'at most 20.0'),
+        # dataset.json has the pixels of a share of the labels already.
+        ({'train_split': 'train[:98%]', 'label_fraction': 0.05}, '20.0'),
+    ],
+)
+def test_of_a_part_of_a_split_its_own_pixels_are_counted(
+    tmp_path: pathlib.Path, settings: dict[str, object], learned: str
+) -> None:
+    learned_from = (20 * MILLION, 0, 0)
+    run = write_evaluated_run(
+        tmp_path / 'run', 'mixed', 'mixed', learned=learned_from, **settings
+    )
+    note = scale_note(read_results([run]))
+    assert f'from random weights; {learned} megapixels learned from' in note
 
 
 def test_the_scale_of_the_paper_stands_beside_its_own_data_alone(

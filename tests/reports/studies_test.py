@@ -262,6 +262,25 @@ def test_a_run_on_a_part_of_the_pairs_is_done_once(
     assert studies.complete(run, tmp_path, data_dirs, split='test')
 
 
+def test_an_evaluation_of_other_data_is_not_taken_for_that_of_the_study(
+    data_dirs: dict[str, pathlib.Path],
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such as of screens of another seed, which have the same name."""
+    run = studies.cross_test(BASE, 0)[0]
+    config = configs.replace(run.config, data_dir=str(data_dirs['line']))
+    info = read_info(config.data.data_dir)
+    write_inputs(tmp_path / run.name, Inputs(config, training_data(info, 'train')))
+    folder = write_evaluation(tmp_path / run.name, 'line', step=8)
+    monkeypatch.setattr(studies, 'train', lambda config, workdir: False)
+    for fingerprint in (info.fingerprint, '', 'another'):
+        data = {'dir': 'line', 'fingerprint': fingerprint}
+        write_json(folder / 'results.json', {'run': {'data': data}, 'files': []})
+        is_complete = studies.complete(run, tmp_path, data_dirs, split='test')
+        assert is_complete == (fingerprint != 'another')
+
+
 def test_a_split_that_is_not_there_is_found_ahead_of_the_training(
     data_dirs: dict[str, pathlib.Path], tmp_path: pathlib.Path
 ) -> None:
