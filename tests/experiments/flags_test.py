@@ -11,9 +11,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]
 
 # Runs measure_registration.py, which says what it would measure at.
 THRESHOLD = """
-import runpy
+import runpy, sys
 from cadnet_jax.benchmarks import registration_curve
 registration_curve.measure_curve = lambda *_, threshold, **__: print(threshold) or []
+sys.path.insert(0, 'experiments')
 runpy.run_path('experiments/measure_registration.py', run_name='__main__')
 """
 
@@ -50,4 +51,4 @@ def test_tiles_are_measured_of_a_network_without_that_flag() -> None:
 @pytest.mark.parametrize(('given', 'used'), [(['--threshold=0'], '0.0'), ([], '0.5')])
 def test_registration_is_measured_at_the_threshold(given: list[str], used: str) -> None:
     done = run('-c', THRESHOLD, '--data_dir=x', *given)
-    assert done.stdout.splitlines()[0] == used, done.stderr
+    assert done.stdout.startswith(f'{used}\n'), done.stderr
