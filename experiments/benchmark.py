@@ -2,9 +2,8 @@
 
     python experiments/benchmark.py --crop_size=512 --batch_size=1
 
-Each workload runs in its own process, with random weights, in turn with the others.
-With --compare='--batch_size=8 --dtype=bfloat16' each is also timed with these second
-settings, in turn. One run measures a whole device with the released weights:
+Each workload runs in its own process, with random weights, in turn with the others;
+with --compare='--batch_size=8' also with these settings. A device, by released weights:
 
     python experiments/benchmark.py --workload=all --output=device.json
     python experiments/benchmark.py --table_of=device.json
@@ -49,8 +48,9 @@ def main(argv: list[str]) -> None:
         print(format_device(read_results(_TABLE_OF.value)))
         return
     if 'all' in _WORKLOAD.value:
-        from cadnet_jax.benchmarks.device import measure_device
+        from cadnet_jax.benchmarks.device import check_flags, measure_device
 
+        check_flags(flags.FLAGS)
         measure_device(_OUTPUT.value or 'device.json', time_limit=_TIME_LIMIT.value)
         return
     from cadnet_jax.benchmarks import benchmark, workloads  # slow to import

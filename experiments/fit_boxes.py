@@ -14,7 +14,7 @@ from cadnet_jax.path_flags import define_path
 
 _OUTPUT = define_path('output', 'boxes.json', 'File of the rule.', is_file=True)
 split_flags.define_split_flags('val', 'Split to fit on; never the test split.')
-predictor_flags.define_predictor_flags()
+predictor_flags.define_network_flags()
 
 
 def main(argv: list[str]) -> None:

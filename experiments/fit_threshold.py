@@ -17,7 +17,7 @@ _SHARE = flags.DEFINE_float(
     'share', 0.003, 'Share of the background pixels that may be marked.', 0, 1
 )
 split_flags.define_split_flags('val', 'Split to fit on; never the test split.')
-predictor_flags.define_predictor_flags()
+predictor_flags.define_network_flags()
 
 
 def main(argv: list[str]) -> None:

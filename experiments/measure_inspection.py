@@ -14,7 +14,7 @@ from cadnet_jax.inference import predictor_flags
 _COUNT = flags.DEFINE_integer(
     'count', 2000, 'Number of images, of 512 x 512 pixels.', lower_bound=8
 )
-predictor_flags.define_predictor_flags()
+predictor_flags.define_network_flags()
 
 
 def main(argv: list[str]) -> None:

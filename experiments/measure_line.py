@@ -26,7 +26,7 @@ _NOT_GOOD = flags.DEFINE_multi_string(
     [],
     'Name of a part that has a defect after all; it does not calibrate.',
 )
-_TARGET = flags.DEFINE_float('target', 0.01, 'Largest bound of false rejects.')
+_TARGET = flags.DEFINE_float('target', 0.01, 'Bound of false rejects.', 1e-6, 0.5)
 _WINDOW = flags.DEFINE_integer(
     'window', 320, 'Side of the windows that are parts, in pixels; 0: whole pairs.', 0
 )
@@ -34,16 +34,16 @@ _WINDOWS = flags.DEFINE_integer(
     'windows', 4, 'Largest number of good and of bad windows of an image.', 1
 )
 _NUISANCE = flags.DEFINE_string(
-    'nuisance', '', 'Disturbance of the images: see measure_weights.py.'
+    'nuisance', '', 'Disturbance of whole pairs: see measure_weights.py.'
 )
 _REFERENCE_IS_GOOD = flags.DEFINE_bool(
-    'reference_is_good', False, 'References, under nuisance, are good parts, too.'
+    'reference_is_good', False, 'References of whole pairs, too, are good parts.'
 )
 _METHOD = flags.DEFINE_string('method', 'shift', 'Method of registration.')
 _OUTPUT = define_path(
     'output', 'line.jsonl', 'File with a line for each part.', is_file=True
 )
-predictor_flags.define_predictor_flags()
+predictor_flags.define_network_flags()
 
 
 def main(argv: list[str]) -> None:

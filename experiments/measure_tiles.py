@@ -30,7 +30,7 @@ _ROUNDS = flags.DEFINE_integer(
 _OUTPUT = define_path(
     'output', 'tiles.json', 'JSON file for all figures.', is_file=True
 )
-predictor_flags.define_predictor_flags()
+predictor_flags.define_network_flags(tile_size=False)
 
 
 def main(argv: list[str]) -> None:
@@ -50,8 +50,9 @@ def main(argv: list[str]) -> None:
         rows = tile_sizes.measure_tilings(
             predictor, tilings, data_sets, limit=_LIMIT.value
         )
-        print(f'{tile_sizes.format_tilings(rows)}\n')
     write_json(_OUTPUT.value, {'speeds': speeds, 'sets': rows})
+    if rows:
+        print(f'{tile_sizes.format_tilings(rows)}\n')
     print(f'Written: {_OUTPUT.value}')
 
 

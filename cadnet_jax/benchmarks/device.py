@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from absl import flags
+
 from cadnet_jax.benchmarks.ceilings import ceilings
 from cadnet_jax.benchmarks.forms import compare_convolutions, compare_operations
 from cadnet_jax.benchmarks.network import forward, prediction, training
@@ -14,6 +16,7 @@ from cadnet_jax.benchmarks.runner import Part, run_parts
 from cadnet_jax.benchmarks.subject import released_subject
 from cadnet_jax.benchmarks.tables import format_device
 from cadnet_jax.benchmarks.timing import Row
+from cadnet_jax.config_flags import flag_groups
 
 _COMPILING = 0.6  # of the time of a part; the rest is for runs
 
@@ -37,6 +40,32 @@ PARTS: tuple[tuple[str, float, Callable[..., Iterator[Row]], dict[str, Any]], ..
     ('operations', 2, compare_operations, {'precision': 'bfloat16'}),
     ('forward', 2, forward, {'precision': 'float32', 'cached': False}),
 )
+
+# Flags of benchmark.py for other workloads than all, beside those of the settings.
+WORKLOAD_FLAGS = 'compare', 'image_size', 'devices', 'files', 'rounds', 'runs'
+
+
+def check_flags(values: flags.FlagValues) -> None:
+    """Refuses what was given beside `--workload=all` and would have no effect.
+
+    Args:
+        values: the flags of benchmark.py.
+
+    Raises:
+        ValueError: such a flag, or a further workload, is given.
+    """
+    if set(values.workload) != {'all'}:
+        raise ValueError(
+            '--workload=all: it measures a whole device; time other workloads in a '
+            'run of their own.'
+        )
+    settings = [name for group in flag_groups().values() for name in group]
+    for name in (*WORKLOAD_FLAGS, *settings):
+        if values[name].present:
+            raise ValueError(
+                f'--{name}: --workload=all takes the released weights and sizes for '
+                'the device; leave this flag out.'
+            )
 
 
 def measure_device(

@@ -19,6 +19,8 @@ from tqdm import tqdm
 from cadnet_jax.data import nuisance
 from cadnet_jax.data.batches import evaluation_batches
 from cadnet_jax.data.labels import is_defect
+from cadnet_jax.data.prepared_set import read_info
+from cadnet_jax.data.split_contents import read_groups
 from cadnet_jax.evaluation.measuring import OPENINGS, difference_score
 from cadnet_jax.evaluation.thresholds import (
     Threshold,
@@ -34,6 +36,8 @@ from cadnet_jax.inspection.inspector import RegisteredImage, make_inspector
 from cadnet_jax.inspection.recipe import Alignment, File, Recipe
 from cadnet_jax.inspection.registration import register
 from cadnet_jax.inspection.rules import Limits, Rules, decisive_score
+from cadnet_jax.runs.checkpoint_record import tree_digest
+from cadnet_jax.runs.learned import warn_of_learned
 
 MIN_AREAS = (1, 10, 30)  # pixels
 _AROUND = 10  # pixels around a defect that a good window does not show
@@ -59,8 +63,9 @@ class LineOptions:
 
     Attributes:
         window: side of the windows, in pixels; 0: whole pairs.
-        nuisance: of `data.nuisance.NAMES`, applied to images; '': none.
-        reference_is_good: whether the reference, under nuisance, is a good part, too.
+        nuisance: of `data.nuisance.NAMES`, applied to images of whole pairs; '': none.
+        reference_is_good: whether the reference of a whole pair, under nuisance, is a
+            good part, too.
         method: of registration.
         calibration_groups: groups whose good parts alone are needed.
         windows: most good and most bad ones of an image.
@@ -72,6 +77,17 @@ class LineOptions:
     method: str = 'shift'
     calibration_groups: tuple[str, ...] = ()
     windows: int = 4
+
+    def __post_init__(self) -> None:
+        if self.nuisance and self.nuisance not in nuisance.NAMES:
+            raise ValueError(
+                f'--nuisance={self.nuisance}: it can be: {", ".join(nuisance.NAMES)}.'
+            )
+        if self.window and (self.nuisance or self.reference_is_good):
+            raise ValueError(
+                '--nuisance and --reference_is_good are of whole pairs, not of '
+                f'windows of {self.window} pixels; give --window=0, too.'
+            )
 
 
 def score_line(
@@ -88,12 +104,24 @@ def score_line(
         data_dir: prepared data.
         splits: of it.
         options: how parts are made.
-        output: file of lines; what is there is not scored again.
+        output: file of lines, of which the first describes the others; what is there
+            is not scored again.
+
+    Returns:
+        The lines of the parts that these splits and calibration groups make.
+
+    Raises:
+        FileNotFoundError: there is no prepared data set.
+        ValueError: there is no such split or group, no part can be made, or the file
+            holds scores of other weights, data or options.
     """
+    _check_groups(data_dir, splits, options)
+    for split in splits:
+        warn_of_learned(predictor.workdir, data_dir, split)
     path = pathlib.Path(output)
+    described = _describe(predictor, data_dir, options)
+    done = _read(path, described)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = path.read_text().splitlines() if path.exists() else []
-    done = {line['part']: line for line in map(json.loads, lines)}
     parts = (
         part
         for calibrates in (True, False)
@@ -103,14 +131,66 @@ def score_line(
         if calibrates == (part.group in options.calibration_groups)
         and _is_needed(part, options)
     )
+    scored = {}
     with path.open('a') as file:
         for part in tqdm(parts, unit='parts'):
             if part.name not in done:
                 line = _score(predictor, part, options)
+                if not file.tell():
+                    file.write(json.dumps(described) + '\n')
                 file.write(json.dumps(line) + '\n')
                 file.flush()
                 done[part.name] = line
-    return list(done.values())
+            scored[part.name] = done[part.name]
+    if not scored:
+        raise ValueError(
+            f'{data_dir}: {",".join(splits)} makes no part with '
+            f'--window={options.window}; give a smaller one, or other --splits.'
+        )
+    return list(scored.values())
+
+
+def _check_groups(data_dir: _Path, splits: Sequence[str], options: LineOptions) -> None:
+    groups = {x for split in splits for x in read_groups(pathlib.Path(data_dir), split)}
+    if unknown := sorted(set(options.calibration_groups) - groups):
+        raise ValueError(
+            f'--calibrate: {",".join(splits)} of {data_dir} has no group '
+            f'{", ".join(unknown)}; there are {", ".join(sorted(groups))}.'
+        )
+
+
+def _describe(
+    predictor: Predictor, data_dir: _Path, options: LineOptions
+) -> dict[str, Any]:
+    """What the scores depend on, beside the part: the first line of their file."""
+    made = dataclasses.asdict(options)
+    del made['calibration_groups']  # They choose among parts, and change no score.
+    return {
+        'weights_sha256': tree_digest(predictor.variables),
+        'tile_size': predictor.tile_size,
+        'orientations': predictor.orientations,
+        # An early version of prepared data has no fingerprint.
+        'data': read_info(pathlib.Path(data_dir)).fingerprint or os.fspath(data_dir),
+        **made,
+    }
+
+
+def _read(path: pathlib.Path, described: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Part -> its line; none where there is no such file yet."""
+    if not path.exists():
+        return {}
+    remedy = 'name another --output, or delete this file'
+    try:
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+    except ValueError:
+        raise ValueError(f'{path}: damaged, or no scores of parts; {remedy}.') from None
+    if not lines:
+        return {}
+    if other := [key for key in described if lines[0].get(key) != described[key]]:
+        raise ValueError(
+            f'{path}: holds scores of another {", ".join(other)}; {remedy}.'
+        )
+    return {line['part']: line for line in lines[1:]}
 
 
 def _is_needed(part: LinePart, options: LineOptions) -> bool:
@@ -138,10 +218,15 @@ def line_table(
             since a person sees a defect in them.
 
     Raises:
-        ValueError: one of these is not among the parts that calibrate.
+        ValueError: one of these is not among the parts that calibrate, there are too
+            few of them, or all parts are INVALID.
     """
     invalid = [line for line in lines if line['scores'] is None]
     judged = [line for line in lines if line['scores'] is not None]
+    if not judged:
+        raise ValueError(
+            f'all {len(lines)} parts are INVALID; --output has the faults of each.'
+        )
     calibrating = [
         line
         for line in judged
@@ -168,17 +253,17 @@ def _row(
     bad: Sequence[Mapping[str, Any]],
 ) -> str:
     found = count_errors(_of(good, key), _of(bad, key), threshold.threshold)
-    rejects = 'not tested'
-    if found.good_parts:
-        rejects = _rate(found.false_rejects, found.good_parts)
     return (
         f'{key}: threshold {threshold.threshold:.4f}, stated bound '
-        f'{percent(threshold.bound)}; false rejects {rejects}; escapes '
+        f'{percent(threshold.bound)}; false rejects '
+        f'{_rate(found.false_rejects, found.good_parts)}; escapes '
         f'{_rate(found.escapes, found.bad_parts)}'
     )
 
 
 def _rate(events: int, parts: int) -> str:
+    if not parts:
+        return 'not tested'
     share, bound = percent(events / parts), percent(upper_bound(events, parts))
     return f'{events} of {parts} ({share}, at most {bound})'
 

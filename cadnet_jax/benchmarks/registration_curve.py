@@ -1,6 +1,7 @@
 """Hits and false regions of pairs whose image is moved, by method of registration."""
 
 import os
+import pathlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.inspection.inspector import Inspector, make_inspector
 from cadnet_jax.inspection.recipe import Alignment, Checks, File, Recipe
 from cadnet_jax.inspection.registration import METHODS
+from cadnet_jax.runs.learned import warn_of_learned
 
 SHIFTS = (0, 2, 5, 10, 20, 40)  # pixels, along a diagonal
 TURNS = (1, 3, 5, 10)  # degrees
@@ -54,7 +56,7 @@ MOVES = (
 
 def measure_curve(
     predictor: Predictor,
-    data_dir: str | os.PathLike[str],
+    data_dir: str | pathlib.Path,
     split: str,
     *,
     limit: int,
@@ -69,6 +71,7 @@ def measure_curve(
         limit: most pairs; the first ones.
         threshold: score above which a pixel is a defect.
     """
+    warn_of_learned(predictor.workdir, data_dir, split)
     counts = {
         (method, move): no_detections([threshold])
         for method in METHODS

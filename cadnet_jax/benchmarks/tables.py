@@ -50,6 +50,7 @@ def format_device(results: Mapping[str, Any]) -> str:
     sections.append(_files(_of(rows, 'files')))
     for part, title in _FORMS.items():
         sections.append(_forms(title, _of(rows, part)))
+    sections.append(_disturbed(rows))
     sections.append(_failures(rows, results['failures']))
     return '\n\n'.join(section for section in sections if section)
 
@@ -159,24 +160,21 @@ def _forms(title: str, rows: Sequence[Row]) -> str:
     return _table((title, 'shape', 'direction', 'precision', 'ms of each form'), cells)
 
 
+def _disturbed(rows: Sequence[Row]) -> str:
+    lines = [f'- {_labels(row)}' for row in rows if 'compiling' in row]
+    head = 'Timed while other programs were being compiled, so perhaps too slow:'
+    return '\n'.join([head, '', *lines]) if lines else ''
+
+
 def _failures(rows: Sequence[Row], failures: Sequence[Row]) -> str:
     lines = [f'- {row["part"]}: {row["reason"]}' for row in failures]
-    for row in rows:
-        if 'error' in row:
-            labels = ', '.join(
-                str(row[name])
-                for name in (
-                    'part',
-                    'operation',
-                    'form',
-                    'direction',
-                    'precision',
-                    'batch',
-                )
-                if name in row
-            )
-            lines.append(f'- {labels}: {row["error"]}')
+    lines += [f'- {_labels(row)}: {row["error"]}' for row in rows if 'error' in row]
     return '\n'.join(['Not measured:', '', *lines]) if lines else ''
+
+
+def _labels(row: Row) -> str:
+    names = 'part', 'operation', 'form', 'direction', 'precision', 'batch'
+    return ', '.join(str(row[name]) for name in names if name in row)
 
 
 def _of(rows: Iterable[Row], part: str) -> list[Row]:

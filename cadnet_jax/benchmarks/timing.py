@@ -61,24 +61,31 @@ def measure_cases(
         `ms_low` and `ms_high` (range of the rounds), `latency_ms` (a run by itself);
         where they are known `pairs_per_s`, `tflops` (a second), `program_gb` (of
         arguments, results and intermediate values) and `device_peak_gb` (of the process
-        so far).
+        so far); and `compiling`, where programs that took too long were still being
+        compiled beside it (a thread cannot be stopped): their number.
         If it fails, its labels and `error`.
     """
     pool = concurrent.futures.ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS))
     waiting = [pool.submit(case.prepare) for case in cases]
     concurrent.futures.wait(waiting, compile_limit)
     pool.shutdown(wait=False, cancel_futures=True)
+    running = [future for future in waiting if not future.done()]
     waiting.reverse()
     for case in cases:
         future = waiting.pop()  # A program is dropped as soon as it is measured.
+        running = [other for other in running if not other.done()]
         try:
             row = _measure(case, future.result(timeout=0), seconds)
+            if running:
+                row['compiling'] = len(running)
         except (TimeoutError, concurrent.futures.CancelledError):
             row = {'error': f'not compiled within {compile_limit:.0f} s'}
         except Exception as error:
             row = {'error': describe_error(error)}
         del future
         yield dict(case.labels) | row
+    # Nothing can stop them; the cases after these are not to be timed beside them.
+    concurrent.futures.wait(running)
 
 
 def time_runs(dispatch: Callable[[], Any], seconds: float) -> dict[str, float]:

@@ -23,24 +23,29 @@ from cadnet_jax.benchmarks.workloads_torch import TORCH_WORKLOADS, check_install
 from cadnet_jax.config import Config
 from cadnet_jax.data.batches import training_batches
 from cadnet_jax.data.prepared_set import read_info
+from cadnet_jax.data.sampling import check_sampling, num_unchanged
 from cadnet_jax.devices import AXIS, replicate, shard
 from cadnet_jax.inference.predictor import Predictor, make_predictor
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize, parameter_shapes
 from cadnet_jax.runs.state import initial_state
-from cadnet_jax.runs.workdir import training_data
+from cadnet_jax.runs.workdir import TrainingData, training_data
+from cadnet_jax.training.loop import make_step
 from cadnet_jax.training.memory import keep_freed_memory
 from cadnet_jax.training.optim import make_optimizer
-from cadnet_jax.training.step import Batch, make_train_step
+from cadnet_jax.training.step import Batch
 
 
 def training_step(settings: Settings) -> Job:
     """A batch in host memory to updated parameters, over all devices."""
     keep_freed_memory()  # before JAX starts, as training does
     config = settings.config
-    update = _Training(config, (9, 1, 1))
+    update = _Training(config, TrainingData('', CLASS_NAMES, (9, 1, 1)))
     names = ('image', 'reference', 'mask')
-    batch = dict(zip(names, random_batch(config), strict=True))
+    # As `training_batches` has it: with the candidates of which the step takes some.
+    extra = num_unchanged(config.data) * (config.data.hard_candidates - 1)
+    drawn = random_batch(config, count=config.data.batch_size + extra)
+    batch = dict(zip(names, drawn, strict=True))
     step: Any = update.step
     lowered = step.func.lower(*step.args, update.state, shard(batch))
     cost = lowered.compile().cost_analysis()
@@ -53,7 +58,7 @@ def pipeline(settings: Settings) -> Job:
     config = settings.config
     data = training_data(read_info(config.data.data_dir), config.data.train_split)
     batches = training_batches(config.data, seed=0)
-    update = _Training(config, data.class_pixels)
+    update = _Training(config, data)
     waited = [0.0]
 
     def run() -> None:
@@ -104,11 +109,15 @@ def interleaved(
     Raises:
         FileNotFoundError: 'pipeline' is named, and the settings' `data_dir` is not
             there or not prepared.
-        ValueError: 'pipeline' is named, and its split or a batch cannot be; or a
-            workload of PyTorch, which is not installed.
+        ValueError: 'pipeline' is named, and its split or a batch cannot be, or
+            'training_step', and a batch cannot be; or a workload of PyTorch, which is
+            not installed.
     """
     if set(names) & set(TORCH_WORKLOADS):
         check_installed()
+    if 'training_step' in names:
+        for each in settings:
+            check_sampling(each.config.data, process_count=1)
     if 'pipeline' in names:
         for each in settings:
             training_batches(each.config.data, seed=0)
@@ -134,13 +143,16 @@ def interleaved(
 class _Training:
     """A run's state; a call is one step."""
 
-    def __init__(self, config: Config, class_pixels: Sequence[int]) -> None:
-        model = build_model(config.model, len(class_pixels), axis_name=AXIS)
+    def __init__(self, config: Config, data: TrainingData) -> None:
+        model = build_model(config.model, len(data.class_names), axis_name=AXIS)
         optimizer = make_optimizer(
             config.optim, config.train.steps, parameter_shapes(model)['params']
         )
-        self.state = replicate(initial_state(model, optimizer, seed=0))
-        self.step = make_train_step(model, optimizer, config.loss, class_pixels, seed=0)
+        state = initial_state(model, optimizer, seed=0)
+        if config.optim.ema_decay:
+            state = state.replace(ema_params=jax.tree.map(np.array, state.params))
+        self.state = replicate(state)
+        self.step = make_step(config, model, optimizer, data)
 
     def __call__(self, batch: Batch) -> None:
         self.state, metrics = self.step(self.state, shard(batch))

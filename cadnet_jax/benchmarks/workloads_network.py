@@ -47,10 +47,12 @@ def cached_forward(settings: Settings) -> Job:
     return _network_job(compare, (variables, images, features), config, cached=True)
 
 
-def random_batch(config: Config, size: int = 0) -> tuple[np.ndarray, ...]:
-    """Images, references and masks."""
+def random_batch(
+    config: Config, size: int = 0, *, count: int = 0
+) -> tuple[np.ndarray, ...]:
+    """Images, references and masks; `size` 0: of crops, `count` 0: of a batch."""
     side = size or config.data.crop_size
-    shape = (config.data.batch_size, side, side)
+    shape = (count or config.data.batch_size, side, side)
     rng = np.random.default_rng(0)
     return (
         rng.integers(0, 256, (*shape, 3), np.uint8),

@@ -30,7 +30,7 @@ from cadnet_jax.evaluation.boxes import (
     widen,
 )
 from cadnet_jax.evaluation.predictions import check_classes, predicted_pairs
-from cadnet_jax.inference.predictor import Predictor, default_rule
+from cadnet_jax.inference.predictor import Predictor, score_scale
 from cadnet_jax.runs.checkpoint_record import tree_digest
 from cadnet_jax.runs.scores import BoxScores
 
@@ -61,7 +61,7 @@ def fit_boxes(
             nothing is found.
     """
     check_classes(predictor, read_info(data_dir), data_dir)
-    scale = 2 * (default_rule(predictor.config).threshold or 0.5)
+    scale = score_scale(predictor.config)
     thresholds = [scale * share for share in THRESHOLDS]
     regions: dict[float, list[PairBoxes]] = {x: [] for x in thresholds}
     sizes = []

@@ -32,6 +32,7 @@ from cadnet_jax.inference.predictor import (
     Predictor,
     default_rule,
     default_tile_size,
+    score_scale,
 )
 from cadnet_jax.inference.results import begin_results, end_results, read_run
 from cadnet_jax.models.complexity import count_parameters, gmacs
@@ -153,7 +154,7 @@ def evaluate(
         begin_results(directory, run, files, overwrite=True)
         pairs = predicted_pairs(predictor, data_dir, split, batch_size, painted=painted)
         for _, pair in zip(range(num_pictures), pairs, strict=False):
-            write_pictures(directory, pair, largest=_largest_score(predictor))
+            write_pictures(directory, pair, largest=score_scale(predictor.config))
         write_curves(directory, histograms, curves, largest=end_of_curves(predictor))
         write_page(directory, metrics, pair_list, pictured)
         write_json(directory / METRICS_FILE, metrics)
@@ -288,16 +289,6 @@ def _num_pairs(info: DatasetInfo, split: str) -> int | None:
         return None
     others = info.num_examples[split] - jax.process_index()
     return math.ceil(others / int(jax.process_count()))
-
-
-def _largest_score(predictor: Predictor) -> float:
-    """Score of the brightest color in pictures; that of black is 0.
-
-    1 for probabilities; for change scores (head 'ooc') twice the default threshold,
-    which is then in the middle.
-    """
-    threshold = default_rule(predictor.config).threshold
-    return 1.0 if threshold is None else 2 * threshold
 
 
 def end_of_curves(predictor: Predictor) -> float:

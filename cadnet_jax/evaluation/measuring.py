@@ -25,7 +25,8 @@ from cadnet_jax.evaluation.detection import (
     count_detections,
     no_detections,
 )
-from cadnet_jax.inference.predictor import Predictor
+from cadnet_jax.inference.predictor import Predictor, score_scale
+from cadnet_jax.runs.learned import warn_of_learned
 
 FALSE_RATES = (0.1, 0.3, 1.0)  # false regions a megapixel
 REFERENCES = ('as_is', 'other', 'self', 'gray')
@@ -33,7 +34,7 @@ _SYSTEMS = ('network', 'differencing')
 OPENINGS = (1, 3, 5)  # pixels, of differencing; 1: none
 
 _ODDS = np.linspace(-5, 9, 43)
-PROBABILITIES = tuple((1 / (1 + np.exp(-_ODDS))).tolist())
+_PROBABILITIES = tuple((1 / (1 + np.exp(-_ODDS))).tolist())
 GRAY_LEVELS = tuple(float(level) for level in range(4, 250, 7))
 
 Image = NDArray[np.uint8]
@@ -127,10 +128,13 @@ def measure(
         `step` of the network, `chosen_on`, and `options`.
 
     Raises:
-        ValueError: a set in `choose` is not among `data_sets`, or nothing chooses.
+        ValueError: a set in `choose` is not among `data_sets`, two sets have one name,
+            or nothing chooses.
         FileNotFoundError: a set is not there.
     """
     _check_choice(data_sets, choose, earlier)
+    for data_set in data_sets:
+        warn_of_learned(predictor.workdir, data_set.data_dir, data_set.split)
     network: dict[str, DetectionCounts] = {}
     differencing: dict[int, dict[str, DetectionCounts]] = {k: {} for k in OPENINGS}
     for data_set in data_sets:
@@ -170,6 +174,10 @@ def _check_choice(
     earlier: Mapping[str, Any] | None,
 ) -> None:
     names = [data_set.name for data_set in data_sets]
+    if twice := sorted(name for name in set(names) if names.count(name) > 1):
+        raise ValueError(
+            f'--data={twice[0]}=...: given twice; give each set a name of its own.'
+        )
     if unknown := sorted(set(choose) - set(names)):
         raise ValueError(
             f'--choose={",".join(unknown)}: no such set; there are {", ".join(names)}.'
@@ -185,17 +193,24 @@ def _measure_set(
     predictor: Predictor, data_set: DataSet, options: Options
 ) -> tuple[DetectionCounts, dict[int, DetectionCounts]]:
     """The counts of the network, and of differencing for each opening."""
-    network = no_detections(PROBABILITIES)
+    thresholds = network_thresholds(predictor)
+    network = no_detections(thresholds)
     differencing = {k: no_detections(GRAY_LEVELS) for k in OPENINGS}
     for pair in tqdm(read_pairs(data_set, options), desc=data_set.name, unit=' pairs'):
         score = predictor.predict_batch(pair.image[None], pair.reference[None]).score[0]
-        network += count_detections(pair.mask, score, PROBABILITIES)
+        network += count_detections(pair.mask, score, thresholds)
         for opening in OPENINGS:
             difference = difference_score(pair.image, pair.reference, opening)
             differencing[opening] += count_detections(
                 pair.mask, difference, GRAY_LEVELS
             )
     return network, differencing
+
+
+def network_thresholds(predictor: Predictor) -> tuple[float, ...]:
+    """Thresholds of the network's scores, denser near both ends."""
+    scale = score_scale(predictor.config)
+    return tuple(scale * probability for probability in _PROBABILITIES)
 
 
 def difference_score(

@@ -11,13 +11,14 @@ from tqdm import tqdm
 
 from cadnet_jax.evaluation.detection import count_detections, no_detections
 from cadnet_jax.evaluation.measuring import (
-    PROBABILITIES,
     DataSet,
     Options,
+    network_thresholds,
     read_pairs,
 )
 from cadnet_jax.files.markdown import markdown_table
 from cadnet_jax.inference.predictor import Predictor
+from cadnet_jax.runs.learned import warn_of_learned
 
 CHANGE = 0.01  # of a score, above which a border has changed it
 _DISTANCES = 0, 4, 8, 12, 16, 24, 32, 48, 64, 96  # pixels from a border
@@ -42,14 +43,20 @@ def parse_tiling(text: str) -> Tiling:
     """Reads 'SIZE:MARGIN'.
 
     Raises:
-        ValueError: it is not of this form.
+        ValueError: it is not of this form, or the margins leave nothing of a tile.
     """
     size, _, margin = text.partition(':')
     if not (size.isdecimal() and margin.isdecimal()):
         raise ValueError(
             f'--tiling={text}: invalid; give SIZE:MARGIN in pixels, such as 96:12.'
         )
-    return Tiling(int(size), int(margin))
+    tiling = Tiling(int(size), int(margin))
+    if tiling.size <= 2 * tiling.margin:
+        raise ValueError(
+            f'--tiling={text}: invalid; SIZE:MARGIN needs a tile that is larger than '
+            'its two margins, such as 96:12.'
+        )
+    return tiling
 
 
 def time_tilings(
@@ -121,9 +128,11 @@ def measure_tilings(
 
     Returns:
         For each set and kind of tiles `data`, `tile_size`, `tile_margin`, `best_iou`,
-        `hit_rate` at one false region a megapixel, and `reach`: `border_reach`, or None
-        where no image is large enough.
+        `hit_rate` at one false region a megapixel (both None where no defect is
+        labeled), and `reach`: `border_reach`, or None where no image is large enough.
     """
+    for data_set in data_sets:
+        warn_of_learned(predictor.workdir, data_set.data_dir, data_set.split)
     return [
         {
             'data': data_set.name,
@@ -220,7 +229,7 @@ def format_tilings(rows: Sequence[dict[str, Any]]) -> str:
             str(row['tile_size']),
             str(row['tile_margin']),
             '-' if row['best_iou'] is None else f'{row["best_iou"]:.3f}',
-            f'{row["hit_rate"]:.3f}',
+            '-' if row['hit_rate'] is None else f'{row["hit_rate"]:.3f}',
             ', '.join(f'{d}: {share:.2%}' for d, share in (row['reach'] or {}).items()),
         )
         for row in rows
@@ -229,12 +238,13 @@ def format_tilings(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _measure(predictor: Predictor, data_set: DataSet, limit: int) -> dict[str, Any]:
-    counts, changes = no_detections(PROBABILITIES), []
+    thresholds = network_thresholds(predictor)
+    counts, changes = no_detections(thresholds), []
     size = predictor.tile_size
     description = f'{data_set.name}, {size}'
     for pair in tqdm(read_pairs(data_set, Options(limit)), description, leave=False):
         maps = predictor.predict_batch(pair.image[None], pair.reference[None])
-        counts += count_detections(pair.mask, maps.score[0], PROBABILITIES)
+        counts += count_detections(pair.mask, maps.score[0], thresholds)
         height, width = pair.mask.shape
         if height >= size and width >= size + size // 2:
             changes.append(border_changes(predictor, pair.image, pair.reference))

@@ -316,6 +316,16 @@ def default_rule(config: Config) -> Rule:
     return Rule(threshold=(config.loss.tau_ok + config.loss.tau_ng) / 2)
 
 
+def score_scale(config: Config) -> float:
+    """What thresholds that are made for probabilities are multiplied by.
+
+    1 for probabilities; for change scores (head 'ooc') twice the default threshold,
+    which is then in the middle.
+    """
+    threshold = default_rule(config).threshold
+    return 1.0 if threshold is None else 2 * threshold
+
+
 def make_predictor(
     config: Config,
     class_names: tuple[str, ...],

@@ -17,14 +17,7 @@ flags.disclaim_key_flags()
 def define_predictor_flags() -> None:
     """Defines the flags of the network, --threshold and --min_area."""
     define_network_flags()
-    flags.DEFINE_float(
-        'threshold',
-        None,
-        'Score of any defect (1 minus the probability of the background; with head '
-        'ooc the change score) above which a pixel is a defect. Default: a pixel has '
-        'its most probable class; with head ooc the middle of tau_ok and tau_ng.',
-        lower_bound=0.0,
-    )
+    define_threshold_flag()
     flags.DEFINE_integer(
         'min_area',
         1,
@@ -33,8 +26,24 @@ def define_predictor_flags() -> None:
     )
 
 
-def define_network_flags() -> None:
-    """Defines --workdir, --step, --tile_size and --orientations: what gives scores."""
+def define_threshold_flag() -> None:
+    """Defines --threshold."""
+    flags.DEFINE_float(
+        'threshold',
+        None,
+        'Score of any defect (1 minus the probability of the background; with head '
+        'ooc the change score) above which a pixel is a defect. Default: a pixel has '
+        'its most probable class; with head ooc the middle of tau_ok and tau_ng.',
+        lower_bound=0.0,
+    )
+
+
+def define_network_flags(*, tile_size: bool = True) -> None:
+    """Defines --workdir, --step, --tile_size and --orientations: what gives scores.
+
+    Args:
+        tile_size: whether there is such a flag; False: the script sets the tiles.
+    """
     define_path(
         'workdir',
         'released',
@@ -43,13 +52,15 @@ def define_network_flags() -> None:
     flags.DEFINE_string(
         'step', 'best', "Checkpoint: 'best', 'latest', or a number of training steps."
     )
-    flags.DEFINE_integer(
-        'tile_size',
-        None,
-        'Side of the tiles that larger images are predicted in, in pixels. Default: '
-        'that of the training crops, 768 at most; for the released weights 192.',
-        lower_bound=32,
-    )
+    if tile_size:
+        flags.DEFINE_integer(
+            'tile_size',
+            None,
+            'Side of the tiles that larger images are predicted in, in pixels. '
+            'Default: that of the training crops, 768 at most; for the released '
+            'weights 192.',
+            lower_bound=32,
+        )
     flags.DEFINE_enum(
         'orientations',
         '1',
@@ -63,7 +74,8 @@ def define_network_flags() -> None:
 def load_predictor() -> 'Predictor':
     """The predictor that the parsed flags name.
 
-    Without --threshold and --min_area, its rule is the default one.
+    Without --threshold and --min_area its rule is the default one, and without
+    --tile_size its tiles are.
 
     Raises:
         FileNotFoundError: see `restore.load_predictor`.
@@ -72,13 +84,13 @@ def load_predictor() -> 'Predictor':
     from cadnet_jax.inference import restore  # slow to import
 
     values = flags.FLAGS
-    rule: dict[str, Any] = {
-        name: values[name].value for name in ('threshold', 'min_area') if name in values
+    names = 'tile_size', 'threshold', 'min_area'
+    given: dict[str, Any] = {
+        name: values[name].value for name in names if name in values
     }
     return restore.load_predictor(
         values.workdir,
         values.step,
-        tile_size=values.tile_size,
         orientations=int(values.orientations),
-        **rule,
+        **given,
     )

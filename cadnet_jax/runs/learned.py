@@ -142,3 +142,13 @@ def check_new(
                 f'--split{flag}.'
             )
         print(f'warning: {text}.')
+
+
+def warn_of_learned(workdir: _Path, data_dir: _Path, split: str) -> None:
+    """Warns where `check_new` refuses: for figures that may be of any pairs.
+
+    Raises:
+        FileNotFoundError: there is no prepared data set.
+        ValueError: there is no such split, or a file is damaged.
+    """
+    check_new(workdir, data_dir, split, allow_learned=True)

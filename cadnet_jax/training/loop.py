@@ -111,7 +111,7 @@ def train(
     shapes = parameter_shapes(model, _peers(config))
     optimizer = make_optimizer(config.optim, config.train.steps, shapes['params'])
     saved, origin = _first_state(config, model, optimizer, workdir)
-    train_step = _make_step(config, model, optimizer, data)
+    train_step = make_step(config, model, optimizer, data)
     with_new_statistics = make_norm_statistics(config, len(data.class_names))
     first = jax.process_index() == 0
     is_done = False
@@ -225,12 +225,20 @@ def _peers(config: Config) -> Peers:
     return PEERS.get(config.loss.semi_supervised, NO_PEERS)
 
 
-def _make_step(
+def make_step(
     config: Config,
     model: CADNet,
     optimizer: optax.GradientTransformation,
     data: TrainingData,
 ) -> Step:
+    """The step that a run of these settings takes.
+
+    Args:
+        config: of the run.
+        model: the network, built with `axis_name=AXIS`.
+        optimizer: of the run.
+        data: that it learns from.
+    """
     return make_train_step(
         model,
         optimizer,

@@ -12,9 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from absl import flags
 
+from cadnet_jax import config as configs
+from cadnet_jax import config_flags
 from cadnet_jax.benchmarks import (
     benchmark,
+    device,
     pair_folders,
     workloads,
     workloads_files,
@@ -28,6 +32,7 @@ from cadnet_jax.inference.pair_files import PairFiles
 from cadnet_jax.inference.predict_files import predict_files
 from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.models.mix_transformer import VARIANTS, Variant
+from cadnet_jax.training import losses, step
 from tests.conftest import ROOT
 from tests.support.tiny_data import prepare_tiny
 
@@ -192,6 +197,68 @@ def test_each_workload_does_its_work(
         assert job.cost is not None
         # Of two pairs; XLA counts a multiply-add as two, and everything else too.
         assert job.cost['flops'] > 2 * 2 * 1e9 * job.gmacs
+
+
+def test_a_step_without_its_candidates_is_refused_before_anything_starts() -> None:
+    config = configs.replace(TINY, hard_candidates=3)
+    with pytest.raises(ValueError, match='hard_candidates is 3'):
+        workloads.interleaved(['training_step'], [Settings(config)])
+
+
+@pytest.mark.parametrize('name', ['training_step', 'pipeline'])
+def test_a_step_is_that_of_the_recipe(
+    name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes one of three candidates, and averages the parameters."""
+    monkeypatch.setitem(VARIANTS, 'b0', Variant((8, 16, 20, 32), (1, 1, 1, 1)))
+    learned: list[int] = []
+    averaged: list[float] = []
+
+    def total_loss(outputs: Any, mask: Any, *args: Any, **options: Any) -> Any:
+        learned.append(len(mask))
+        return losses.total_loss(outputs, mask, *args, **options)
+
+    def update_average(average: Any, params: Any, step: Any, decay: float) -> Any:
+        averaged.append(decay)
+        return average
+
+    monkeypatch.setattr(step, 'total_loss', total_loss)
+    monkeypatch.setattr(step, 'update_average', update_average)
+    prepared = prepare_tiny(tmp_path, num={'train': 4}, unchanged_every=2)
+    config = configs.replace(
+        TINY,
+        data_dir=str(prepared),
+        train_split='train',
+        unchanged_fraction=0.5,
+        hard_candidates=3,
+        ema_decay=0.9,
+    )
+    job = workloads.WORKLOADS[name](Settings(config))
+    job.run()
+    assert job.pairs == 2
+    assert set(learned) == {2} and set(averaged) == {0.9}
+
+
+def test_all_of_a_device_takes_no_settings() -> None:
+    values = flags.FlagValues()
+    for names in (device.WORKLOAD_FLAGS, *config_flags.flag_groups().values()):
+        for name in names:
+            flags.DEFINE_string(name, '', '', flag_values=values)
+    flags.DEFINE_multi_string('workload', [], '', flag_values=values)
+    for given, match in (
+        (['--workload=all', '--workload=forward'], 'run of their own'),
+        (['--workload=all', '--compare=--batch_size=8'], '--compare: .* leave'),
+        (['--workload=all', '--crop_size=96'], '--crop_size: .* leave'),
+        (['--workload=all', '--files=3'], '--files: .* leave'),
+    ):
+        values.unparse_flags()
+        values(['benchmark.py', *given])
+        with pytest.raises(ValueError, match=match):
+            device.check_flags(values)
+        for name in values:
+            values[name].unparse()
+    values(['benchmark.py', '--workload=all'])
+    device.check_flags(values)
 
 
 @pytest.mark.parametrize('name', FILE_WORKLOADS)

@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from unittest.mock import ANY
@@ -140,6 +141,26 @@ def test_a_case_that_is_not_compiled_in_time_is_left_out() -> None:
     assert row == {'batch': 1, 'error': 'not compiled within 0 s'}
 
 
+def test_a_row_says_that_others_were_compiled_beside_it() -> None:
+    """Those after it wait until nothing is compiled any more."""
+    release, compiled = threading.Event(), []
+
+    def wait() -> timing.Program:
+        release.wait(60)
+        compiled.append(True)
+        return timing.Program(lambda: None)
+
+    cases = [
+        timing.Case({'batch': 1}, lambda: timing.Program(lambda: None)),
+        timing.Case({'batch': 2}, wait),
+    ]
+    rows = timing.measure_cases(cases, seconds=0.001, compile_limit=0.5)
+    assert next(rows)['compiling'] == 1
+    assert 'error' in next(rows)
+    release.set()
+    assert not list(rows) and compiled
+
+
 def test_a_time_is_that_of_a_run() -> None:
     times = timing.time_runs(lambda: time.sleep(0.01), 0.05)
     assert 10 <= times['ms_low'] <= times['ms'] <= times['ms_high']
@@ -239,7 +260,7 @@ def test_the_tables_show_what_was_measured_and_what_was_not() -> None:
         'seconds': 12.3,
         'failures': [{'part': 'training', 'reason': 'stopped after 9 s'}],
         'rows': [
-            convolution | {'form': 'linen', 'ms': 2.0},
+            convolution | {'form': 'linen', 'ms': 2.0, 'compiling': 1},
             convolution | {'form': 'patches', 'ms': 1.0},
             {
                 'part': 'forward',
@@ -254,6 +275,7 @@ def test_the_tables_show_what_was_measured_and_what_was_not() -> None:
     assert 'linen 2.000; **patches 1.000** |' in text
     assert '- training: stopped after 9 s' in text
     assert '- forward, default, 8: too large' in text
+    assert 'too slow:\n\n- convolutions, stage 1 patches, linen, forward' in text
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: pathlib.Path) -> None:

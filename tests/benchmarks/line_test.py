@@ -1,5 +1,6 @@
 """A production line of prepared pairs: which windows are parts, and what is counted."""
 
+import dataclasses
 import json
 import pathlib
 from typing import Any
@@ -71,11 +72,77 @@ def test_whole_pairs_are_parts_and_a_run_resumes(tmp_path: pathlib.Path) -> None
         good = [line['scores'][system] for line in lines if not line['bad']]
         bad = [line['scores'][system] for line in lines if line['bad']]
         assert max(good) < min(bad)
-    written = output.read_text().splitlines()
+    head, *written = output.read_text().splitlines()
     assert [json.loads(line) for line in written] == lines
-    output.write_text('\n'.join([*written[:2], '']))
+    output.write_text('\n'.join([head, *written[:2], '']))
     again = score_line(differencing_predictor(), data, ['train'], options, output)
     assert again == lines
+
+
+def test_scores_of_one_network_data_and_options_stand_in_a_file(
+    tmp_path: pathlib.Path,
+) -> None:
+    num = {'train': 1, 'val': 1}
+    data = prepare_tiny(tmp_path, sizes=((96, 96),), num=num)
+    other = prepare_tiny(tmp_path / 'x', sizes=((96, 96),), num={'train': 2})
+    output = tmp_path / 'line.jsonl'
+    options = LineOptions(window=0, method='none')
+    network = differencing_predictor()
+    first = score_line(network, data, ['train'], options, output)
+    assert len(score_line(network, data, ['train', 'val'], options, output)) == 2
+    assert score_line(network, data, ['train'], options, output) == first
+    written = output.read_bytes()
+    trained = differencing_predictor(variables={'params': {'weight': np.ones(1)}})
+    tiles = differencing_predictor(tile_size=96)
+    shifted = dataclasses.replace(options, method='shift')
+    for predictor, source, made, name in (
+        (trained, data, options, 'weights_sha256'),
+        (tiles, data, options, 'tile_size'),
+        (network, other, options, 'data'),
+        (network, data, shifted, 'method'),
+    ):
+        with pytest.raises(ValueError, match=f'another {name}; name another --output'):
+            score_line(predictor, source, ['train'], made, output)
+    assert output.read_bytes() == written
+    output.write_text('\n'.join(output.read_text().splitlines()[1:]))
+    with pytest.raises(ValueError, match='another weights_sha256, tile_size'):
+        score_line(network, data, ['train'], options, output)
+    output.write_text('no JSON')
+    with pytest.raises(ValueError, match=r'line\.jsonl: damaged'):
+        score_line(network, data, ['train'], options, output)
+
+
+def test_options_without_effect_are_refused() -> None:
+    for options in ({'nuisance': 'pku'}, {'reference_is_good': True}):
+        with pytest.raises(ValueError, match='give --window=0'):
+            LineOptions(**options)
+    with pytest.raises(ValueError, match='--nuisance=typo: it can be: brightness'):
+        LineOptions(window=0, nuisance='typo')
+
+
+def test_what_cannot_be_is_refused_before_anything_is_scored(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unknown group, and images smaller than the windows."""
+    data = prepare_tiny(tmp_path, num={'train': 2})
+    monkeypatch.setattr(line, 'make_inspector', None)
+    output = tmp_path / 'line.jsonl'
+    groups = ('group_0', 'typo')
+    for options, match in (
+        (LineOptions(window=0, calibration_groups=groups), 'no group typo; there are'),
+        (LineOptions(), 'no part with --window=320; give a smaller'),
+    ):
+        with pytest.raises(ValueError, match=match):
+            score_line(differencing_predictor(), data, ['train'], options, output)
+    assert not output.exists() or not output.read_text()
+
+
+def test_a_table_says_what_is_not_tested() -> None:
+    lines = [scored(k / 100, bad=False, group='good') for k in range(59)]
+    _, row = line_table(lines, ['good'], target=0.05)
+    assert 'false rejects not tested; escapes not tested' in row
+    with pytest.raises(ValueError, match='all 59 parts are INVALID'):
+        line_table([x | {'scores': None} for x in lines], ['good'], target=0.05)
 
 
 @pytest.mark.parametrize('kept', [1, 2])

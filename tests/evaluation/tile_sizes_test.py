@@ -1,6 +1,7 @@
 """Claims about tiles, with networks whose borders reach a known distance."""
 
 import dataclasses
+import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,6 +78,16 @@ def test_a_network_without_reach_loses_nothing_in_tiles(data_set: DataSet) -> No
     assert table.splitlines()[2].startswith('| boards | 64 | 0 | ')
 
 
+def test_a_set_without_a_defect_has_no_rates(tmp_path: pathlib.Path) -> None:
+    prepared = prepare_tiny(tmp_path, num={'test': 1}, unchanged_every=1)
+    good = DataSet('good', str(prepared), 'test')
+    tilings = [tile_sizes.Tiling(64, 0)]
+    rows = tile_sizes.measure_tilings(
+        differencing_predictor(), tilings, [good], limit=0
+    )
+    assert '| good | 64 | 0 | - | - |' in tile_sizes.format_tilings(rows)
+
+
 def test_each_tiling_has_its_speed() -> None:
     """Small tiles with margins as large as their cores are slower than large ones."""
     tilings = [tile_sizes.Tiling(512, 8), tile_sizes.Tiling(40, 8)]
@@ -92,7 +103,7 @@ def test_a_tiling_is_read(text: str, tiling: tuple[int, int]) -> None:
     assert tile_sizes.parse_tiling(text) == tiling
 
 
-@pytest.mark.parametrize('text', ['', '96', 'x:1', '96:', '96:x', '-96:1'])
+@pytest.mark.parametrize('text', ['', '96', 'x:1', '96:', '96:x', '-96:1', '96:48'])
 def test_a_tiling_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match='SIZE:MARGIN'):
         tile_sizes.parse_tiling(text)
