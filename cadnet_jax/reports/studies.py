@@ -30,6 +30,7 @@ from cadnet_jax.runs.workdir import (
     is_begun,
     training_data,
 )
+from cadnet_jax.training.checks import check_norms
 from cadnet_jax.training.loop import train
 from cadnet_jax.training.optim import learning_rate_schedule
 
@@ -203,7 +204,7 @@ def runs_of(names: Iterable[str], base: Config, seeds: int) -> list[Run]:
 
     Raises:
         ValueError: `base` sets what differs from run to run, or has no contrastive
-            loss, or a warm-up longer than the run.
+            loss, or a warm-up longer than the run, or a batch too small for a network.
     """
     given = configs.differences(Config(), base)
     if ours := [name for name in _SET_BY_STUDIES if name in given]:
@@ -218,6 +219,8 @@ def runs_of(names: Iterable[str], base: Config, seeds: int) -> list[Run]:
     for seed in range(seeds):
         for name in names:
             runs |= {run.name: run for run in STUDIES[name](base, seed)}
+    for run in runs.values():  # Ahead of the days that those before it take.
+        check_norms(run.config)
     return list(runs.values())
 
 

@@ -150,7 +150,8 @@ def train(
         if evaluation_due(start):
             evaluate_weights(start, load_variables(workdir, start)[0])
         if start == config.train.steps:
-            print(f'{workdir}: all of the {start} steps are done.')
+            if first:
+                print(f'{workdir}: all of the {start} steps are done.')
             return True
         progress = stack.enter_context(_progress_bar(config, start, shown=first))
         state = replicate(saved)
