@@ -1,5 +1,6 @@
 """Each semi-supervised loss on fixed arrays, against its formula in plain NumPy."""
 
+import functools
 from typing import Any
 
 import jax
@@ -82,12 +83,13 @@ def weight(period: int) -> float:
 
 
 def test_dct_is_the_difference_of_turned_answers_and_answers_to_turned_images() -> None:
+    """Of one number of quarter turns a step; each of the four is drawn."""
     variables = weights(1)
-    loss, (parts, after) = dct(forward, variables, LABELED, NEW, KEY, STEP)
     kernels = variables['params']
     plain = softmax(answers(kernels, NEW)[0])
-    expected = sum(
-        np.mean(
+    expected = [
+        weight(150)
+        * np.mean(
             (
                 softmax(answers(kernels, np.rot90(NEW, k, (1, 2)))[0])
                 - np.rot90(plain, k, (1, 2))
@@ -95,12 +97,21 @@ def test_dct_is_the_difference_of_turned_answers_and_answers_to_turned_images() 
             ** 2
         )
         for k in range(4)
-    )
+    ]
     known = supervised(answers(kernels, IMAGES)[0], MASKS)
-    assert parts['supervised'] == pytest.approx(known, rel=1e-5)
-    assert parts['consistency'] == pytest.approx(weight(150) * expected, rel=1e-4)
-    assert loss == pytest.approx(known + weight(150) * expected, rel=1e-5)
-    assert after['batch_stats'] == 6
+    step = jax.jit(functools.partial(dct, forward))
+    drawn = set()
+    for seed in range(24):
+        key = jax.random.key(seed)
+        loss, (parts, after) = step(variables, LABELED, NEW, key, STEP)
+        assert parts['supervised'] == pytest.approx(known, rel=1e-5)
+        assert loss == pytest.approx(known + float(parts['consistency']), rel=1e-5)
+        assert after['batch_stats'] == 3
+        turns = int(np.abs(parts['consistency'] - np.array(expected)).argmin())
+        near = pytest.approx(expected[turns], rel=1e-4, abs=1e-9)
+        assert parts['consistency'] == near
+        drawn.add(turns)
+    assert drawn == {0, 1, 2, 3}
 
 
 def test_uamt_counts_pixels_of_which_the_teacher_is_certain() -> None:
