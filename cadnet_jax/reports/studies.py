@@ -133,7 +133,6 @@ def semi_supervised(base: Config, seed: int) -> list[Run]:
         head='unet',
         defect_weight=1.0,
         ema_decay=base.optim.ema_decay or _AVERAGING,
-        ramp_steps=base.train.steps,
     )
     start = _run(u_net, 'abpt', 'unet', seed, tested_on=('line', 'abpt'))
     start = start._replace(name=f'abpt_unet_labeled_seed{seed}')

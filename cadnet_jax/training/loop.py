@@ -5,6 +5,7 @@ the checkpoint, then the evaluation: what is cut short is done again on resuming
 """
 
 import contextlib
+import dataclasses
 import pathlib
 import time
 from collections.abc import Mapping
@@ -235,7 +236,9 @@ def _make_step(
     return make_train_step(
         model,
         optimizer,
-        config.loss,
+        dataclasses.replace(
+            config.loss, ramp_steps=config.loss.ramp_steps or config.train.steps
+        ),
         # With one class of defects its balance is 1, however many pixels are painted.
         np.maximum(data.class_pixels, int(_paints_the_class(config, data))).tolist(),
         seed=config.train.seed,
