@@ -29,7 +29,7 @@ MASKS = RNG.integers(0, K, (B, SIZE, SIZE))
 MASKS[0, 0, :3] = 255
 # Place matters, so that a turned image has another answer than a turned answer.
 PLACE = np.linspace(-1, 1, SIZE * SIZE).reshape(1, SIZE, SIZE, 1).astype(np.float32)
-UNKNOWN = np.zeros((B, SIZE, SIZE), int)  # of the unlabeled images
+UNKNOWN: Any = np.zeros((B, SIZE, SIZE), int)  # of the unlabeled images
 UNKNOWN[1, 2:4] = 255
 LABELED = Labeled(jnp.asarray(IMAGES), jnp.asarray(MASKS))
 
@@ -205,7 +205,7 @@ def test_ucc_ignores_what_is_ignored_in_a_part_that_is_mixed_in() -> None:
     def learned(share: float, *views: Any) -> float:
         unlabeled, strong, masks = views
         others = labeled, unlabeled, KEY, STEP
-        shares = {'mixed_labeled': 0, 'mixed_unlabeled': share}
+        shares: dict[str, Any] = {'mixed_labeled': 0, 'mixed_unlabeled': share}
         _, (parts, _) = ucc(
             forward, variables, *others, strong=strong, masks=masks, **shares
         )
