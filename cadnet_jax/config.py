@@ -51,6 +51,12 @@ class Config:
         check_settings(self.model)
         check_together(self)
 
+    @property
+    def own_ramp(self) -> int:
+        """`ramp_steps`; 0 where it is the length of the run, or has no effect."""
+        steps = self.loss.ramp_steps if self.loss.has_ramp else 0
+        return 0 if steps == self.train.steps else steps
+
 
 def check_together(config: Config) -> None:
     """Refuses settings that are each in their range, but do not go together.
@@ -71,15 +77,15 @@ def check_together(config: Config) -> None:
             f'--tau_ok is {loss.tau_ok} and --tau_ng is {loss.tau_ng}: --tau_ok must '
             'be smaller.'
         )
+    if loss.semi_supervised != 'none':
+        _check_semi_supervised(config)
+        return
     weights = sorted({_LOSS_WEIGHTS[name] for name in HEADS[head].losses})
     if not any(getattr(loss, weight) for weight in weights):
         raise ValueError(
             f'{", ".join(f"--{weight} is 0" for weight in weights)}: head {head!r} has '
             'no other loss.'
         )
-
-    if loss.semi_supervised != 'none':
-        _check_semi_supervised(config)
 
 
 def _check_semi_supervised(config: Config) -> None:
@@ -193,7 +199,12 @@ def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
 def changed_settings(
     old: Config, new: Config, *, may_change: frozenset[str] = MAY_CHANGE
 ) -> str:
-    """`differences` but for `may_change`, as 'name: old -> new, ...'; '' if none."""
+    """`differences` but for `may_change`, as 'name: old -> new, ...'; '' if none.
+
+    Nor the ramp where two numbers say the same, as in runs of earlier versions.
+    """
+    if old.own_ramp == new.own_ramp:
+        may_change |= {'ramp_steps'}
     return ', '.join(
         f'{name}: {before!r} -> {after!r}'
         for name, (before, after) in differences(old, new).items()

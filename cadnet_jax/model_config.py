@@ -37,7 +37,9 @@ class ModelConfig:
     )
     dropout: float = setting(
         0.1,
-        'Probability of dropping a channel ahead of the classifier (SegFormer: 0.1).',
+        'Probability of dropping a channel ahead of the classifier (SegFormer: 0.1). '
+        'ocrnet drops none; unet has rates of its own, which 0 turns off; '
+        'fc_siam_diff as unet.',
         range=RATE,
     )
     norm_limits: str = setting(

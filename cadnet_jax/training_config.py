@@ -61,22 +61,29 @@ class LossConfig:
         'How to learn from the pairs that label_fraction leaves out, without their '
         'labels: dct, uamt, cps, ucc, uaps (docs/rivals.md); or pairs, our own: an '
         'averaged teacher, weak and strong views, references as pairs without a '
-        'defect. The loss is then cross entropy and Dice, whatever the head; labeled: '
-        'that loss of the labeled pairs alone; none: the loss of the head.',
+        'defect. The loss is then cross entropy and Dice, whatever the head, and '
+        'ce_weight, contrastive_weight, score_ratio, tau_ok, tau_ng and balance are '
+        'not used; labeled: that loss of the labeled pairs alone; none: the loss of '
+        'the head.',
         ('none', 'labeled', 'dct', 'uamt', 'cps', 'ucc', 'uaps', 'pairs'),
     )
     ramp_steps: int = setting(
-        30_000,
+        0,
         'Steps over which the weight of the loss without labels rises to 0.1, for dct, '
         'cps and ucc; for uamt and uaps it takes 8/15 of them (published: 30,000, the '
-        'length of the run).',
-        range=AT_LEAST_ONE,
+        'length of the run). 0: all steps of the run.',
+        range=NOT_NEGATIVE,
     )
 
     @property
     def learns_unlabeled(self) -> bool:
         """Whether pairs without their labels are learned from."""
         return self.semi_supervised not in ('none', 'labeled')
+
+    @property
+    def has_ramp(self) -> bool:
+        """Whether `ramp_steps` is used."""
+        return self.learns_unlabeled and self.semi_supervised != 'pairs'
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -190,7 +190,7 @@ OUT_OF_RANGE: list[tuple[str, float, float | None, str]] = [
     ('score_ratio', 0.0, None, 'positive'),
     ('tau_ok', -0.1, None, 'at least 0'),
     ('tau_ng', -1.0, None, 'positive'),
-    ('ramp_steps', 0, None, 'at least 1'),
+    ('ramp_steps', -1, None, 'at least 0'),
     ('learning_rate', -1.0, None, 'positive'),
     ('decoder_rate_factor', -1.0, None, 'at least 0'),
     ('weight_decay', -1.0, None, 'at least 0'),
@@ -318,6 +318,31 @@ def test_differences_name_what_changed_and_nothing_else() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ('method', 'before', 'after', 'differ'),
+    [
+        ('none', 30_000, 0, False),  # as runs of earlier versions have it
+        ('pairs', 30_000, 0, False),
+        ('dct', 600, 0, False),
+        ('dct', 30_000, 0, True),
+        ('dct', 0, 300, True),
+    ],
+)
+def test_a_ramp_differs_where_it_is_used_and_of_another_length(
+    method: str, before: int, after: int, differ: bool
+) -> None:
+    base = config.replace(
+        Config(),
+        semi_supervised=method,
+        label_fraction=0.5 if method != 'none' else 1.0,
+        ema_decay=0.99,
+        steps=600,
+    )
+    old, new = (config.replace(base, ramp_steps=steps) for steps in (before, after))
+    expected = f'ramp_steps: {before} -> {after}' if differ else ''
+    assert config.changed_settings(old, new) == expected
+
+
 def test_flags_say_every_field() -> None:
     arguments = [
         f'--{field.name}={json.dumps(_another(field)).strip(chr(34))}'

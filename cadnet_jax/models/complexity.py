@@ -32,8 +32,9 @@ class MultiplyAdds(NamedTuple):
     """Multiply-adds of one pair in 1e9, by what a count leaves out.
 
     Attributes:
-        convolutions: convolutions and 1x1 products.
-        projections: attention's four projections.
+        convolutions: convolutions and 1x1 products; of a network that is counted from
+            its program also attention's projections, which look the same there.
+        projections: attention's four projections; 0 where they are counted above.
         attention: its two matrix products.
     """
 
@@ -64,7 +65,8 @@ def multiply_adds(
         num_classes: with the background.
         height: of the image, in pixels.
         width: of the image, in pixels.
-        as_computed: the decoder's products at each stage's own resolution.
+        as_computed: the decoder's products at each stage's own resolution. Without
+            effect on a network that is counted from its program.
         cached_reference: the reference is encoded already.
     """
     if HEADS[config.head].counted == 'program':

@@ -40,6 +40,9 @@ class Head(NamedTuple):
             13 and 14, or none.
         build: makes the network.
         auxiliary_weights: of the cross entropy of each auxiliary head.
+        lone_crop_side: pixels of the smallest side of a crop that can be a batch by
+            itself, with more than one value a channel in each BatchNorm; None: no crop
+            can, as a BatchNorm sees the mean of it.
         counted: how its multiply-adds are counted: by a 'formula', because the network
             is computed in another form than it is published in; or from its 'program'.
     """
@@ -52,6 +55,7 @@ class Head(NamedTuple):
     attention: Attention | None
     build: Builder
     auxiliary_weights: tuple[float, ...] = ()
+    lone_crop_side: int | None = 32
     counted: Literal['formula', 'program'] = 'formula'
 
     def outputs(self, num_classes: int) -> int:
@@ -100,6 +104,7 @@ HEADS = {
         losses=('cross_entropy', 'contrastive'),
         attention='intra_class',
         build=_cadnet,
+        lone_crop_side=33,
     ),
     'ooc': Head(
         title='CADNet, out of class',
@@ -109,6 +114,7 @@ HEADS = {
         losses=('contrastive', 'contrastive_score'),
         attention='out_of_class',
         build=_cadnet,
+        lone_crop_side=33,
     ),
     'plain': Head(
         title='CADNet without CAD',
@@ -118,6 +124,7 @@ HEADS = {
         losses=('cross_entropy', 'contrastive'),
         attention=None,
         build=_cadnet,
+        lone_crop_side=33,
     ),
     'segformer': Head(
         title='SegFormer',
@@ -127,17 +134,22 @@ HEADS = {
         losses=('cross_entropy',),
         attention=None,
         build=_cadnet,
+        lone_crop_side=33,
     ),
     'fcn': _RIVAL._replace(title='FCN', auxiliary_weights=(_AUXILIARY_WEIGHT,)),
-    'pspnet': _RIVAL._replace(title='PSPNet', auxiliary_weights=(_AUXILIARY_WEIGHT,)),
+    'pspnet': _RIVAL._replace(
+        title='PSPNet', auxiliary_weights=(_AUXILIARY_WEIGHT,), lone_crop_side=None
+    ),
     'deeplabv3plus': _RIVAL._replace(
-        title='DeepLabV3+', auxiliary_weights=(_AUXILIARY_WEIGHT,)
+        title='DeepLabV3+', auxiliary_weights=(_AUXILIARY_WEIGHT,), lone_crop_side=None
     ),
     # Those of its two branches, and the auxiliary head's.
     'danet': _RIVAL._replace(
         title='DANet', auxiliary_weights=(1.0, 1.0, _AUXILIARY_WEIGHT)
     ),
-    'ocrnet': _RIVAL._replace(title='OCRNet', auxiliary_weights=(_AUXILIARY_WEIGHT,)),
+    'ocrnet': _RIVAL._replace(
+        title='OCRNet', auxiliary_weights=(_AUXILIARY_WEIGHT,), lone_crop_side=33
+    ),
     'unet': _RIVAL._replace(title='U-Net', build=_unet),
     'fc_siam_diff': _RIVAL._replace(
         title='FC-Siam-diff', sees_reference=True, build=_unet

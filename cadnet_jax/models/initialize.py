@@ -1,6 +1,8 @@
 """Initial parameters without compiling Linen's initializers (20 to 30 s on a CPU).
 
-The layers declare what they begin with (`initializers`), as in the published code.
+The layers declare what they begin with (`initializers`): as NVlabs' SegFormer in the
+encoder and as mmsegmentation in the rivals. docs/deviations.md says where the published
+CADNet differs.
 """
 
 import functools

@@ -23,9 +23,10 @@ class Initializer:
     """The initial value of a parameter.
 
     Attributes:
-        kind: 'constant'; 'normal', around 0; 'truncated', a normal one that is cut off
-            at two deviations; 'fan_in' or 'fan_out', He's normal distribution over the
-            number of inputs of an output, or of outputs of an input.
+        kind: 'constant'; 'normal', around 0; 'truncated', a normal one whose values
+            beyond two deviations are set to two; 'fan_in' or 'fan_out', He's normal
+            distribution over the number of inputs of an output, or of outputs of an
+            input.
         value: the constant, or the standard deviation of a normal distribution.
     """
 

@@ -43,7 +43,7 @@ REDUCTIONS = (8, 4, 2, 1)
 PATCHES = (7, 3, 3, 3)
 STRIDES = (4, 2, 2, 2)
 MLP_RATIO = 4
-_ATTENTION = Initializer('truncated', 0.02)  # as published
+_ATTENTION = Initializer('truncated', 0.02)  # as NVlabs' SegFormer
 # The first stage's keys need one whole patch of 8x8 tokens of stride 4.
 SMALLEST_SIDE = 32
 

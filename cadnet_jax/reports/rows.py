@@ -112,6 +112,7 @@ def kind_of(result: Result, settings: Config) -> dict[str, Any]:
     """
     sections = dataclasses.asdict(settings).values()
     kind = {name: value for section in sections for name, value in section.items()}
+    kind['ramp_steps'] = result.config.own_ramp
     kind |= evaluated_with(result.metrics, result.config, result.workdir)
     kind |= {f'init_from.{name}': result.origin.get(name) for name in _ORIGIN}
     if digest := kind['init_from.sha256']:

@@ -34,6 +34,7 @@ from cadnet_jax.runs.workdir import (
     is_begun,
     training_data,
 )
+from cadnet_jax.training.checks import check_norms
 from cadnet_jax.training.loop import train
 from cadnet_jax.training.optim import learning_rate_schedule
 
@@ -136,7 +137,6 @@ def semi_supervised(base: Config, seed: int) -> list[Run]:
         head='unet',
         defect_weight=1.0,
         ema_decay=base.optim.ema_decay or _AVERAGING,
-        ramp_steps=base.train.steps,
     )
     start = _run(u_net, 'abpt', 'unet', seed, tested_on=('line', 'abpt'))
     start = start._replace(name=f'abpt_unet_labeled_seed{seed}')
@@ -207,7 +207,7 @@ def runs_of(names: Iterable[str], base: Config, seeds: int) -> list[Run]:
 
     Raises:
         ValueError: `base` sets what differs from run to run, or has no contrastive
-            loss, or a warm-up longer than the run.
+            loss, or a warm-up longer than the run, or a batch too small for a network.
     """
     given = configs.differences(Config(), base)
     if ours := [name for name in _SET_BY_STUDIES if name in given]:
@@ -222,6 +222,8 @@ def runs_of(names: Iterable[str], base: Config, seeds: int) -> list[Run]:
     for seed in range(seeds):
         for name in names:
             runs |= {run.name: run for run in STUDIES[name](base, seed)}
+    for run in runs.values():  # Ahead of the days that those before it take.
+        check_norms(run.config)
     return list(runs.values())
 
 

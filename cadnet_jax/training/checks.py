@@ -14,6 +14,7 @@ from cadnet_jax.data.sampling import num_unchanged
 from cadnet_jax.data.split_contents import LabeledSubset
 from cadnet_jax.devices import any_process, text_of_first_process
 from cadnet_jax.models.cadnet import build_model
+from cadnet_jax.models.heads import HEADS
 from cadnet_jax.runs.checkpoint import kept_steps
 from cadnet_jax.runs.learned import (
     describe_learned,
@@ -65,6 +66,7 @@ def check_inputs(
             f'--batch_size is {config.data.batch_size}; it must be a multiple of the '
             f'number of devices, {jax.device_count()}.'
         )
+    check_norms(config)
     unchanged = num_unchanged(config.data)
     if config.data.hard_candidates > 1 and unchanged % jax.device_count():
         raise ValueError(
@@ -83,6 +85,24 @@ def check_inputs(
         _warn_of_labels(config, info, data)
     _check_workdir(workdir, Inputs(config, data))
     return data
+
+
+def check_norms(config: Config) -> None:
+    """Refuses a BatchNorm that would see one value a channel.
+
+    Its variance would be 0, and prediction would multiply by 1 / sqrt(epsilon). The
+    statistics are those of all devices, so that the whole batch counts.
+
+    Raises:
+        ValueError: names the flags and the remedy.
+    """
+    head, side = config.model.head, config.data.crop_size
+    smallest = HEADS[head].lone_crop_side
+    if config.data.batch_size == 1 and (smallest is None or side < smallest):
+        raise ValueError(
+            f'--batch_size is 1: --head={head} reduces a crop of {side} pixels to one '
+            'value a channel, which has no variance for BatchNorm. Set --batch_size=2.'
+        )
 
 
 def _check_workdir(workdir: pathlib.Path, inputs: Inputs) -> None:

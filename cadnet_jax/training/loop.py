@@ -5,6 +5,7 @@ the checkpoint, then the evaluation: what is cut short is done again on resuming
 """
 
 import contextlib
+import dataclasses
 import pathlib
 import time
 from collections.abc import Mapping
@@ -150,7 +151,8 @@ def train(
         if evaluation_due(start):
             evaluate_weights(start, load_variables(workdir, start)[0])
         if start == config.train.steps:
-            print(f'{workdir}: all of the {start} steps are done.')
+            if first:
+                print(f'{workdir}: all of the {start} steps are done.')
             return True
         progress = stack.enter_context(_progress_bar(config, start, shown=first))
         state = replicate(saved)
@@ -242,7 +244,9 @@ def make_step(
     return make_train_step(
         model,
         optimizer,
-        config.loss,
+        dataclasses.replace(
+            config.loss, ramp_steps=config.loss.ramp_steps or config.train.steps
+        ),
         # With one class of defects its balance is 1, however many pixels are painted.
         np.maximum(data.class_pixels, int(_paints_the_class(config, data))).tolist(),
         seed=config.train.seed,

@@ -2,7 +2,10 @@
 
 The step is written for one device of the named axis `data`; `jax.pmap` stands here and
 in `norm_statistics` alone. Gradients and BatchNorm statistics are averaged over the
-axis, so that N devices with B/N pairs each do what one does with B.
+axis, and the losses of the heads count the pixels of all devices, so that N devices
+with B/N pairs each do what one does with B, but for the random draws. Semi-supervised
+losses are those of each device, and their mean is what is learned: Dice and the means
+over some pixels are not what they would be over the whole batch.
 """
 
 import functools

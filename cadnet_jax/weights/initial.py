@@ -93,7 +93,7 @@ def _can_spread(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> b
     and the network's differs from it in the number of classes alone.
     """
     *_, layer, _ = name.split('/')
-    one_class = layer == 'classifier' and given[-1] == 2
+    one_class = layer.endswith('classifier') and given[-1] == 2
     return one_class and wanted[:-1] == given[:-1] and wanted[-1] > 2
 
 
@@ -115,7 +115,7 @@ def describe(origin: Mapping[str, Any]) -> str:
     left_out = ', '.join(origin['left_out']) or 'nothing'
     line = f'Started from the weights in {origin["init_from"]}; left out: {left_out}.'
     if any('classifier' in name and ', not [' in name for name in origin['left_out']):
-        line += '\nOther classes: the classifier starts from random weights.'
+        line += '\nThe classifier has another shape: it starts from random weights.'
     if origin.get('spread'):
         line += '\nEach class of defects starts as the one that these weights know.'
     return line

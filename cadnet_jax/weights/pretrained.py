@@ -117,7 +117,7 @@ def convert(
     flat = traverse_util.flatten_dict(parameter_shapes(model))
     shapes: dict[Path, Shape] = {path: leaf.shape for path, leaf in flat.items()}
     encoder = [path for path in shapes if path[1] == 'encoder']
-    layout = _recognize(weights, encoder, source)
+    layout = _recognize(weights, encoder, source, model.config.head)
     whole = (
         not encoder_only
         and layout.has_decoder
@@ -149,7 +149,7 @@ def convert(
     return Imported(variables, layout.title, skipped)
 
 
-def _recognize(weights: Weights, encoder: list[Path], source: str) -> Layout:
+def _recognize(weights: Weights, encoder: list[Path], source: str, head: str) -> Layout:
     """The layout that has the most names in common with the file."""
 
     def names_in_common(layout: Layout) -> int:
@@ -160,7 +160,9 @@ def _recognize(weights: Weights, encoder: list[Path], source: str) -> Layout:
     if not names_in_common(layout):
         known = dict.fromkeys(layout.title for layout in LAYOUTS)
         raise ValueError(
-            f'{source}: it has no known name. Known are the names of '
+            f'{source}: it has no name that the encoder of --head={head} has; '
+            'ResNet-50 needs --head=fcn, deeplabv3plus or danet, ResNet-18 '
+            '--head=pspnet, HRNet-W18 --head=ocrnet. Known are the names of '
             f'{", ".join(known)}; these begin with: '
             f'{", ".join(list(weights)[:3]) or "none at all"}.'
         )

@@ -1,6 +1,8 @@
 """The table of heads: a row is all that a new head takes."""
 
 import dataclasses
+import functools
+import math
 import pathlib
 from typing import Any
 
@@ -8,6 +10,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from flax import linen as nn
 
 from cadnet_jax.config import Config
 from cadnet_jax.evaluation.evaluate import evaluate
@@ -15,6 +18,8 @@ from cadnet_jax.inference.predictor import make_predictor
 from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.heads import HEADS
+from cadnet_jax.models.initialize import parameter_shapes
+from cadnet_jax.models.layers import BatchNorm
 from cadnet_jax.models.mix_transformer import VARIANTS
 from cadnet_jax.runs.state import TrainState, initial_state
 from cadnet_jax.training.step import train_step
@@ -24,6 +29,10 @@ from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
 
 pytestmark = pytest.mark.unoptimized
 
+LONE_CROPS = [(head, 32) for head in HEADS] + [
+    *(('cad', 33), ('ocrnet', 33), ('pspnet', 128), ('deeplabv3plus', 128)),
+    *(('unet', 16), ('unet', 31)),
+]
 STRIDES = {'fcn': 16, 'pspnet': 8, 'danet': 8, 'unet': 1, 'fc_siam_diff': 1}
 
 
@@ -111,3 +120,28 @@ def test_the_logits_are_what_the_row_says(
     side = 32 // STRIDES.get(head, 4)
     assert outputs.logits.shape == (1, side, side, channels)
     assert (outputs.distance is not None) == HEADS[head].has_distance
+
+
+@pytest.mark.parametrize(('head', 'side'), LONE_CROPS)
+def test_which_crop_can_be_a_batch_by_itself(head: str, side: int) -> None:
+    """As traced: one value a channel has no variance, whatever the network."""
+    counts = []
+
+    def count(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if isinstance(context.module, BatchNorm):
+            counts.append(math.prod(args[0].shape[:-1]))
+        return call(*args, **kwargs)
+
+    model = build_model(ModelConfig(head=head), 2)
+    crop = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
+    apply = functools.partial(
+        model.apply,
+        train=True,
+        rngs={'drop_path': jax.random.key(0), 'dropout': jax.random.key(0)},
+        mutable=['batch_stats'],
+    )
+    variables = parameter_shapes(model)
+    with nn.intercept_methods(count):
+        jax.eval_shape(apply, variables, crop, crop)
+    smallest = HEADS[head].lone_crop_side
+    assert (min(counts) > 1) == (smallest is not None and side >= smallest)

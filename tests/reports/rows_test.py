@@ -42,6 +42,18 @@ def test_scores_of_another_step_are_a_row_of_their_own(tmp_path: pathlib.Path) -
     assert labels == ['CADNet', 'CADNet, at step 3']
 
 
+def test_a_ramp_that_is_not_used_makes_no_row(tmp_path: pathlib.Path) -> None:
+    """Runs of earlier versions have another default."""
+    runs = [
+        write_evaluated_run(
+            tmp_path / str(seed), 'mixed', 'mixed', seed=seed, ramp_steps=steps
+        )
+        for seed, steps in enumerate((0, 30_000))
+    ]
+    (row,) = make_tables_of(*runs)['table_3'].rows
+    assert row.label == 'CADNet'
+
+
 @pytest.mark.parametrize(
     ('others', 'label'),
     [

@@ -5,14 +5,17 @@ import pathlib
 
 import pytest
 
+from cadnet_jax import config as configs
 from cadnet_jax.config import Config
 from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.data_config import DataConfig
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.runs.learned import keep_learned_images
 from cadnet_jax.runs.workdir import training_data, write_dataset_info
-from cadnet_jax.training.checks import check_inputs, warn_of_origin
+from cadnet_jax.training.checks import check_inputs, check_norms, warn_of_origin
 from cadnet_jax.training_config import TrainConfig
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
+from tests.support.tiny_run import short_run
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,39 @@ def test_what_labels_cannot_teach_or_choose_is_said_once(
     assert len(lines) == len(said)
     for line, part in zip(lines, said, strict=True):
         assert line.startswith(f'warning: {data_dir}: ') and part in line
+
+
+@pytest.mark.parametrize(
+    ('head', 'side', 'refused'),
+    [
+        ('pspnet', 64, True),
+        ('deeplabv3plus', 64, True),
+        ('cad', 32, True),
+        ('cad', 64, False),
+        ('danet', 32, False),
+    ],
+)
+def test_one_crop_that_leaves_one_value_a_channel_is_refused(
+    head: str, side: int, refused: bool
+) -> None:
+    config = Config(
+        model=ModelConfig(head=head), data=DataConfig(batch_size=1, crop_size=side)
+    )
+    check_norms(configs.replace(config, batch_size=2))
+    if refused:
+        with pytest.raises(ValueError, match=f'=.* {side} pixels.*--batch_size=2'):
+            check_norms(config)
+    else:
+        check_norms(config)
+
+
+def test_a_batch_of_one_is_refused_before_the_run_begins(
+    tmp_path: pathlib.Path,
+) -> None:
+    data_dir = prepare_tiny(tmp_path / 'data', sizes=[(32, 32)])
+    config = short_run(data_dir, head='pspnet', batch_size=1)
+    with pytest.raises(ValueError, match='Set --batch_size=2'):
+        check_inputs(config, None, tmp_path / 'run')
 
 
 def test_what_first_weights_have_seen_of_the_data_is_said(

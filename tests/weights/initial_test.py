@@ -111,7 +111,9 @@ def test_what_does_not_fit_is_left_out_and_listed(
     assert left_out == (f'params/decoder/classifier/{name} ({reason})',)
     line, *rest = describe({'init_from': 'x', 'left_out': list(left_out)}).split('\n')
     assert line == f'Started from the weights in x; left out: {left_out[0]}.'
-    assert len(rest) == (name == 'kernel') and all('classes' in line for line in rest)
+    assert len(rest) == (name == 'kernel') and all(
+        'another shape' in line for line in rest
+    )
 
     save_variables(tmp_path / 'none', {'params': misfit}, {})
     message = f'shares no array.*classifier/{name}.*random weights: --init_from='
@@ -153,6 +155,22 @@ def test_several_classes_start_as_the_one_of_the_weights(
     np.testing.assert_allclose(after[:, 0], before[:, 0], rtol=1e-4)
     shares = np.repeat(before[:, 1:] / 4, 4, axis=-1)
     np.testing.assert_allclose(after[:, 1:], shares, rtol=1e-4)
+
+
+def test_each_classifier_of_danet_starts_as_the_one_of_the_weights(
+    tmp_path: pathlib.Path,
+) -> None:
+    names = 'classifier', 'position_classifier', 'channel_classifier'
+
+    def state(num_classes: int, value: float) -> TrainState:
+        kernel = np.full((7, num_classes), value, np.float32)
+        params = {'decoder': {name: {'kernel': kernel} for name in names}}
+        return TrainState(np.int32(0), params, {}, (), None)
+
+    save_variables(tmp_path, {'params': state(2, 9.0).params}, {})
+    started, left_out, spread = init_from(state(4, 1.0), tmp_path)
+    assert not left_out and len(spread) == 3
+    _assert_equal(started.params, state(4, 9.0).params)
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: pathlib.Path) -> None:

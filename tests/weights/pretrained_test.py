@@ -218,8 +218,10 @@ def test_weights_of_another_head_or_class_count_say_so(
 
 def test_names_of_something_else_are_refused(model: CADNet) -> None:
     weights = {'conv1.weight': np.zeros(3), 'fc.bias': np.zeros(3)}
-    with pytest.raises(ValueError, match=r'resnet.npz: .*conv1.weight, fc.bias'):
+    with pytest.raises(ValueError, match=r'resnet.npz: .*conv1.weight, fc.bias') as no:
         convert(weights, model, source='resnet.npz')
+    assert 'the encoder of --head=cad has' in str(no.value)
+    assert 'ResNet-50 needs --head=fcn' in str(no.value)
     with pytest.raises(ValueError, match='none at all'):
         convert({}, model, source='empty.npz')
 

@@ -206,10 +206,10 @@ def attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
     Args:
         query: `[B, N, h, d]`.
         key: `[B, M, h, d]`.
-        value: `[B, M, h, d]`.
+        value: `[B, M, h, e]`.
 
     Returns:
-        `[B, N, h, d]`, in the format of `value`.
+        `[B, N, h, e]`, in the format of `value`.
     """
     return _attention_forward(query, key, value)[0]
 

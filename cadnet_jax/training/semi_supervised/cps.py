@@ -21,11 +21,16 @@ def cps(
     unlabeled: jax.Array,
     key: jax.Array,
     step: Any,
+    *,
+    masks: jax.Array,
 ) -> tuple[jax.Array, tuple[Terms, tuple[Any, Any]]]:
     """Each network's labels of all images, labeled ones too, teach the other one.
 
-    `variables` are those of both networks. Arguments and result are otherwise those of
-    `dct.dct`.
+    Pixels that are ignored get no label. `variables` are those of both networks.
+    Arguments and result are otherwise those of `dct.dct`.
+
+    Args:
+        masks: of the unlabeled images, integers `[B, H, W]`: 255 where one is ignored.
     """
     known, new, updated = [], [], []
     for own, own_key in zip(variables, jax.random.split(key), strict=True):
@@ -36,8 +41,8 @@ def cps(
         new.append(logits)
         updated.append(changed)
     crossed = sum(
-        supervised(logits[k], pseudo_labels(logits[1 - k]))
-        for logits in (known, new)
+        supervised(logits[k], pseudo_labels(logits[1 - k], given))
+        for logits, given in ((known, labeled.masks), (new, masks))
         for k in range(2)
     )
     terms: Terms = {

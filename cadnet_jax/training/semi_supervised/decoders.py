@@ -63,7 +63,9 @@ def decoders_forward(model: Any, disturbances: tuple[Disturbance, ...]) -> Forwa
     """The logits of each decoder, of pairs `[B, H, W, 6]`.
 
     Args:
-        model: the network. If it compares, image and reference are disturbed alike.
+        model: the network. If it compares, image and reference are disturbed by the
+            same draws; `feature_dropout` has the same share of the maximum in both, but
+            takes the strongest places of each.
         disturbances: for the network's decoder, and for each of its peers.
     """
     sees_reference = HEADS[model.config.head].sees_reference

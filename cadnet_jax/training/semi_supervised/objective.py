@@ -40,11 +40,12 @@ def semi_supervised_loss(
     """The loss, its terms by name, and the variables with updated statistics.
 
     Args:
-        config: names the method.
+        config: names the method, and the steps of its ramp, which are not 0 here.
         model: of a head that tells classes.
         variables: parameters and statistics of the student, with the method's peers.
         batch: that of `train_step`, and `unlabeled_image`, `unlabeled_reference` and
-            `unlabeled_mask`, of painted changes alone; 'labeled' needs none.
+            `unlabeled_mask`, which knows painted changes and ignored pixels alone;
+            'labeled' needs none.
         key: of all random draws.
         step: number of the update.
         teacher: averaged parameters, and statistics; of 'uamt' and 'pairs'.
@@ -57,6 +58,7 @@ def semi_supervised_loss(
     if method == 'labeled':
         return _labeled_alone(forward, variables, labeled, key)
     unlabeled = stacked(batch['unlabeled_image'], batch['unlabeled_reference'])
+    masks = batch['unlabeled_mask'].astype(jnp.int32)
     # The methods have their published ramp, in steps of a run of its length.
     step = step * (RAMP_STEPS / config.ramp_steps)
     others = labeled, unlabeled, key, step
@@ -66,17 +68,18 @@ def semi_supervised_loss(
         case 'uamt':
             return uamt(forward, variables, *others, teacher=teacher)
         case 'pairs':
-            painted = batch['unlabeled_mask'].astype(jnp.int32)
-            return pairs(forward, variables, *others, teacher=teacher, painted=painted)
+            return pairs(forward, variables, *others, teacher=teacher, painted=masks)
         case 'cps':
             first, second = each_network(variables)
-            loss, (terms, networks) = cps(forward, (first, second), *others)
+            loss, (terms, networks) = cps(
+                forward, (first, second), *others, masks=masks
+            )
             return loss, (terms, put_back(variables, networks))
     forward = decoders_forward(model, DISTURBANCES[method])
     if method == 'uaps':
-        return uaps(forward, variables, *others)
+        return uaps(forward, variables, *others, masks=masks)
     strong = strong_view(unlabeled, jax.random.fold_in(key, 1))
-    return ucc(forward, variables, *others, strong=strong)
+    return ucc(forward, variables, *others, strong=strong, masks=masks)
 
 
 def _labeled_alone(

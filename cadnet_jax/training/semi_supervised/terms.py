@@ -17,13 +17,16 @@ from cadnet_jax.data.labels import IGNORED
 RAMP_STEPS = 30_000  # in which the weight of the consistency rises, of most methods
 
 Terms = dict[str, jax.Array]
-# Variables, images [B, H, W, 3] and a key -> logits, an array for each decoder, and
+# Variables, images [B, H, W, C] and a key -> logits, an array for each decoder, and
 # the variables with BatchNorm's running statistics updated.
 Forward = Callable[[Any, jax.Array, jax.Array], tuple[list[jax.Array], Any]]
 
 
 class Labeled(NamedTuple):
-    """Normalized images float `[B, H, W, 3]`, and their masks `[B, H, W]`."""
+    """Normalized images float `[B, H, W, C]`, and their masks `[B, H, W]`.
+
+    Runs have C = 6 for all heads: image and reference, see `networks.stacked`.
+    """
 
     images: jax.Array
     masks: jax.Array
@@ -62,9 +65,13 @@ def entropy(probabilities: jax.Array) -> jax.Array:
     return -jnp.sum(probabilities * jnp.log(probabilities + 1e-6), axis=-1)
 
 
-def pseudo_labels(probabilities: jax.Array) -> jax.Array:
-    """The most probable class of each pixel, without a gradient."""
-    return jax.lax.stop_gradient(jnp.argmax(probabilities, axis=-1))
+def pseudo_labels(probabilities: jax.Array, masks: jax.Array) -> jax.Array:
+    """The most probable class of each pixel, without a gradient.
+
+    255 where the `masks` of the same images are: padding, or a pixel to ignore.
+    """
+    labels = jax.lax.stop_gradient(jnp.argmax(probabilities, axis=-1))
+    return jnp.where(masks == IGNORED, IGNORED, labels)
 
 
 def consistency_weight(step: Any, *, period: int = 150) -> jax.Array:

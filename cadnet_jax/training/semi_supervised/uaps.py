@@ -25,20 +25,26 @@ def uaps(
     unlabeled: jax.Array,
     key: jax.Array,
     step: Any,
+    *,
+    masks: jax.Array,
 ) -> tuple[jax.Array, tuple[Terms, Any]]:
     """Decoders learn the argmax of their randomly weighted mean, where they agree.
 
     The weights are drawn from Dirichlet(1, ..., 1). What a decoder learns is multiplied
     by the mean of exp(-KL) over all pixels, KL the divergence of its answer from the
-    plain mean, which is itself made small. Arguments and result are those of
-    `dct.dct`; `forward` gives the logits of each decoder.
+    plain mean, which is itself made small. Arguments and result are otherwise those
+    of `dct.dct`; `forward` gives the logits of each decoder.
+
+    Args:
+        masks: of the unlabeled images, integers `[B, H, W]`: 255 where a pixel is
+            ignored, which gets no label.
     """
     *keys, mix_key = jax.random.split(key, 3)
     known, variables = forward(variables, labeled.images, keys[0])
     new, variables = forward(variables, unlabeled, keys[1])
     probabilities = jax.nn.softmax(jnp.stack(new))
     shares = jax.random.dirichlet(mix_key, jnp.ones(len(new)))
-    labels = pseudo_labels(jnp.tensordot(shares, probabilities, axes=1))
+    labels = pseudo_labels(jnp.tensordot(shares, probabilities, axes=1), masks)
     mean = probabilities.mean(axis=0)
     apart = [divergence(logits, mean) for logits in new]
     learned = [

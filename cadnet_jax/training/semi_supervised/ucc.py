@@ -25,6 +25,7 @@ def ucc(
     step: Any,
     *,
     strong: jax.Array,
+    masks: jax.Array,
     mixed_labeled: float = 0.2,
     mixed_unlabeled: float = 0.3,
 ) -> tuple[jax.Array, tuple[Terms, Any]]:
@@ -37,6 +38,8 @@ def ucc(
     Args:
         unlabeled: the weak view.
         strong: the strong view of the same pixels.
+        masks: of the unlabeled images, integers `[B, H, W]`: 255 where a pixel is
+            ignored, which gets no label.
         mixed_labeled: share of labeled images with a part of another one.
         mixed_unlabeled: share of unlabeled images with a part of a labeled one.
     """
@@ -45,13 +48,17 @@ def ucc(
     weak, strong = mix_into(
         [unlabeled, strong], labeled.images, unlabeled_key, mixed_unlabeled
     )
+    (mixed,) = mix_into(
+        [masks[..., None]], labeled.masks[..., None], unlabeled_key, mixed_unlabeled
+    )
+    masks = mixed[..., 0]
     known, variables = forward(variables, labeled.images, keys[0])
     (weak_1, weak_2), variables = forward(variables, weak, keys[1])
     (strong_1, strong_2), variables = forward(variables, strong, keys[2])
     apart_1 = divergence(weak_1, jax.nn.softmax(strong_2))
     apart_2 = divergence(strong_1, jax.nn.softmax(weak_2))
-    learned_1 = supervised(strong_1, pseudo_labels(weak_2))
-    learned_2 = supervised(strong_2, pseudo_labels(weak_1))
+    learned_1 = supervised(strong_1, pseudo_labels(weak_2, masks))
+    learned_2 = supervised(strong_2, pseudo_labels(weak_1, masks))
     weight = consistency_weight(step)
     terms = {
         'supervised': supervised(known[0], labeled.masks)
@@ -76,7 +83,10 @@ def mix_labeled(labeled: Labeled, key: jax.Array, share: float) -> Labeled:
 def mix_into(
     views: list[jax.Array], labeled: jax.Array, key: jax.Array, share: float
 ) -> list[jax.Array]:
-    """A share of the images gets a part of a labeled one, the same in all views."""
+    """A share of the images gets a part of a labeled one, the same in all views.
+
+    With the same key the same part, whatever the channels.
+    """
     kept = _kept(key, views[0].shape[:3], share)[..., None]
     count = len(views[0])
     filling = labeled[jnp.arange(count) % len(labeled)]

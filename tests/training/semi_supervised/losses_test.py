@@ -1,5 +1,6 @@
 """Each semi-supervised loss on fixed arrays, against its formula in plain NumPy."""
 
+import functools
 from typing import Any
 
 import jax
@@ -28,6 +29,8 @@ MASKS = RNG.integers(0, K, (B, SIZE, SIZE))
 MASKS[0, 0, :3] = 255
 # Place matters, so that a turned image has another answer than a turned answer.
 PLACE = np.linspace(-1, 1, SIZE * SIZE).reshape(1, SIZE, SIZE, 1).astype(np.float32)
+UNKNOWN: Any = np.zeros((B, SIZE, SIZE), int)  # of the unlabeled images
+UNKNOWN[1, 2:4] = 255
 LABELED = Labeled(jnp.asarray(IMAGES), jnp.asarray(MASKS))
 
 
@@ -72,6 +75,10 @@ def supervised(logits: np.ndarray, masks: np.ndarray) -> float:
     return float((np.mean(entropy) + dice) / 2)
 
 
+def labels_of(logits: np.ndarray, masks: np.ndarray = UNKNOWN) -> np.ndarray:
+    return np.where(masks == 255, 255, logits.argmax(-1))
+
+
 def divergence(mean: np.ndarray, logits: np.ndarray) -> np.ndarray:
     return np.asarray((mean * np.log(mean / softmax(logits))).sum(-1))
 
@@ -82,12 +89,13 @@ def weight(period: int) -> float:
 
 
 def test_dct_is_the_difference_of_turned_answers_and_answers_to_turned_images() -> None:
+    """Of one number of quarter turns a step; each of the four is drawn."""
     variables = weights(1)
-    loss, (parts, after) = dct(forward, variables, LABELED, NEW, KEY, STEP)
     kernels = variables['params']
     plain = softmax(answers(kernels, NEW)[0])
-    expected = sum(
-        np.mean(
+    expected = [
+        weight(150)
+        * np.mean(
             (
                 softmax(answers(kernels, np.rot90(NEW, k, (1, 2)))[0])
                 - np.rot90(plain, k, (1, 2))
@@ -95,12 +103,21 @@ def test_dct_is_the_difference_of_turned_answers_and_answers_to_turned_images() 
             ** 2
         )
         for k in range(4)
-    )
+    ]
     known = supervised(answers(kernels, IMAGES)[0], MASKS)
-    assert parts['supervised'] == pytest.approx(known, rel=1e-5)
-    assert parts['consistency'] == pytest.approx(weight(150) * expected, rel=1e-4)
-    assert loss == pytest.approx(known + weight(150) * expected, rel=1e-5)
-    assert after['batch_stats'] == 6
+    step = jax.jit(functools.partial(dct, forward))
+    drawn = set()
+    for seed in range(24):
+        key = jax.random.key(seed)
+        loss, (parts, after) = step(variables, LABELED, NEW, key, STEP)
+        assert parts['supervised'] == pytest.approx(known, rel=1e-5)
+        assert loss == pytest.approx(known + float(parts['consistency']), rel=1e-5)
+        assert after['batch_stats'] == 3
+        turns = int(np.abs(parts['consistency'] - np.array(expected)).argmin())
+        near = pytest.approx(expected[turns], rel=1e-4, abs=1e-9)
+        assert parts['consistency'] == near
+        drawn.add(turns)
+    assert drawn == {0, 1, 2, 3}
 
 
 def test_uamt_counts_pixels_of_which_the_teacher_is_certain() -> None:
@@ -127,12 +144,12 @@ def test_the_teacher_gets_no_gradient() -> None:
 
 def test_cps_crosses_the_labels_of_two_networks_on_all_images() -> None:
     both = weights(1), weights(2)
-    _, (parts, _) = cps(forward, both, LABELED, NEW, KEY, STEP)
+    _, (parts, _) = cps(forward, both, LABELED, NEW, KEY, STEP, masks=UNKNOWN)
     expected = 0.0
-    for images in (IMAGES, NEW):
+    for images, masks in ((IMAGES, MASKS), (NEW, UNKNOWN)):
         first, second = (answers(net['params'], images)[0] for net in both)
-        expected += supervised(first, second.argmax(-1))
-        expected += supervised(second, first.argmax(-1))
+        expected += supervised(first, labels_of(second, masks))
+        expected += supervised(second, labels_of(first, masks))
     assert parts['consistency'] == pytest.approx(weight(150) * expected, rel=1e-5)
     known = sum(supervised(answers(n['params'], IMAGES)[0], MASKS) for n in both)
     assert parts['supervised'] == pytest.approx(known, rel=1e-5)
@@ -143,7 +160,7 @@ def test_labels_of_the_other_network_carry_no_gradient() -> None:
 
     def loss(second: Any, first: Any) -> jax.Array:
         both = weights(1) | {'params': first}, weights(2) | {'params': second}
-        return cps(forward, both, LABELED, NEW, KEY, STEP)[0]
+        return cps(forward, both, LABELED, NEW, KEY, STEP, masks=UNKNOWN)[0]
 
     first, second = weights(1)['params'], weights(2)['params']
     scaled = jax.grad(loss)(second, 1.0001 * first)  # of the same labels
@@ -160,6 +177,7 @@ def test_ucc_crosses_weak_labels_and_strong_answers() -> None:
         KEY,
         STEP,
         strong=STRONG,
+        masks=UNKNOWN,
         mixed_labeled=0,
         mixed_unlabeled=0,
     )
@@ -167,13 +185,34 @@ def test_ucc_crosses_weak_labels_and_strong_answers() -> None:
     strong_1, strong_2 = answers(variables['params'], STRONG)
     apart_1 = divergence(softmax(strong_2), weak_1)
     apart_2 = divergence(softmax(weak_2), strong_1)
-    learned = supervised(strong_1, weak_2.argmax(-1)) * np.exp(-apart_1).mean()
-    learned += supervised(strong_2, weak_1.argmax(-1)) * np.exp(-apart_2).mean()
+    learned = supervised(strong_1, labels_of(weak_2)) * np.exp(-apart_1).mean()
+    learned += supervised(strong_2, labels_of(weak_1)) * np.exp(-apart_2).mean()
     w = weight(150)
     assert parts['pseudo_labels'] == pytest.approx(w * learned, rel=1e-4)
     agreement = w * (apart_1.mean() + apart_2.mean())
     assert parts['agreement'] == pytest.approx(agreement, rel=1e-4)
     assert after['batch_stats'] == 3
+
+
+def test_ucc_ignores_what_is_ignored_in_a_part_that_is_mixed_in() -> None:
+    variables = weights(1, decoders=2)
+    labeled = LABELED._replace(masks=jnp.full((B, SIZE, SIZE), 255))
+    key = jax.random.split(KEY, 5)[-1]
+    weak, strong = mix_into([NEW, STRONG], labeled.images, key, 1.0)
+    (masks,) = mix_into([UNKNOWN[..., None]], labeled.masks[..., None], key, 1.0)
+    assert np.isin(masks, (0, 255)).all() and 0 < (masks == 0).mean() < 0.6
+
+    def learned(share: float, *views: Any) -> float:
+        unlabeled, strong, masks = views
+        others = labeled, unlabeled, KEY, STEP
+        shares: dict[str, Any] = {'mixed_labeled': 0, 'mixed_unlabeled': share}
+        _, (parts, _) = ucc(
+            forward, variables, *others, strong=strong, masks=masks, **shares
+        )
+        return float(parts['pseudo_labels'])
+
+    expected = learned(0.0, weak, strong, masks[..., 0])
+    assert learned(1.0, NEW, STRONG, UNKNOWN) == pytest.approx(expected, rel=1e-5)
 
 
 def test_uaps_learns_what_all_decoders_say_together() -> None:
@@ -183,7 +222,7 @@ def test_uaps_learns_what_all_decoders_say_together() -> None:
     variables['params'] = variables['params'] * scales
     plain = answers(variables['params'], NEW)
     logits = [x - PLACE for x in plain]
-    labels = logits[0].argmax(-1)
+    labels = labels_of(logits[0])
 
     def placeless(
         variables: Any, images: jax.Array, key: jax.Array
@@ -191,7 +230,7 @@ def test_uaps_learns_what_all_decoders_say_together() -> None:
         outputs, variables = forward(variables, images, key)
         return [x - PLACE for x in outputs], variables
 
-    _, (parts, _) = uaps(placeless, variables, LABELED, NEW, KEY, STEP)
+    _, (parts, _) = uaps(placeless, variables, LABELED, NEW, KEY, STEP, masks=UNKNOWN)
     mean = np.mean([softmax(x) for x in logits], axis=0)
     apart = [divergence(mean, x) for x in logits]
     learned = [

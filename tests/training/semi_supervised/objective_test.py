@@ -23,6 +23,7 @@ from cadnet_jax.models.peers import NO_PEERS, PEERS
 from cadnet_jax.runs.checkpoint import load_variables
 from cadnet_jax.runs.learned import read_learned_images
 from cadnet_jax.runs.state import TrainState, initial_state
+from cadnet_jax.training import loop
 from cadnet_jax.training.log import read_log
 from cadnet_jax.training.loop import train
 from cadnet_jax.training.semi_supervised import decoders, objective
@@ -100,7 +101,9 @@ def batch() -> dict[str, np.ndarray]:
         for name in ('image', 'reference'):
             made[kind + name] = rng.integers(0, 256, (2, 32, 32, 3), np.uint8)
     masks = rng.integers(0, 3, (2, 32, 32), np.uint8)
-    return made | {'mask': masks, 'unlabeled_mask': np.zeros_like(masks)}
+    unknown = np.zeros_like(masks)
+    unknown[:, :9] = 255
+    return made | {'mask': masks, 'unlabeled_mask': unknown}
 
 
 def whole(model: Any, variables: Any) -> list[Any]:
@@ -146,25 +149,20 @@ def published(method: str, state: TrainState, model: Any, key: Any, step: Any) -
         return [networks[number](images)], number
 
     others = labeled, unlabeled, key, step
+    masks = jnp.asarray(data['unlabeled_mask'], int)
     if method == 'labeled':
         return {'supervised': supervised(networks[0](labeled.images), labeled.masks)}
     if method == 'cps':
-        return cps(numbered, (0, 1), *others)[1][0]
+        return cps(numbered, (0, 1), *others, masks=masks)[1][0]
     if method == 'ucc':
-        return ucc(all_decoders, None, *others, strong=unlabeled)[1][0]
+        return ucc(all_decoders, None, *others, strong=unlabeled, masks=masks)[1][0]
     if method == 'uaps':
-        return uaps(all_decoders, None, *others)[1][0]
+        return uaps(all_decoders, None, *others, masks=masks)[1][0]
     if method == 'dct':
         return dct(one, None, *others)[1][0]
     if method == 'uamt':
         return uamt(one, None, *others, teacher=None)[1][0]
-    return pairs(
-        one,
-        None,
-        *others,
-        teacher=None,
-        painted=jnp.asarray(data['unlabeled_mask'], int),
-    )[1][0]
+    return pairs(one, None, *others, teacher=None, painted=masks)[1][0]
 
 
 @pytest.mark.slow
@@ -288,3 +286,23 @@ def test_settings_that_do_not_go_together_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         configs.replace(config, **values)
+
+
+def test_weights_of_losses_that_are_not_used_may_be_0(config: Config) -> None:
+    configs.replace(config, ce_weight=0.0, contrastive_weight=0.0)
+
+
+def test_the_ramp_is_as_long_as_the_run_unless_it_is_given(
+    config: Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class MadeError(Exception):
+        pass
+
+    def make(model: Any, optimizer: Any, loss: LossConfig, *_: Any, **__: Any) -> None:
+        raise MadeError(loss.ramp_steps)
+
+    monkeypatch.setattr(loop, 'make_train_step', make)
+    for given, expected in ((0, config.train.steps), (7, 7)):
+        run = configs.replace(config, semi_supervised='dct', ramp_steps=given)
+        with pytest.raises(MadeError, match=f'^{expected}$'):
+            train(run, tmp_path)
