@@ -117,7 +117,7 @@ def score_line(
     """
     _check_groups(data_dir, splits, options)
     for split in splits:
-        warn_of_learned(predictor.workdir, data_dir, split)
+        warn_of_learned(predictor.workdir, pathlib.Path(data_dir), split)
     path = pathlib.Path(output)
     described = _describe(predictor, data_dir, options)
     done = _read(path, described)
