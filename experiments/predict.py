@@ -25,20 +25,17 @@ _PAIRS = define_path('pairs', '', 'Or a CSV file with the columns image, referen
 _OUTPUT_DIR = define_path(
     'output_dir',
     None,
-    'Folder for results.json and, for each pair, NAME_mask.png (class ids), '
-    'NAME_overlay.png and NAME.json (class, scores, box, area, centroid of defects).',
+    'Folder for results.json (its files, and skipped pairs) and, for each pair, '
+    'NAME_mask.png (class ids), NAME_overlay.png and NAME.json (class, scores, box, '
+    'area, centroid of defects).',
     required=True,
 )
 _PANELS = flags.DEFINE_bool('panels', False, 'Also panels with reference and DistMap.')
-_SKIP_BAD = flags.DEFINE_bool(
-    'skip_bad', False, 'Skip pairs that cannot be read; results.json lists them.'
-)
+_SKIP_BAD = flags.DEFINE_bool('skip_bad', False, 'Skip pairs that cannot be read.')
 _BIT_DEPTH = flags.DEFINE_integer(
     'bit_depth', 16, 'Of files of 16 bits: how many the camera fills.', 8, 16
 )
-_OVERWRITE = flags.DEFINE_bool(
-    'overwrite', False, 'Replace the results of another run in the output folder.'
-)
+_OVERWRITE = flags.DEFINE_bool('overwrite', False, "Replace another run's results.")
 predictor_flags.define_predictor_flags()
 
 
