@@ -317,7 +317,6 @@ def test_differences_name_what_changed_and_nothing_else() -> None:
     assert changed['steps'] == (126_000, 126_001)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ('method', 'before', 'after', 'differ'),
     [
@@ -343,6 +342,7 @@ def test_a_ramp_differs_where_it_is_used_and_of_another_length(
     assert config.changed_settings(old, new) == expected
 
 
+@pytest.mark.slow
 def test_flags_say_every_field() -> None:
     arguments = [
         f'--{field.name}={json.dumps(_another(field)).strip(chr(34))}'

@@ -278,8 +278,8 @@ def _check_replaced(
     else:
         return
     raise FileExistsError(
-        f'{folder}: has the evaluation of {what}. Name another folder with '
-        '--output_dir, or delete this one.'
+        f'{folder}: has the evaluation of {what}. Delete this folder, or give '
+        'evaluate.py another one with --output_dir.'
     )
 
 

@@ -67,7 +67,7 @@ def predict_files(
         FileNotFoundError: a file is missing.
         ValueError: a file is no image, or the sizes of a pair differ.
     """
-    run = _describe_run(predictor, pairs) | {'skipped': list(skipped)}
+    run = _describe_run(predictor, pairs)
     files = [name for pair in pairs for name in names_of_files(pair, panels=panels)]
     begin_results(output_dir, run, files, overwrite=overwrite)
     pixels, decoded, states = checked or CheckedFiles(0, {}, file_states(pairs))
@@ -88,7 +88,7 @@ def predict_files(
         )
         for _ in map_ahead(write, results):
             pass
-    end_results(output_dir, run, files)
+    end_results(output_dir, run, files, skipped=skipped)
     return _summarize_doubts(pairs, output_dir)
 
 

@@ -61,10 +61,21 @@ def begin_results(
 
 
 def end_results(
-    output_dir: str | os.PathLike[str], run: dict[str, Any], files: Sequence[str]
+    output_dir: str | os.PathLike[str],
+    run: dict[str, Any],
+    files: Sequence[str],
+    *,
+    skipped: Sequence[str] = (),
 ) -> None:
-    """Says that all files are there; see `begin_results`."""
-    _write(pathlib.Path(output_dir), run, files, complete=True)
+    """Says that all files are there; see `begin_results`.
+
+    Args:
+        output_dir: folder.
+        run: see `begin_results`.
+        files: that the run wrote.
+        skipped: a line for each input that the run left out.
+    """
+    _write(pathlib.Path(output_dir), run, files, complete=True, skipped=skipped)
 
 
 def read_run(output_dir: str | os.PathLike[str]) -> dict[str, Any]:
@@ -74,9 +85,16 @@ def read_run(output_dir: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _write(
-    folder: pathlib.Path, run: dict[str, Any], files: Sequence[str], *, complete: bool
+    folder: pathlib.Path,
+    run: dict[str, Any],
+    files: Sequence[str],
+    *,
+    complete: bool,
+    skipped: Sequence[str] = (),
 ) -> None:
     values = {'complete': complete, 'run': run, 'files': list(files)}
+    if skipped:
+        values['skipped'] = list(skipped)
     write_json(folder / RESULTS_FILE, values)
 
 

@@ -138,7 +138,7 @@ def test_pairs_that_cannot_be_read_are_left_out_and_named(
         progress=False,
     )
     results = json.loads((tmp_path / 'out' / RESULTS_FILE).read_text())
-    assert results['run']['skipped'] == faults
+    assert results['skipped'] == faults
     with pytest.raises(ValueError, match=r'none of the 2 pairs.*b\.png: a truncated'):
         readable_pairs(pairs[1:])
 

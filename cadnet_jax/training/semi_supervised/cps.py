@@ -30,7 +30,7 @@ def cps(
     Arguments and result are otherwise those of `dct.dct`.
 
     Args:
-        masks: of the unlabeled images, integers `[B, H, W]`: 255 where one is ignored.
+        masks: of the unlabeled images, integers `[B, H, W]`: 255 for padding.
     """
     known, new, updated = [], [], []
     for own, own_key in zip(variables, jax.random.split(key), strict=True):

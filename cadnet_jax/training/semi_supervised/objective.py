@@ -44,7 +44,7 @@ def semi_supervised_loss(
         model: of a head that tells classes.
         variables: parameters and statistics of the student, with the method's peers.
         batch: that of `train_step`, and `unlabeled_image`, `unlabeled_reference` and
-            `unlabeled_mask`, which knows painted changes and ignored pixels alone;
+            `unlabeled_mask`, which knows painted changes and padding alone;
             'labeled' needs none.
         key: of all random draws.
         step: number of the update.

@@ -36,8 +36,8 @@ def uaps(
     of `dct.dct`; `forward` gives the logits of each decoder.
 
     Args:
-        masks: of the unlabeled images, integers `[B, H, W]`: 255 where a pixel is
-            ignored, which gets no label.
+        masks: of the unlabeled images, integers `[B, H, W]`: 255 for padding, which
+            gets no label.
     """
     *keys, mix_key = jax.random.split(key, 3)
     known, variables = forward(variables, labeled.images, keys[0])

@@ -38,8 +38,8 @@ def ucc(
     Args:
         unlabeled: the weak view.
         strong: the strong view of the same pixels.
-        masks: of the unlabeled images, integers `[B, H, W]`: 255 where a pixel is
-            ignored, which gets no label.
+        masks: of the unlabeled images, integers `[B, H, W]`: 255 for padding, which
+            gets no label.
         mixed_labeled: share of labeled images with a part of another one.
         mixed_unlabeled: share of unlabeled images with a part of a labeled one.
     """
