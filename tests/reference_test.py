@@ -20,7 +20,7 @@ from cadnet_jax.training.losses import contrastive, cross_entropy
 from cadnet_jax.weights.pretrained import convert, read_weights
 from tests.support import foreign_names
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unoptimized]
 
 TRAINED = (
     'case_a_intra_128x128_b2',

@@ -6,6 +6,7 @@ has the same registration, rules and calibration. No label chooses anything.
 """
 
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -99,6 +100,8 @@ def score_line(
 ) -> list[dict[str, Any]]:
     """Decisive scores of all parts, a line of JSON each; resumes where it stopped.
 
+    Pairs that are smaller than the windows make no part; a warning says how many.
+
     Args:
         predictor: the network.
         data_dir: prepared data.
@@ -122,18 +125,21 @@ def score_line(
     described = _describe(predictor, data_dir, options)
     done = _read(path, described)
     path.parent.mkdir(parents=True, exist_ok=True)
-    parts = (
-        part
-        for calibrates in (True, False)
-        for split in splits
-        for pair in _pairs(data_dir, split)
-        for part in _parts(pair, options)
-        if calibrates == (part.group in options.calibration_groups)
-        and _is_needed(part, options)
-    )
-    scored = {}
+    scored, small = {}, set[str]()
+
+    def parts(*, calibrates: bool) -> Iterator[LinePart]:
+        for split in splits:
+            for pair in _pairs(data_dir, split):
+                if min(pair['mask'].shape) < options.window:
+                    small.add(pair['id'])
+                for part in _parts(pair, options):
+                    is_of_these = part.group in options.calibration_groups
+                    if calibrates == is_of_these and _is_needed(part, options):
+                        yield part
+
+    in_turn = itertools.chain(parts(calibrates=True), parts(calibrates=False))
     with path.open('a') as file:
-        for part in tqdm(parts, unit='parts'):
+        for part in tqdm(in_turn, unit='parts'):
             if part.name not in done:
                 line = _score(predictor, part, options)
                 if not file.tell():
@@ -146,6 +152,11 @@ def score_line(
         raise ValueError(
             f'{data_dir}: {",".join(splits)} makes no part with '
             f'--window={options.window}; give a smaller one, or other --splits.'
+        )
+    if small:
+        print(
+            f'warning: {len(small)} pairs are smaller than --window={options.window}, '
+            f'so they make no part; the first of them: {min(small)}.'
         )
     return list(scored.values())
 

@@ -188,7 +188,7 @@ def _training(subject: Subject, config: Config, precision: str) -> Program:
         _CLASS_PIXELS + _CLASS_PIXELS[1:] * (subject.num_classes - 2),
         seed=0,
         ema_decay=config.optim.ema_decay,
-        num_unchanged=num_unchanged(config.data),
+        num_unchanged=num_unchanged(config.data) // jax.device_count(),
         hard_candidates=config.data.hard_candidates,
     )
     extra = num_unchanged(config.data) * (config.data.hard_candidates - 1)

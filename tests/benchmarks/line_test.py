@@ -175,6 +175,18 @@ def test_windows_show_a_whole_defect_or_none(tmp_path: pathlib.Path) -> None:
     assert len(firsts) == len({line['part'].split()[0] for line in firsts})
 
 
+def test_pairs_without_room_for_a_window_are_counted(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = prepare_tiny(tmp_path, sizes=((192, 192), (64, 192)), num={'train': 4})
+    options = LineOptions(window=96, method='none')
+    output = tmp_path / 'x.jsonl'
+    lines = score_line(differencing_predictor(), data, ['train'], options, output)
+    assert len({line['part'].split()[0] for line in lines}) == 2
+    said = capsys.readouterr().out
+    assert 'warning: 2 pairs are smaller than --window=96' in said
+
+
 def test_a_move_and_the_opposite_one_leave_the_middle_as_it_was() -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     np.testing.assert_array_equal(apply_move(image, Move()), image)

@@ -343,18 +343,18 @@ def test_too_few_good_parts_are_said_before_the_network_runs(
 
 
 def test_too_few_parts_that_can_be_judged_are_named_with_a_target_that_they_hold(
-    folder: pathlib.Path,
+    small: pathlib.Path,
 ) -> None:
-    """Five of 60 are black. 55 show 1 - 0.05 ** (1 / 55) = 5.302 %, so not 5.3 %."""
-    for seed in range(5):
+    """Two of 9 are black. 7 show 1 - 0.05 ** (1 / 7) = 34.816 %, so not 34.8 %."""
+    for seed in range(2):
         black = np.zeros((256, 256, 3), np.uint8)
-        write_png(folder / 'good' / f'{seed:02}.png', black)
-    with pytest.raises(ValueError, match='55 good parts cannot') as error:
-        calibrate(folder / 'r', folder / 'good', target=0.05, progress=False)
-    assert 'or allow more false rejects: --target=0.054. 5 others' in str(error.value)
-    assert '5 others are INVALID, and not counted: 00: too dark' in str(error.value)
-    report = calibrate(folder / 'r', folder / 'good', target=0.054, progress=False)
-    assert report.threshold.good_parts == 55
+        write_png(small / 'good' / f'{seed:02}.png', black)
+    with pytest.raises(ValueError, match='7 good parts cannot') as error:
+        calibrate(small / 'r', small / 'good', target=0.3, progress=False)
+    assert 'or allow more false rejects: --target=0.349. 2 others' in str(error.value)
+    assert '2 others are INVALID, and not counted: 00: too dark' in str(error.value)
+    report = calibrate(small / 'r', small / 'good', target=0.349, progress=False)
+    assert report.threshold.good_parts == 7
 
 
 def change(folder: pathlib.Path, **rules: Any) -> Recipe:

@@ -14,9 +14,8 @@ from cadnet_jax.files.images import read_image
 from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.reports import few_labels
 from cadnet_jax.reports.few_labels import Run
-from cadnet_jax.training.loop import train
 from tests.support.tiny_data import CLASS_NAMES, prepare_tiny
-from tests.support.tiny_run import differencing_predictor, short_run
+from tests.support.tiny_run import differencing_predictor, short_run, write_run
 
 
 @pytest.fixture(scope='module')
@@ -203,9 +202,8 @@ def test_scores_of_other_weights_or_data_are_not_taken_for_those_of_given_ones(
 def test_runs_are_trained_and_tested_once(
     data_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    weights = configs.replace(base(data_dir), init_from='')
-    assert train(weights, tmp_path / 'weights')
-    config = base(data_dir, init_from=str(tmp_path / 'weights'))
+    weights = write_run(tmp_path / 'weights', data_dir=data_dir)
+    config = base(data_dir, init_from=str(weights))
     runs = few_labels.runs_of(config, [0, 0.25], 1)
     for _ in range(2):
         for run in runs:

@@ -62,19 +62,23 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     )
 
 
+def _made_once() -> Callable[..., Any]:
+    """`make_train_step` for runs of the same settings: they share a compiled step."""
+    made: list[Any] = []
+
+    def make(*args: Any, **options: Any) -> Any:
+        if not made:
+            made.append(make_train_step(*args, **options))
+        return made[0]
+
+    return make
+
+
 @pytest.fixture(scope='module', autouse=True)
 def compiled_once() -> Iterator[None]:
-    """All runs of this module share one compiled step: they differ in no setting."""
-    compiled: list[Any] = []
-    make = loop.make_train_step
-
-    def make_once(*args: Any, **options: Any) -> Any:
-        if not compiled:
-            compiled.append(make(*args, **options))
-        return compiled[0]
-
+    """The runs of this module differ in no setting, but where a test says so."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, 'make_train_step', make_once)
+        patch.setattr(loop, 'make_train_step', _made_once())
         yield
 
 
@@ -200,10 +204,11 @@ def test_best_weights_of_another_branch_are_no_best_ones(
 @pytest.fixture(scope='module')
 def averaged(
     config: Config, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Config, pathlib.Path]:
+) -> tuple[Config, pathlib.Path, Callable[..., Any]]:
     """A run that was not interrupted, with all that a long run uses.
 
-    Averaged weights, statistics that fit them, and the hardest unchanged crops.
+    Averaged weights, statistics that fit them, and the hardest unchanged crops. The
+    last item makes the same step.
     """
     data_dir = prepare_tiny(
         tmp_path_factory.mktemp('data'), sizes=[(32, 32)], unchanged_every=2
@@ -217,18 +222,18 @@ def averaged(
     )
     config = _changed(config, 'optim', ema_decay=0.9)
     config = _changed(config, 'train', norm_batches=2, steps=5, eval_every=3)
-    workdir = tmp_path_factory.mktemp('averaged')
+    workdir, make = tmp_path_factory.mktemp('averaged'), _made_once()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, 'make_train_step', make_train_step)
+        patch.setattr(loop, 'make_train_step', make)
         loop.train(config, workdir)
-    return config, workdir
+    return config, workdir, make
 
 
 def test_the_averages_are_evaluated_and_kept(
-    averaged: tuple[Config, pathlib.Path], monkeypatch: pytest.MonkeyPatch
+    averaged: tuple[Config, pathlib.Path, Callable[..., Any]],
 ) -> None:
     """As `best` and `latest`, with statistics that are not the running ones."""
-    config, workdir = averaged
+    config, workdir, _ = averaged
     state, _ = _restore(config, workdir)
     latest, step = load_variables(workdir, 'latest')
     assert step == 5
@@ -250,14 +255,14 @@ def test_the_averages_are_evaluated_and_kept(
     ('function', 'call'), [('shard', 2), ('evaluate', 1), ('evaluate', 2)]
 )
 def test_averages_stopped_and_resumed_equal_those_not_stopped(
-    averaged: tuple[Config, pathlib.Path],
+    averaged: tuple[Config, pathlib.Path, Callable[..., Any]],
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
     function: str,
     call: int,
 ) -> None:
-    config, workdir = averaged
-    monkeypatch.setattr(loop, 'make_train_step', make_train_step)
+    config, workdir, make = averaged
+    monkeypatch.setattr(loop, 'make_train_step', make)
     with monkeypatch.context() as patch:
         wrapper = _on_call(getattr(loop, function), call, _terminate)
         patch.setattr(loop, function, wrapper)
@@ -408,7 +413,7 @@ def test_a_cool_down_that_branches_off_equals_an_uninterrupted_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A copy of the work directory resumes with more steps, the last two cooling."""
-    monkeypatch.setattr(loop, 'make_train_step', make_train_step)
+    monkeypatch.setattr(loop, 'make_train_step', _made_once())
     config, workdir = constant
     longer = _changed(config, 'train', steps=6)
     longer = _changed(longer, 'optim', cooldown_steps=2)
