@@ -265,24 +265,25 @@ def test_a_calibrated_recipe_holds_numbers_hashes_and_bounds(
 
 @pytest.mark.slow
 def test_the_variation_of_good_parts_finds_more_at_the_same_bound(
-    folder: pathlib.Path,
+    tmp_path: pathlib.Path, differencing: None
 ) -> None:
     """The label varies: it sets the threshold, unless its own spread is known."""
-    options: dict[str, Any] = {'target': 0.05, 'progress': False}
-    plain = calibrate(folder / 'r', folder / 'good', folder / 'bad', **options)
+    write_line(tmp_path, good=20, bad=5)
+    options: dict[str, Any] = {'target': 0.15, 'progress': False}
+    plain = calibrate(tmp_path / 'r', tmp_path / 'good', tmp_path / 'bad', **options)
     own = calibrate(
-        folder / 'r', folder / 'good', folder / 'bad', deviations=4, **options
+        tmp_path / 'r', tmp_path / 'good', tmp_path / 'bad', deviations=4, **options
     )
     assert plain.fitted is not None and own.fitted is not None
     assert plain.fitted.escapes > own.fitted.escapes == 0
     assert own.recipe.variation is not None
     assert own.recipe.rules.deviations == 4
     inspectors = make_inspectors(
-        own.recipe, folder / 'r', differencing_predictor(cell=4)
+        own.recipe, tmp_path / 'r', differencing_predictor(cell=4)
     )
     assert inspectors[''](shot(varied(30), seed=200)).verdict == OK
     assert inspectors[''](shot(with_spot(varied(30)), seed=200)).verdict == NG
-    parts = score_parts(inspectors, list_parts(folder / 'good')[:2])
+    parts = score_parts(inspectors, list_parts(tmp_path / 'good')[:2])
     kept = [keep_part(inspectors, part) for part in parts]
     scores = score_kept(inspectors, own.recipe, kept, {}, held_out=False)
     limit = own.recipe.rules.any.threshold
