@@ -181,7 +181,8 @@ def train(
                     variables = with_new_statistics(variables)
                 checkpoints.save(step, saved, batches, recent.pending, variables)
             if stopping:
-                progress.write(_stopped_at(step))
+                if first:
+                    progress.write(_stopped_at(step))
                 return False
             if evaluation_due(step):
                 evaluate_weights(step, variables)
