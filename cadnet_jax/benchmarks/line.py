@@ -127,8 +127,8 @@ def score_line(
     path.parent.mkdir(parents=True, exist_ok=True)
     scored, small = {}, set[str]()
 
-    def parts(*, calibrates: bool) -> Iterator[LinePart]:
-        for split in splits:
+    def parts() -> Iterator[LinePart]:
+        for calibrates, split in itertools.product((True, False), splits):
             for pair in _pairs(data_dir, split):
                 if min(pair['mask'].shape) < options.window:
                     small.add(pair['id'])
@@ -137,9 +137,8 @@ def score_line(
                     if calibrates == is_of_these and _is_needed(part, options):
                         yield part
 
-    in_turn = itertools.chain(parts(calibrates=True), parts(calibrates=False))
     with path.open('a') as file:
-        for part in tqdm(in_turn, unit='parts'):
+        for part in tqdm(parts(), unit='parts'):
             if part.name not in done:
                 line = _score(predictor, part, options)
                 if not file.tell():
@@ -156,7 +155,7 @@ def score_line(
     if small:
         print(
             f'warning: {len(small)} pairs are smaller than --window={options.window}, '
-            f'so they make no part; the first of them: {min(small)}.'
+            f'so they make no part, such as {min(small)}.'
         )
     return list(scored.values())
 

@@ -146,6 +146,8 @@ def test_two_processes_stop_together_and_go_on_bit_for_bit(
         load_variables(pieces, 'latest')[0],
         load_variables(whole, 'latest')[0],
     )
+    (_, first, _), (_, second, _) = start_two(whole, data_dir)
+    assert 'all of the 6 steps are done' in first and 'steps are done' not in second
 
 
 def test_processes_with_other_settings_do_not_train_together(
