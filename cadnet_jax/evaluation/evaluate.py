@@ -91,7 +91,7 @@ def evaluate(
     info = read_info(data_dir)
     check_classes(predictor, info, data_dir)
     if output_dir is not None and not overwrite:
-        _check_replaced(output_dir, info, box_rule)
+        check_replaced(output_dir, info, box_rule)
     counts = no_counts(len(predictor.class_names))
     has_classes = predictor.head.answer == 'classes'
     curves = curve_names(predictor.class_names, has_classes=has_classes)
@@ -200,8 +200,7 @@ def output_directory(
     evaluation/released-DATASET-SPLIT-STEP in the current directory. The name suits
     every file system and shell: 'test[:25%]' becomes test-first-25-percent.
     """
-    name = f'{read_info(data_dir).name}-{_describe_split(split)}-{predictor.step}'
-    name = re.sub(r'[^\w.-]+', '-', name, flags=re.ASCII)
+    name = default_name(read_info(data_dir), split, predictor.step)
     if predictor.tile_size != default_tile_size(predictor.config, predictor.workdir):
         name += f'-tile{predictor.tile_size}'
     if predictor.orientations > 1:
@@ -213,6 +212,45 @@ def output_directory(
     if is_released(predictor.workdir):
         return pathlib.Path('evaluation') / f'{predictor.workdir}-{name}'
     return evaluation_folder(predictor.workdir, name)
+
+
+def default_name(info: DatasetInfo, split: str, step: int) -> str:
+    """Name of the folder of an evaluation with the default tiles and rule."""
+    name = f'{info.name}-{_describe_split(split)}-{step}'
+    return re.sub(r'[^\w.-]+', '-', name, flags=re.ASCII)
+
+
+def check_replaced(
+    folder: str | pathlib.Path, info: DatasetInfo, box_rule: BoxRule | None = None
+) -> None:
+    """Refuses to replace an evaluation that only has the same name.
+
+    All data sets of a user's own pairs are named `paired_folder`, and the default
+    folder of an evaluation does not name the rule of its boxes.
+
+    Args:
+        folder: that is written to; it need not be there.
+        info: of the data that are evaluated.
+        box_rule: how boxes are made; None: they are not evaluated.
+
+    Raises:
+        FileExistsError: it has the evaluation of other data, or by another `box_rule`.
+    """
+    data, boxes = evaluated_data(folder), read_run(folder).get('boxes')
+    before = data.get('fingerprint')
+    if before and info.fingerprint and before != info.fingerprint:
+        what = (
+            f'other data ({data.get("dir")}, fingerprint {before}, not '
+            f'{info.fingerprint})'
+        )
+    elif box_rule and boxes and boxes != dataclasses.asdict(box_rule):
+        what = 'boxes by another rule'
+    else:
+        return
+    raise FileExistsError(
+        f'{folder}: has the evaluation of {what}. Delete this folder, or give '
+        'evaluate.py another one with --output_dir.'
+    )
 
 
 def class_note(predictor: Predictor, data_dir: str | pathlib.Path) -> str:
@@ -256,31 +294,6 @@ def format_table(metrics: Metrics) -> str:
     if 'boxes' in metrics:
         lines += format_boxes(metrics['boxes'])
     return '\n'.join(lines)
-
-
-def _check_replaced(
-    folder: str | pathlib.Path, info: DatasetInfo, box_rule: BoxRule | None
-) -> None:
-    """Refuses to replace an evaluation that only has the same name.
-
-    All data sets of a user's own pairs are named `paired_folder`, and the default
-    folder of an evaluation does not name the rule of its boxes.
-    """
-    data, boxes = evaluated_data(folder), read_run(folder).get('boxes')
-    before = data.get('fingerprint')
-    if before and info.fingerprint and before != info.fingerprint:
-        what = (
-            f'other data ({data.get("dir")}, fingerprint {before}, not '
-            f'{info.fingerprint})'
-        )
-    elif box_rule and boxes and boxes != dataclasses.asdict(box_rule):
-        what = 'boxes by another rule'
-    else:
-        return
-    raise FileExistsError(
-        f'{folder}: has the evaluation of {what}. Delete this folder, or give '
-        'evaluate.py another one with --output_dir.'
-    )
 
 
 def _num_pairs(info: DatasetInfo, split: str) -> int | None:

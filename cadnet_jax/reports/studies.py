@@ -16,6 +16,8 @@ from cadnet_jax.config import Config
 from cadnet_jax.data.batches import evaluation_batches
 from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.evaluation.evaluate import (
+    check_replaced,
+    default_name,
     evaluate,
     evaluated_data,
     output_directory,
@@ -31,6 +33,7 @@ from cadnet_jax.runs.workdir import (
     Inputs,
     check_same_run,
     checkpoints_folder,
+    evaluation_folder,
     is_begun,
     training_data,
 )
@@ -297,9 +300,13 @@ def complete(
             missing.append(kind)
     if not missing:
         return True
-    for kind in missing:  # Ahead of the training, it finds a split that is not there.
+    for kind in missing:  # Faults are found ahead of the training.
         evaluation_batches(
             data_dirs[kind], split, batch_size=config.data.eval_batch_size
+        )
+        info = read_info(data_dirs[kind])
+        check_replaced(
+            evaluation_folder(workdir, default_name(info, split, last)), info
         )
     if not trained and not train(config, workdir):
         return False

@@ -36,7 +36,10 @@ _OF_A_HOST = frozenset({'cache_gb', 'data_dir', 'reader_threads'})  # may differ
 
 
 def check_inputs(
-    config: Config, subset: LabeledSubset | None, workdir: pathlib.Path
+    config: Config,
+    subset: LabeledSubset | None,
+    workdir: pathlib.Path,
+    resume_from: int | None = None,
 ) -> TrainingData:
     """Refuses what cannot be trained, ahead of all that takes time.
 
@@ -46,6 +49,7 @@ def check_inputs(
         config: all settings.
         subset: the pairs that are trained on, if they are not all.
         workdir: of the run.
+        resume_from: step that it goes on from; None: the latest.
 
     Returns:
         What the run learns from.
@@ -83,7 +87,7 @@ def check_inputs(
     _check_defects(config, data)
     if jax.process_index() == 0 and not config.data.paint_defects:
         _warn_of_labels(config, info, data)
-    _check_workdir(workdir, Inputs(config, data))
+    _check_workdir(workdir, Inputs(config, data), resume_from)
     return data
 
 
@@ -105,7 +109,9 @@ def check_norms(config: Config) -> None:
         )
 
 
-def _check_workdir(workdir: pathlib.Path, inputs: Inputs) -> None:
+def _check_workdir(
+    workdir: pathlib.Path, inputs: Inputs, resume_from: int | None
+) -> None:
     """That the run can begin or go on in `workdir`."""
     kept, has_config = kept_steps(workdir), config_file(workdir).exists()
     if any(kept.values()) and not (has_config and kept['latest']):
@@ -117,6 +123,8 @@ def _check_workdir(workdir: pathlib.Path, inputs: Inputs) -> None:
     if has_config and (kept['latest'] or evaluations(workdir)):
         saved = Inputs(read_config(workdir), read_dataset_info(workdir))
         step = max(kept['latest'], default=None)
+        if resume_from in kept['latest']:  # One that is not there is refused later.
+            step = resume_from
         check_same_run(workdir, saved, inputs, step=step)
 
 

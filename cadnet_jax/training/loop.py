@@ -106,7 +106,7 @@ def train(
     subset = None
     if config.data.takes_a_part:
         subset = read_labeled_subset(config.data, seed=config.train.seed)
-    data = check_inputs(config, subset, workdir)
+    data = check_inputs(config, subset, workdir, resume_from)
     check_processes_agree(config, data, resume_from)
     model = build_model(config.model, len(data.class_names), axis_name=AXIS)
     shapes = parameter_shapes(model, _peers(config))

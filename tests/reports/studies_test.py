@@ -274,12 +274,15 @@ def test_an_evaluation_of_other_data_is_not_taken_for_that_of_the_study(
     info = read_info(config.data.data_dir)
     write_inputs(tmp_path / run.name, Inputs(config, training_data(info, 'train')))
     folder = write_evaluation(tmp_path / run.name, 'line', step=8)
-    monkeypatch.setattr(studies, 'train', lambda config, workdir: False)
+    monkeypatch.setattr(studies, 'train', None)  # it is refused ahead of the training
     for fingerprint in (info.fingerprint, '', 'another'):
         data = {'dir': 'line', 'fingerprint': fingerprint}
         write_json(folder / 'results.json', {'run': {'data': data}, 'files': []})
-        is_complete = studies.complete(run, tmp_path, data_dirs, split='test')
-        assert is_complete == (fingerprint != 'another')
+        if fingerprint != 'another':
+            assert studies.complete(run, tmp_path, data_dirs, split='test')
+            continue
+        with pytest.raises(FileExistsError, match=f'{folder}: .* other data .*Delete'):
+            studies.complete(run, tmp_path, data_dirs, split='test')
 
 
 def test_a_split_that_is_not_there_is_found_ahead_of_the_training(

@@ -407,25 +407,31 @@ def constant(
     return config, workdir
 
 
+@pytest.mark.parametrize(
+    ('steps', 'cooldown_steps', 'resume_from'), [(6, 2, None), (4, 1, 3)]
+)
 def test_a_cool_down_that_branches_off_equals_an_uninterrupted_run(
     constant: tuple[Config, pathlib.Path],
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
+    steps: int,
+    cooldown_steps: int,
+    resume_from: int | None,
 ) -> None:
-    """A copy of the work directory resumes with more steps, the last two cooling."""
+    """A copy of the work directory resumes from where the rate was still constant."""
     monkeypatch.setattr(loop, 'make_train_step', _made_once())
     config, workdir = constant
-    longer = _changed(config, 'train', steps=6)
-    longer = _changed(longer, 'optim', cooldown_steps=2)
+    cooled = _changed(config, 'train', steps=steps)
+    cooled = _changed(cooled, 'optim', cooldown_steps=cooldown_steps)
     shutil.copytree(workdir, tmp_path / 'branch')
-    for name in ('branch', 'uninterrupted'):
-        loop.train(longer, tmp_path / name)
+    loop.train(cooled, tmp_path / 'branch', resume_from=resume_from)
+    loop.train(cooled, tmp_path / 'uninterrupted')
     branch, uninterrupted = (
         _restore(config, tmp_path / name) for name in ('branch', 'uninterrupted')
     )
     jax.tree.map(np.testing.assert_array_equal, branch[0], uninterrupted[0])
     jax.tree.map(np.testing.assert_array_equal, next(branch[1]), next(uninterrupted[1]))
-    assert load(tmp_path / 'branch' / 'config.json') == longer
+    assert load(tmp_path / 'branch' / 'config.json') == cooled
 
 
 @pytest.mark.parametrize(
