@@ -4,8 +4,9 @@
         --root=workdirs/generalize --seeds=3
 
 It trains one network on all groups (products) and others that leave some of them out,
-and tests each group both ways. It writes generalization.html and generalization.json
-into --root. Ctrl-C saves; the same command resumes.
+and tests each group both ways. Groups of the test split alone are new to all of them.
+It writes generalization.html and generalization.json into --root, after each seed.
+Ctrl-C saves; the same command resumes.
 """
 
 import pathlib
@@ -54,9 +55,17 @@ def main(argv: list[str]) -> None:
         print(f'{number} of {len(runs)}: {run.name}', flush=True)
         if not generalization.complete(run, plan, root):
             return
-    lines = generalization.summarize(plan, root)
-    generalization_page.write_report(plan, lines, root)
-    print(f'{generalization_page.format_lines(lines)}\nWritten: {root}')
+        if number % (len(runs) // plan.seeds) == 0:  # all of a seed
+            done = plan._replace(seeds=number * plan.seeds // len(runs))
+            lines = generalization.summarize(done, root)
+            generalization_page.write_report(done, lines, root)
+    print(
+        generalization_page.format_lines(lines),
+        *generalization_page.answer(plan, lines),
+        generalization_page.describe_weights(plan),
+        f'Written: {root}',
+        sep='\n',
+    )
 
 
 if __name__ == '__main__':

@@ -1,8 +1,10 @@
-"""Intervals of a statistic over groups (products), by the percentile bootstrap.
+"""Intervals of a statistic over groups (products): expanded percentile bootstrap.
 
 Pairs of a group are alike, so groups are drawn, not pairs. A draw takes as many groups
-as there are, with repetition. With few groups the interval is coarse, and rather too
-narrow.
+as there are, with repetition. The plain percentiles are too narrow for few groups;
+here they are wider, as a t-interval is wider than a normal one (Hesterberg, "What
+Teachers Should Know About the Bootstrap", 2015). Of normal numbers, intervals of 95 %
+then hold the mean in 94 % of cases with 6 groups or more, and in 88 % with 4.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,19 +35,22 @@ def bootstrap(
 
     Args:
         statistic: of the arrays in `data`, along `axis`.
-        data: arrays [G], a number for each group; a draw takes the same groups of all.
+        data: arrays [G], a number for each group, G > 1; a draw takes the same groups
+            of all.
         confidence: of the interval.
         seed: of the draws.
     """
+    groups = len(data[0])
+    t = scipy.stats.t.ppf((1 - confidence) / 2, groups - 1)
+    tail = scipy.stats.norm.cdf(t * np.sqrt(groups / (groups - 1)))
     result = scipy.stats.bootstrap(
         data,
         statistic,
         paired=True,
         vectorized=True,
         n_resamples=DRAWS,
-        confidence_level=confidence,
         method='percentile',
         rng=np.random.default_rng(seed),
     )
-    low, high = result.confidence_interval
+    low, high = np.quantile(result.bootstrap_distribution, [tail, 1 - tail])
     return Interval(float(statistic(*data, axis=0)), float(low), float(high))

@@ -6,7 +6,7 @@ the product, and by the one that has not.
 """
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict, cast
 
 import jax
@@ -32,6 +32,9 @@ from cadnet_jax.reports.grouping import Mean, mean
 from cadnet_jax.runs import learned
 from cadnet_jax.training.loop import train
 
+LEFT_OUT = 'all that were left out'
+NEVER_TRAINED = 'in no training part'
+OTHER = 'other data: '
 _COUNTS_FILE = 'groups.json'
 _REMEDY = 'Delete it: the same command counts again.'
 
@@ -45,16 +48,20 @@ class Line(NamedTuple):
         seen: rate -> its mean over seeds, by the runs that learned from the groups;
             None where no run did, or not that of every seed.
         new: the same by the runs that did not.
-        differences: rate -> new less seen, with the ends of an interval; of all groups
-            together alone.
+        intervals: rate -> `new`, with the ends of an interval over groups; None of a
+            single group.
+        differences: rate -> new less seen, likewise; None where nothing was seen.
+        groups: how many.
         counts: of the pairs, of one run.
     """
 
     label: str
     fraction: float
     seen: Mapping[str, Mean | None] | None
-    new: Mapping[str, Mean | None] | None
+    new: Mapping[str, Mean | None]
+    intervals: Mapping[str, Interval] | None
     differences: Mapping[str, Interval] | None
+    groups: int
     counts: GroupCounts
 
 
@@ -114,7 +121,8 @@ def summarize(plan: Plan, root: pathlib.Path) -> list[Line]:
         learned_groups = _learned_groups(plan, fraction)
         both = [group for group in left_out if group in learned_groups]
         of_all = seen if both == left_out else None
-        lines.append(_line('all that were left out', fraction, of_all, new, left_out))
+        if left_out:
+            lines.append(_line(LEFT_OUT, fraction, of_all, new, left_out))
         if both and not of_all:
             label = f'{len(both)} of these, with drawn labels'
             lines.append(_line(label, fraction, seen, new, both))
@@ -122,14 +130,14 @@ def summarize(plan: Plan, root: pathlib.Path) -> list[Line]:
             of_group = seen if group in both else None
             lines.append(_line(group, fraction, of_group, new, [group]))
         if others := [group for group in seen[0] if group not in left_out]:
-            lines.append(_line('in no training part', fraction, None, seen, others))
+            lines.append(_line(NEVER_TRAINED, fraction, None, seen, others))
         whole = [run for run in runs_of(plan) if not run.left_out]
         for other in plan.other_data:
             found = [
                 counts[run.name][other] for run in whole if run.fraction == fraction
             ]
             name = read_info(other).name
-            lines.append(_line(f'other data: {name}', fraction, None, found))
+            lines.append(_line(f'{OTHER}{name}', fraction, None, found))
     return lines
 
 
@@ -184,15 +192,17 @@ def _line(
     groups: Sequence[str] | None = None,
 ) -> Line:
     chosen = list(new[0]) if groups is None else groups
-    differences = None
-    if seen and len(chosen) > 1:
-        differences = _differences(seen, new, chosen)
+    of_seeds = [_arrays(of_seed, chosen) for of_seed in new]
+    seen_seeds = [_arrays(of_seed, chosen) for of_seed in seen or ()]
+    several = len(chosen) > 1
     return Line(
         label,
         fraction,
         _mean_rates(seen, chosen) if seen else None,
         _mean_rates(new, chosen),
-        differences,
+        _intervals(_mean_rate, of_seeds) if several else None,
+        _intervals(_difference, of_seeds + seen_seeds) if several and seen else None,
+        len(chosen),
         add_counts(new[0][group] for group in chosen),
     )
 
@@ -207,35 +217,47 @@ def _mean_rates(
     return {name: mean(one[name] for one in found) for name in RATES}
 
 
-def _differences(
-    seen: Sequence[_Groups], new: Sequence[_Groups], groups: Sequence[str]
+_Arrays = dict[str, np.ndarray]
+
+
+def _arrays(of_seed: _Groups, groups: Sequence[str]) -> _Arrays:
+    """Name of a count -> its number for each group."""
+    names = {name for of_rate in RATES.values() for name in of_rate}
+    counts = [cast(Mapping[str, int], of_seed[group]) for group in groups]
+    return {name: np.array([one[name] for one in counts]) for name in names}
+
+
+def _intervals(
+    statistic: Callable[..., Any], seeds: Sequence[_Arrays]
 ) -> dict[str, Interval]:
-    """New less seen, each a mean over seeds, with an interval over groups."""
-    found = {}
-    for name, (part, whole) in RATES.items():
-        data = [
-            np.array([_number(of_seed[group], key) for group in groups])
-            for pair in zip(seen, new, strict=True)
-            for of_seed in pair
-            for key in (part, whole)
-        ]
-        found[name] = bootstrap(_difference, data)
-    return found
+    """Of each rate, a statistic of numerator and denominator of each seed in turn.
+
+    A rate that is not defined, such as hits without a defect, has none.
+    """
+    return {
+        name: bootstrap(
+            statistic, [seed[key] for seed in seeds for key in (part, whole)]
+        )
+        for name, (part, whole) in RATES.items()
+        if all(seed[whole].any() for seed in seeds)
+    }
 
 
-def _difference(*counts: Any, axis: int = -1) -> Any:
-    """Of each seed in turn numerator and denominator as seen, and both as new."""
+def _mean_rate(*counts: Any, axis: int = -1) -> Any:
+    """The mean over seeds; `counts`: see `_intervals`."""
     sums = [np.sum(count, axis=axis) for count in counts]
-    rates_in_turn = [
+    of_seeds = [
         part / np.maximum(whole, 1)
         for part, whole in zip(sums[::2], sums[1::2], strict=True)
     ]
-    seen, new = rates_in_turn[::2], rates_in_turn[1::2]
-    return np.mean(new, axis=0) - np.mean(seen, axis=0)
+    return np.mean(of_seeds, axis=0)
 
 
-def _number(counts: GroupCounts, name: str) -> int:
-    return cast(Mapping[str, int], counts)[name]
+def _difference(*counts: Any, axis: int = -1) -> Any:
+    """New less seen; the first half of `counts` is of the seeds as new."""
+    half = len(counts) // 2
+    new, seen = counts[:half], counts[half:]
+    return _mean_rate(*new, axis=axis) - _mean_rate(*seen, axis=axis)
 
 
 def _test(run: Run, plan: Plan) -> str:

@@ -2,11 +2,15 @@
 
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from cadnet_jax import config as configs
+from cadnet_jax.config import Config
+from cadnet_jax.evaluation.bootstrap import Interval
 from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.pages import render_page
-from cadnet_jax.reports.generalization import Line
-from cadnet_jax.reports.generalization_plan import Plan
+from cadnet_jax.reports.generalization import OTHER, Line
+from cadnet_jax.reports.generalization_plan import Plan, num_learned, runs_of
 from cadnet_jax.reports.grouping import Mean, format_mean
 
 _NAME = 'generalization'
@@ -20,17 +24,76 @@ _PERCENT = {'hit_rate', 'iou'}
 
 def write_report(plan: Plan, lines: Sequence[Line], folder: pathlib.Path) -> None:
     """Writes both files into the folder of the runs."""
+    learned = [num_learned(run) for run in runs_of(plan)]
     page = render_page(
         'cadnet_jax.reports',
         f'{_NAME}.html',
         plan=plan,
         lines=lines,
+        answer=answer(plan, lines),
+        weights=describe_weights(plan),
+        learned=(min(learned), max(learned)),
         titles=_TITLES,
         show=show_mean,
-        show_difference=show_difference,
+        show_interval=show_interval,
     )
     write_text(folder / f'{_NAME}.html', page)
-    write_json(folder / f'{_NAME}.json', {'lines': [line._asdict() for line in lines]})
+    described = {
+        'settings': {
+            name: new
+            for name, (_, new) in configs.differences(Config(), plan.base).items()
+        },
+        **{k: v for k, v in plan._asdict().items() if k != 'base'},
+        'lines': [_as_dict(line) for line in lines],
+    }
+    write_json(folder / f'{_NAME}.json', described)
+
+
+def answer(plan: Plan, lines: Sequence[Line]) -> list[str]:
+    """Sentences that say what is found of products that were never seen.
+
+    Of the largest share of the labels.
+    """
+    fraction = max(plan.fractions)
+    chosen = [line for line in lines if line.fraction == fraction]
+    line = chosen[0]
+    found = [
+        f'With {100 * fraction:g} % of the labels it hits {_of("hit_rate", line)} of '
+        f'the defects on products that it never saw, with {_of("false_regions", line)} '
+        'false regions an image.'
+    ]
+    if line.seen:
+        found.append(
+            'Networks that learned from these products hit '
+            f'{show_mean("hit_rate", line.seen)} %, with '
+            f'{show_mean("false_regions", line.seen)}.'
+        )
+    if line.differences:
+        found.append(f'New less seen, over {line.groups} groups: {_verdict(line)}.')
+    found += [
+        f'On {other.label.removeprefix(OTHER)}, which it was not trained on, it hits '
+        f'{_of("hit_rate", other)}, with {_of("false_regions", other)} false regions '
+        'an image.'
+        for other in chosen
+        if other.label.startswith(OTHER)
+    ]
+    return found
+
+
+def describe_weights(plan: Plan) -> str:
+    """A sentence on the first weights, which says transfer where it is that."""
+    init_from = plan.base.train.init_from
+    if plan.transfer:
+        return (
+            f'Transfer: all runs start from {init_from}, whose training may have shown '
+            'similar products and defects. These figures are no cross-test of the '
+            'paper.'
+        )
+    if init_from:
+        return (
+            f'All runs start from the weights in {init_from}, which belong to no run.'
+        )
+    return 'All runs start from random weights.'
 
 
 def format_lines(lines: Sequence[Line]) -> str:
@@ -50,17 +113,65 @@ def show_mean(name: str, values: Mapping[str, Mean | None] | None) -> str:
     """A rate as 'mean ± deviation'; '' where it was not measured."""
     if values is None:
         return ''
-    percent = name in _PERCENT
-    return format_mean(values[name], percent=percent, digits=1 if percent else 2)
+    return format_mean(values[name], percent=name in _PERCENT, digits=_digits(name))
 
 
-def show_difference(name: str, line: Line) -> str:
-    """New less seen as 'value (low to high)'; '' where it was not measured."""
-    if line.differences is None:
+def show_interval(
+    name: str, intervals: Mapping[str, Interval] | None, *, sign: str = ''
+) -> str:
+    """The ends of an interval as 'low to high'; '' where it was not measured.
+
+    Args:
+        name: of the rate.
+        intervals: of each rate.
+        sign: '+' for differences, which then have their value as well.
+    """
+    if not intervals or name not in intervals:
         return ''
-    scale, digits = (100, 1) if name in _PERCENT else (1, 2)
-    value, low, high = (scale * number for number in line.differences[name])
-    return f'{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})'
+    scale = 100 if name in _PERCENT else 1
+    value, low, high = (
+        f'{scale * number:{sign}.{_digits(name)}f}' for number in intervals[name]
+    )
+    return f'{value} ({low} to {high})' if sign else f'{low} to {high}'
+
+
+def _of(name: str, line: Line) -> str:
+    """What is found of new products, with its interval."""
+    unit = ' %' if name in _PERCENT else ''
+    interval = show_interval(name, line.intervals)
+    text = f'{show_mean(name, line.new)}{unit}'
+    return f'{text} (95 %: {interval})' if interval else text
+
+
+def _verdict(line: Line) -> str:
+    """Whether hits and false regions differ, as far as the groups can show it."""
+    parts = []
+    for name, what in (('hit_rate', 'defects hit'), ('false_regions', 'false regions')):
+        if not line.differences or name not in line.differences:
+            continue
+        _, low, high = line.differences[name]
+        more = 'more' if low > 0 else 'fewer' if high < 0 else ''
+        said = f'{more} {what}' if more else f'no difference is shown in {what}'
+        shown = show_interval(name, line.differences, sign='+')
+        parts.append(f'{said}, {shown.replace("(", "(95 %: ", 1)}')
+    return '; '.join(parts)
+
+
+def _digits(name: str) -> int:
+    return 1 if name in _PERCENT else 2
+
+
+def _as_dict(line: Line) -> dict[str, Any]:
+    """A line with the names of all its parts."""
+
+    def named(value: Any) -> Any:
+        if isinstance(value, Mean | Interval):
+            return value._asdict()
+        if isinstance(value, Mapping):
+            return {name: named(part) for name, part in value.items()}
+        return value
+
+    return {name: named(value) for name, value in line._asdict().items()}
 
 
 def _short(values: Mapping[str, Mean | None] | None) -> str:

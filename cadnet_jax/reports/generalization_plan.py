@@ -6,12 +6,18 @@ A plan is checked before its first run, since training takes hours.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
+from cadnet_jax.data.labels import IGNORED
+from cadnet_jax.data.pair_source import training_source
 from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.data.split_contents import read_groups
 from cadnet_jax.inference.predictor import OUT_OF_CLASS_NAMES
 from cadnet_jax.models.heads import HEADS
+from cadnet_jax.runs import learned
+from cadnet_jax.weights.initial import describe_origin
 
 
 class Plan(NamedTuple):
@@ -20,10 +26,12 @@ class Plan(NamedTuple):
     Attributes:
         base: settings of all runs, but for seed, share of the labels and groups.
         test_split: whose groups are tested.
-        folds: groups that are left out together.
+        folds: groups that are left out together; none where the tested groups are in
+            no training part.
         fractions: shares of the labels.
         seeds: runs of each kind.
         other_data: prepared data sets that the run on all groups is also tested on.
+        transfer: the runs start from weights that a run has learned.
     """
 
     base: Config
@@ -32,6 +40,7 @@ class Plan(NamedTuple):
     fractions: tuple[float, ...]
     seeds: int
     other_data: tuple[str, ...] = ()
+    transfer: bool = False
 
 
 class Run(NamedTuple):
@@ -55,20 +64,40 @@ def make_plan(
     """Deals the groups that are in both splits into folds; see `Plan`.
 
     Raises:
-        FileNotFoundError: data are not there.
-        ValueError: no such split, a setting is given that differs from run to run, the
-            two splits have fewer than two groups in common, groups cannot be left out,
-            or other data have other classes.
+        FileNotFoundError: data, or the weights to start from, are not there.
+        ValueError: no such split, a setting is given that differs from run to run, a
+            run would have no group or no labeled defect to learn from, groups cannot be
+            left out or are known to the first weights, or other data have other
+            classes.
     """
     given = configs.differences(Config(), base)
+    if base.loss.semi_supervised != 'none':
+        raise ValueError(
+            '--semi_supervised: the run on all labels has no pair without one; leave '
+            'it out.'
+        )
     for name in ('seed', 'label_fraction', 'leave_out'):
         if name in given:
             raise ValueError(f'--{name}: differs from run to run; leave it out.')
+    if min(fractions) <= 0:
+        raise ValueError(f'--fraction={min(fractions):g}: set a share above 0.')
     dealt = _deal(base, test_split, folds)
     for other in other_data:
         _check_other_data(base, other)
-    shares, others = dict.fromkeys(fractions), dict.fromkeys(other_data)
-    return Plan(base, test_split, dealt, tuple(shares), seeds, tuple(others))
+    init_from = base.train.init_from
+    plan = Plan(
+        base,
+        test_split,
+        dealt,
+        tuple(dict.fromkeys(fractions)),
+        seeds,
+        tuple(dict.fromkeys(other_data)),
+        bool(init_from) and describe_origin(init_from)['dataset'] is not None,
+    )
+    for run in runs_of(plan):
+        learned.check_left_out_is_new(run.config)
+        _check_labels(run)
+    return plan
 
 
 def runs_of(plan: Plan) -> list[Run]:
@@ -91,17 +120,18 @@ def runs_of(plan: Plan) -> list[Run]:
     return runs
 
 
+def num_learned(run: Run) -> int:
+    """How many pairs a run learns from."""
+    return len(training_source(run.config.data, run.config.train.seed))
+
+
 def _deal(base: Config, test_split: str, folds: int) -> tuple[tuple[str, ...], ...]:
     """Folds of the groups that are in both splits; 0: one for each group."""
     data_dir, split = base.data.data_dir, base.data.train_split
     trained = read_groups(data_dir, split)
     common = sorted(trained & read_groups(data_dir, test_split))
-    if len(common) < 2:
-        raise ValueError(
-            f'{data_dir}: {split!r} and {test_split!r} have {len(common)} groups in '
-            'common; at least two are needed. A group of only one split is new anyway: '
-            'evaluate.py says what is found of it.'
-        )
+    if not common:
+        return ()
     for group in common:
         if configs.replace(base, leave_out=group).data.left_out_groups != (group,):
             raise ValueError(
@@ -113,10 +143,38 @@ def _deal(base: Config, test_split: str, folds: int) -> tuple[tuple[str, ...], .
     dealt = tuple(tuple(common[start::number]) for start in range(number))
     if trained <= set(dealt[0]):
         raise ValueError(
-            f'--folds={folds}: no group would be left to learn from; set 0, or 2 or '
-            'more.'
+            f'{data_dir}: without {_list(dealt[0])}, no group of {split!r} would be '
+            'left to learn from. '
+            + (
+                f'Leave out fewer than with --folds={folds}; 0 takes one at a time.'
+                if len(common) > 1
+                else 'At least two groups are needed.'
+            )
         )
     return dealt
+
+
+def _check_labels(run: Run) -> None:
+    """Refuses a run without a labeled defect, ahead of those before it."""
+    data = run.config.data
+    source = training_source(data, run.config.train.seed)
+    masks = (source.read_mask(index) for index in range(len(source)))
+    if data.paint_defects or any(
+        np.any((mask > 0) & (mask != IGNORED)) for mask in masks
+    ):
+        return
+    without = f' without {_list(run.left_out)}' if run.left_out else ''
+    raise ValueError(
+        f'{data.data_dir}: no defect is labeled in the {len(source)} pairs that '
+        f'{run.name} would learn from ({100 * run.fraction:g} % of {data.train_split!r}'
+        f'{without}). Set a larger --fraction or other --folds, or --paint_defects.'
+    )
+
+
+def _list(groups: Sequence[str]) -> str:
+    """The first groups of a fold, for a message."""
+    more = f' and {len(groups) - 3} more groups' if len(groups) > 3 else ''
+    return ', '.join(groups[:3]) + more
 
 
 def _check_other_data(base: Config, data_dir: str) -> None:

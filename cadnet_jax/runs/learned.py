@@ -8,7 +8,7 @@ import pathlib
 
 from cadnet_jax.config import Config
 from cadnet_jax.data.prepared_set import read_info
-from cadnet_jax.data.selection import learned_pairs
+from cadnet_jax.data.selection import Selection, learned_pairs
 from cadnet_jax.data.split_contents import image_digests
 from cadnet_jax.runs.workdir import (
     checkpoint_at,
@@ -51,6 +51,34 @@ def check_will_be_new(config: Config, data_dir: _Path, split: str) -> None:
             f'--test_split={split}: {len(common)} of its {len(digests)} pairs in '
             f'{data_dir}, such as {common[0]}, are trained on, in --train_split or '
             'earlier by --init_from. Name another split.'
+        )
+
+
+def check_left_out_is_new(config: Config) -> None:
+    """Refuses first weights that know the groups which a run is to leave out.
+
+    Args:
+        config: of the run.
+
+    Raises:
+        FileNotFoundError: the data are not there.
+        ValueError: the weights learned from a pair that is left out, or a file is
+            damaged.
+    """
+    origin = origin_workdir(config)
+    earlier = read_learned_images(origin) if origin else frozenset()
+    if not earlier or not config.data.left_out_groups:
+        return
+    data_dir, split = config.data.data_dir, config.data.train_split
+    digests = image_digests(data_dir, split)
+    selection = Selection(leave_out=config.data.left_out_groups)
+    left_out = digests.keys() - image_digests(data_dir, split, selection).keys()
+    known = sorted(digests[digest] for digest in left_out & earlier)
+    if known:
+        raise ValueError(
+            f'--init_from={config.train.init_from}: it learned from {len(known)} of '
+            f'the pairs that are to be left out, such as {known[0]}. Start from other '
+            'weights.'
         )
 
 

@@ -36,7 +36,7 @@ def test_two_groups_have_three_means() -> None:
     second = evaluation(np.array([0, 0, 1, 1]))
     groups = {'p0': 'a', 'p1': 'a', 'p2': 'b', 'p3': 'b'}
     wide = compare(first, second, groups)
-    narrow = compare(first, second, groups, confidence=0.4)
+    narrow = compare(first, second, groups, confidence=0.2)
     assert wide is not None and narrow is not None
     assert wide[:3] == pytest.approx((0.5, 0, 1))
     assert narrow[:3] == pytest.approx((0.5, 0.5, 0.5))
@@ -62,7 +62,7 @@ def test_pairs_of_a_group_are_drawn_together() -> None:
     second = evaluation(np.repeat(of_groups, 100))
     found = compare(first, second, {id: f'g{int(id[1:]) // 100}' for id in first})
     assert found is not None
-    assert 0.15 < found.high - found.low < 0.25
+    assert 0.25 < found.high - found.low < 0.31  # 0.02 if pairs were drawn
 
 
 def test_undefined_scores_are_left_out() -> None:

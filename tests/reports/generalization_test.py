@@ -1,14 +1,17 @@
 """Groups as products that were seen and that were not: plans, runs, lines, the page."""
 
+import functools
 import json
 import pathlib
 import shutil
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cadnet_jax import config as configs
-from cadnet_jax.data.pair_source import training_source
+from cadnet_jax.data.pair_source import PairSource, training_source
+from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.evaluation.group_counts import GroupCounts, count_groups
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.inference.predictor import Predictor
@@ -18,7 +21,14 @@ from cadnet_jax.reports import (
     generalization_plan,
 )
 from cadnet_jax.reports.generalization_plan import Plan
-from cadnet_jax.runs.checkpoint import kept_steps
+from cadnet_jax.runs.checkpoint import kept_steps, save_variables
+from cadnet_jax.runs.learned import keep_learned_images
+from cadnet_jax.runs.workdir import (
+    Inputs,
+    training_data,
+    write_inputs,
+    write_learned_images,
+)
 from tests.support.tiny_data import prepare_tiny
 from tests.support.tiny_run import differencing_predictor, short_run
 
@@ -57,14 +67,19 @@ def test_folds_leave_out_several_groups(
     monkeypatch.setattr(
         generalization_plan, 'read_groups', lambda *_: frozenset('abcde')
     )
+    monkeypatch.setattr(generalization_plan, 'runs_of', lambda plan: [])
     assert plan_of(data_dir, folds=2).folds == (('a', 'c', 'e'), ('b', 'd'))
 
 
 def test_a_plan_that_no_run_can_follow_is_refused(
     data_dir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ValueError, match='--folds=1: no group would be left'):
+    with pytest.raises(
+        ValueError, match=r'no group of .train. would be left.*than with --folds=1; 0'
+    ):
         plan_of(data_dir, folds=1)
+    with pytest.raises(ValueError, match='--fraction=0: set a share above 0'):
+        plan_of(data_dir, fractions=[1.0, 0.0])
     names = frozenset({'round, red', 'square'})
     monkeypatch.setattr(generalization_plan, 'read_groups', lambda *_: names)
     with pytest.raises(
@@ -109,11 +124,114 @@ def test_a_setting_that_differs_from_run_to_run_is_refused(
         generalization_plan.make_plan(config, 'test', folds=0, fractions=[1.0], seeds=1)
 
 
-def test_two_groups_are_needed(data_dir: pathlib.Path) -> None:
-    with pytest.raises(ValueError, match='1 groups in common'):
-        generalization_plan.make_plan(
-            short_run(data_dir), 'test[:1]', folds=0, fractions=[1.0], seeds=1
+def test_semi_supervised_runs_are_refused(data_dir: pathlib.Path) -> None:
+    config = short_run(data_dir, semi_supervised='labeled', label_fraction=0.5)
+    with pytest.raises(ValueError, match='--semi_supervised: the run on all labels'):
+        generalization_plan.make_plan(config, 'test', folds=0, fractions=[1.0], seeds=1)
+
+
+def test_one_group_is_left_out_of_others(
+    data_dir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = short_run(data_dir)
+    make_plan = functools.partial(
+        generalization_plan.make_plan, config, 'test[:1]', folds=0, seeds=1
+    )
+    plan = make_plan(fractions=[1.0])
+    assert plan.folds == (('group_1',),)
+    monkeypatch.setattr(
+        generalization_plan, 'read_groups', lambda *_: frozenset({'group_0'})
+    )
+    with pytest.raises(ValueError, match='At least two groups are needed'):
+        make_plan(fractions=[1.0])
+
+
+def test_groups_of_the_test_split_alone_are_new_to_every_run(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the patterns of SynLCD: LL is of the test split, LA of the other data."""
+    groups = {'train': frozenset('ab'), 'test': frozenset('cd')}
+    monkeypatch.setattr(
+        generalization_plan, 'read_groups', lambda _, split: groups[split]
+    )
+    other = str(prepare_tiny(tmp_path / 'other'))
+    plan = plan_of(data_dir, other_data=[other])
+    (run,) = generalization_plan.runs_of(plan)
+    assert plan.folds == () and run.left_out == ()
+    ours = {'c': counts(2, 10, 8, 1), 'd': counts(2, 10, 4, 3)}
+    theirs = {'e': counts(1, 10, 3, 1), 'f': counts(1, 10, 1, 1)}
+    test = {
+        data: {'run': {}, 'groups': found}
+        for data, found in ((str(data_dir), ours), (other, theirs))
+    }
+    write_json(tmp_path / run.name / 'groups.json', {'test, step 2': test})
+    lines = generalization.summarize(plan, tmp_path)
+    assert [(line.label, line.seen, line.groups) for line in lines] == [
+        ('in no training part', None, 2),
+        ('other data: tiny_pairs', None, 2),
+    ]
+    answer = generalization_page.answer(plan, lines)
+    assert answer == [
+        'With 100 % of the labels it hits 60.0 % (95 %: 40.0 to 80.0) of the defects '
+        'on products that it never saw, with 1.00 (95 %: 0.50 to 1.50) false regions '
+        'an image.',
+        'On tiny_pairs, which it was not trained on, it hits 20.0 % (95 %: 10.0 to '
+        '30.0), with 1.00 (95 %: 1.00 to 1.00) false regions an image.',
+    ]
+    generalization_page.write_report(plan, lines, tmp_path)
+    page = (tmp_path / 'generalization.html').read_text()
+    assert 'No tested group is in the training part' in page
+    assert 'learned from 12 pairs' in page
+
+
+def test_a_run_without_a_labeled_defect_is_refused_before_the_first(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = PairSource.read_mask
+
+    def read_mask(source: PairSource, index: int) -> np.ndarray:
+        labeled = source.read_group(index) == 'group_1'
+        return real(source, index) if labeled else np.zeros((8, 8), np.uint8)
+
+    monkeypatch.setattr(PairSource, 'read_mask', read_mask)
+    message = (
+        'no defect is labeled in the 6 pairs that without_2_seed0 would learn from '
+        r".*100 % of 'train' without group_1"
+    )
+    with pytest.raises(ValueError, match=message):
+        plan_of(data_dir)
+    config = short_run(data_dir, paint_defects=True)
+    generalization_plan.make_plan(config, 'test', folds=0, fractions=[1.0], seeds=1)
+
+
+def test_weights_that_know_what_is_left_out_are_refused(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Weights of a run are transfer; those of no run, such as an encoder's, are not."""
+    config = short_run(data_dir)
+    for name, left_out in (('all', ''), ('without', 'group_1')):
+        learned = configs.replace(config, leave_out=left_out)
+        save_variables(tmp_path / name, {'params': {'a': np.zeros(1)}}, {})
+        keep_learned_images(learned, tmp_path / name)
+    write_inputs(
+        tmp_path / 'without',
+        Inputs(config, training_data(read_info(str(data_dir)), 'train')),
+    )
+
+    def plan(name: str) -> Plan:
+        started = configs.replace(config, init_from=str(tmp_path / name))
+        return generalization_plan.make_plan(
+            started, 'test', folds=0, fractions=[1.0], seeds=1
         )
+
+    with pytest.raises(ValueError, match=r'--init_from=.*/all: it learned from 6 of'):
+        plan('all')
+    with pytest.raises(ValueError, match=r'--init_from=.*/without: it learned from 6'):
+        plan('without')
+    write_learned_images(tmp_path / 'all', frozenset({'another'}))
+    write_learned_images(tmp_path / 'without', frozenset({'another'}))
+    assert not plan('all').transfer
+    assert plan('without').transfer
 
 
 def test_a_right_network_hits_all_of_each_group(data_dir: pathlib.Path) -> None:
@@ -176,6 +294,8 @@ def test_a_line_compares_seen_and_new(finished: tuple[Plan, pathlib.Path]) -> No
     assert value == pytest.approx((5 + 5 + 8 + 6) / 40 - 28 / 40)
     # A draw has either group twice, or each once: -0.2, 0 or their mean.
     assert (low, high) == pytest.approx((-0.2, 0))
+    assert both.intervals and first.intervals is None
+    assert both.intervals['hit_rate'] == pytest.approx((0.6, 0.5, 0.7))
 
 
 def test_the_difference_is_that_of_the_means_beside_it(
@@ -206,14 +326,37 @@ def test_the_page_answers_in_its_first_sentence(
     lines = generalization.summarize(plan, root)
     generalization_page.write_report(plan, lines, root)
     page = (root / 'generalization.html').read_text()
-    assert '<b>60.0 ± 7.1 %</b> of the defects' in page
-    assert 'networks that learned from these products hit 70.0 ± 14.1 %' in page
+    assert 'it hits 60.0 ± 7.1 % (95 %: 50.0 to 70.0) of the defects' in page
+    assert 'Networks that learned from these products hit 70.0 ± 14.1 %' in page
+    assert 'no difference is shown in defects hit, -10.0 (95 %: -20.0 to +0.0)' in page
+    assert 'learned from 6 to 12 pairs' in page
     assert 'With 100 % of the labels' in page and 'not compared' not in page
     assert 'All runs start from random weights' in page and 'http' not in page
     table = generalization_page.format_lines(lines)
     assert 'group_0' in table and '50.0 ± 0.0, 2.00 ± 0.00' in table
     kept = json.loads((root / 'generalization.json').read_text())
     assert [line['label'] for line in kept['lines']] == [line.label for line in lines]
+    assert kept['lines'][0]['new']['hit_rate']['mean'] == pytest.approx(0.6)
+    assert kept['lines'][0]['differences']['hit_rate']['low'] == pytest.approx(-0.2)
+    assert kept['settings']['data_dir'] == str(plan.base.data.data_dir)
+    assert not kept['transfer'] and kept['folds'] == [['group_0'], ['group_1']]
+
+
+def test_the_answer_is_that_of_the_largest_share(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """And says which of the two is better, where the groups agree on it."""
+    plan, data = plan_of(data_dir, fractions=[0.5, 1.0]), str(data_dir)
+    for run in generalization_plan.runs_of(plan):
+        hits = 2 if run.left_out else 9
+        found = {name: counts(2, 10, hits, 1) for name in ('group_0', 'group_1')}
+        write_counts(tmp_path / run.name, data, found)
+    answer = generalization_page.answer(plan, generalization.summarize(plan, tmp_path))
+    assert answer[0].startswith('With 100 % of the labels it hits 20.0 %')
+    assert answer[2] == (
+        'New less seen, over 2 groups: fewer defects hit, -70.0 (95 %: -70.0 to '
+        '-70.0); no difference is shown in false regions, +0.00 (95 %: +0.00 to +0.00).'
+    )
 
 
 def test_groups_that_no_label_was_drawn_of_are_not_seen(
@@ -237,8 +380,8 @@ def test_groups_that_no_label_was_drawn_of_are_not_seen(
     assert [line.counts['pairs'] for line in lines] == [4, 2, 2, 2]
     generalization_page.write_report(plan, lines, tmp_path)
     page = (tmp_path / 'generalization.html').read_text()
-    assert '<p>With 9 % of the labels it hits' in page
-    assert 'networks that learned from these' not in page
+    assert 'With 9 % of the labels it hits' in page
+    assert 'Networks that learned from these' not in page
     assert 'is not compared as seen' in page
 
 
@@ -246,12 +389,20 @@ def test_runs_from_other_weights_are_called_transfer(
     finished: tuple[Plan, pathlib.Path],
 ) -> None:
     plan, root = finished
-    plan = plan._replace(base=configs.replace(plan.base, init_from='released'))
+    base = configs.replace(plan.base, init_from='released')
+    plan = plan._replace(base=base, transfer=True)
     lines = generalization.summarize(plan, root)
     generalization_page.write_report(plan, lines, root)
     page = (root / 'generalization.html').read_text()
     assert 'Transfer: all runs start from released' in page
     assert 'random weights' not in page
+    kept = json.loads((root / 'generalization.json').read_text())
+    assert kept['transfer'] is True and kept['settings']['init_from'] == 'released'
+    encoder = generalization_page.describe_weights(plan._replace(transfer=False))
+    assert (
+        encoder
+        == 'All runs start from the weights in released, which belong to no run.'
+    )
 
 
 def test_an_incomplete_run_is_named(finished: tuple[Plan, pathlib.Path]) -> None:
