@@ -19,6 +19,7 @@ _TITLES = {
     'false_regions': 'False regions an image',
     'iou': 'IoU of any defect, %',
 }
+FEWEST_GROUPS = 5  # of fewer, the interval is too narrow
 _PERCENT = {'hit_rate', 'iou'}
 
 
@@ -34,6 +35,7 @@ def write_report(plan: Plan, lines: Sequence[Line], folder: pathlib.Path) -> Non
         weights=describe_weights(plan),
         learned=(min(learned), max(learned)),
         titles=_TITLES,
+        fewest=FEWEST_GROUPS,
         show=show_mean,
         show_interval=show_interval,
     )
@@ -69,7 +71,7 @@ def answer(plan: Plan, lines: Sequence[Line]) -> list[str]:
             f'{show_mean("false_regions", line.seen)}.'
         )
     if line.differences:
-        found.append(f'New less seen, over {line.groups} groups: {_verdict(line)}.')
+        found.append(f'New minus seen, over {line.groups} groups: {_verdict(line)}.')
     found += [
         f'On {other.label.removeprefix(OTHER)}, which it was not trained on, it hits '
         f'{_of("hit_rate", other)}, with {_of("false_regions", other)} false regions '
@@ -152,6 +154,8 @@ def _verdict(line: Line) -> str:
         _, low, high = line.differences[name]
         more = 'more' if low > 0 else 'fewer' if high < 0 else ''
         said = f'{more} {what}' if more else f'no difference is shown in {what}'
+        if line.groups < FEWEST_GROUPS:
+            said = f'too few groups to tell for {what}'
         shown = show_interval(name, line.differences, sign='+')
         parts.append(f'{said}, {shown.replace("(", "(95 %: ", 1)}')
     return '; '.join(parts)
