@@ -14,7 +14,9 @@ import pathlib
 import environment  # noqa: F401
 from absl import flags
 
-from cadnet_jax import cli, config_flags, path_flags
+from cadnet_jax import cli
+from cadnet_jax.config_flags import define_flags, from_flags
+from cadnet_jax.path_flags import define_path
 
 _NAMES = ['comparison', 'cross_test', 'few_labels', 'ablation']
 STUDIES = flags.DEFINE_multi_enum(
@@ -25,11 +27,10 @@ STUDIES = flags.DEFINE_multi_enum(
     'the other rows of table 3; semi_supervised: all of table 6; boards, products: '
     'tables 4 and 5, of public sets prepared in --prepared_dir. Can be repeated.',
 )
-_ROOT = path_flags.define_path(
-    'root', None, 'Folder for the folders of the runs.', required=True
-)
+_HEADS = flags.DEFINE_multi_string('only_head', [], 'Head to run; can be repeated.')
+_ROOT = define_path('root', None, 'Folder for the folders of the runs.', required=True)
 _SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each kind.', lower_bound=1)
-_PREPARED_DIR = path_flags.define_path(
+_PREPARED_DIR = define_path(
     'prepared_dir', 'prepared', 'Prepared data; SynLCD is added if it is missing.'
 )
 _COUNT = flags.DEFINE_integer('count', 300, 'Samples per pattern of SynLCD.')
@@ -38,7 +39,7 @@ _TEST_SPLIT = flags.DEFINE_string('test_split', 'test', 'Split that is tested.')
 _NUM_PICTURES = flags.DEFINE_integer(
     'num_pictures', 4, 'Pairs of each test whose pictures are written.', lower_bound=0
 )
-config_flags.define_flags()
+define_flags()
 
 
 def main(argv: list[str]) -> None:
@@ -47,7 +48,7 @@ def main(argv: list[str]) -> None:
     from cadnet_jax.datasets import preparation, synlcd
     from cadnet_jax.reports import studies
 
-    runs = studies.runs_of(STUDIES.value, config_flags.from_flags(), _SEEDS.value)
+    runs = studies.runs_of(STUDIES.value, from_flags(), _SEEDS.value, _HEADS.value)
     prepared, data_dirs = pathlib.Path(_PREPARED_DIR.value), {}
     options = {'count': _COUNT.value, 'size': _SIZE.value}
     kinds = {k for run in runs for k in (run.trained_on, *run.tested_on)}

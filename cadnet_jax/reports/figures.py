@@ -46,11 +46,8 @@ def make_figures(tables: Sequence[Table]) -> list[Figure]:
     """All figures that the runs in the tables have the files for."""
     rows = {table.key: table.rows for table in tables}
     comparison, ablation = rows.get('table_3', ()), rows.get('table_7', ())
-    cross_test = [
-        _labeled(f'{pairing(group[0])}: {row.label}', group)
-        for row in rows.get('figure_6', ())
-        for group in group_by(row.results, pairing)
-    ]
+    crossed = _of_each_pairing(rows.get('figure_6', ()))
+    transfer = _of_each_pairing(rows.get('figure_6_transfer', ()))
     return [
         *_grids('figure_7', 'Figure 7: ablation', _one_of_each(ablation)),
         *_curves([*comparison, *ablation]),
@@ -59,7 +56,16 @@ def make_figures(tables: Sequence[Table]) -> list[Figure]:
             'figure_10', 'Figure 10: MVTec AD', _one_of_each(rows.get('table_5', ()))
         ),
         *_grids('figure_11', 'Figure 11: PKU', _one_of_each(rows.get('table_4', ()))),
-        *_grids('figure_12', 'Figure 12: in and out of class', cross_test),
+        *_grids('figure_12', 'Figure 12: in and out of class', crossed),
+        *_grids('figure_12_transfer', 'Transfer: as figure 12', transfer),
+    ]
+
+
+def _of_each_pairing(rows: Sequence[Row]) -> list[_Labeled]:
+    return [
+        _labeled(f'{pairing(group[0])}: {row.label}', group)
+        for row in rows
+        for group in group_by(row.results, pairing)
     ]
 
 

@@ -10,9 +10,11 @@ from cadnet_jax.inference.predictor import default_rule, default_tile_size
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.reports.grouping import Mean, group_by
 from cadnet_jax.runs.finished_runs import Result
+from cadnet_jax.weights.released import is_released
 
 # Of the run that the first weights are of: what is equal over the seeds of a study.
 _ORIGIN = ('dataset', 'label_fraction', 'head', 'sha256')
+_SYNTHETIC = 'synthetic_pairs'  # what the released weights learned from
 _DIGITS = 12  # of a SHA-256, which is 64 hexadecimal digits long
 
 
@@ -69,7 +71,7 @@ def label_groups(
     """Groups of one kind and split, by method, with a label each.
 
     Where a method has several groups, what differs in their kinds stands in the label,
-    and the step where it is not the last one.
+    and the step where it is not the last one. That of transfer begins with the word.
     """
     labeled = []
     for method in methods:
@@ -88,9 +90,10 @@ def label_groups(
             for kind in kinds
             for name, value in kind.items()
             if value != kinds[0][name]
-        }
+        } - {'transfer'}
         for kind, group in zip(kinds, groups, strict=True):
-            parts = [method.name, *_values(kind, differing)]
+            title = f'Transfer: {method.name}' if kind['transfer'] else method.name
+            parts = [title, *_values(kind, differing)]
             if group[0].split != 'test':
                 parts.append(f'on {group[0].split}')
             if (step := _early_step(group[0])) is not None:
@@ -107,8 +110,9 @@ def kind_of(result: Result, settings: Config) -> dict[str, Any]:
         settings: that count.
 
     Returns:
-        The settings; how the run was evaluated; and of the run that its first weights
-        are of what `_ORIGIN` names, None where nothing is known.
+        The settings; how the run was evaluated; of the run that its first weights are
+        of what `_ORIGIN` names, None where nothing is known; and whether it is
+        `transfer`.
     """
     sections = dataclasses.asdict(settings).values()
     kind = {name: value for section in sections for name, value in section.items()}
@@ -117,7 +121,23 @@ def kind_of(result: Result, settings: Config) -> dict[str, Any]:
     kind |= {f'init_from.{name}': result.origin.get(name) for name in _ORIGIN}
     if digest := kind['init_from.sha256']:
         kind['init_from.sha256'] = digest[:_DIGITS]
+    kind['transfer'] = is_transfer(result)
     return kind
+
+
+def is_transfer(result: Result) -> bool:
+    """Whether its first weights once learned from synthetic pairs, as the released did.
+
+    The generator of these pairs paints lines and dots, so that no kind of SynLCD's
+    defects is new to them, however many runs lie between.
+    """
+    origin = {'init_from': result.config.train.init_from} | result.origin
+    while origin:
+        released = is_released(origin.get('init_from', ''))
+        if released or origin.get('dataset') == _SYNTHETIC:
+            return True
+        origin = origin.get('started_from', {})
+    return False
 
 
 def evaluated_with(

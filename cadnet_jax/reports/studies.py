@@ -6,7 +6,7 @@ earlier one was stopped.
 """
 
 import pathlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +23,7 @@ from cadnet_jax.evaluation.evaluate import (
     output_directory,
 )
 from cadnet_jax.inference.restore import load_predictor
+from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.reports.rows import evaluated_with
 from cadnet_jax.reports.score_tables import MVTEC, PKU
@@ -40,6 +41,7 @@ from cadnet_jax.runs.workdir import (
 from cadnet_jax.training.checks import check_norms
 from cadnet_jax.training.loop import train
 from cadnet_jax.training.optim import learning_rate_schedule
+from cadnet_jax.weights.initial import encoder_faults
 
 PUBLIC = {'pku': PKU, 'mvtec': MVTEC}  # what tables 4 and 5 are trained on
 # Fine-tuning has the paper's steps in the paper; here it has a part of them.
@@ -199,7 +201,9 @@ STUDIES: Mapping[str, Callable[[Config, int], list[Run]]] = {
 }
 
 
-def runs_of(names: Iterable[str], base: Config, seeds: int) -> list[Run]:
+def runs_of(
+    names: Iterable[str], base: Config, seeds: int, heads: Sequence[str] = ()
+) -> list[Run]:
     """The runs of some studies, each once; all of seed 0 first, then of seed 1, ...
 
     Args:
@@ -207,10 +211,14 @@ def runs_of(names: Iterable[str], base: Config, seeds: int) -> list[Run]:
         base: settings that all runs share. The studies set head, loss, labels, seed and
             the steps of fine-tuning.
         seeds: how many.
+        heads: whose runs are taken; none: all.
 
     Raises:
+        FileNotFoundError: the weights that `base` names are not there.
         ValueError: `base` sets what differs from run to run, or has no contrastive
-            loss, or a warm-up longer than the run, or a batch too small for a network.
+            loss, or a warm-up longer than the run, or a batch too small for a network,
+            or weights that are not of a network's encoder; or no run is of one of the
+            heads.
     """
     given = configs.differences(Config(), base)
     if ours := [name for name in _SET_BY_STUDIES if name in given]:
@@ -225,9 +233,12 @@ def runs_of(names: Iterable[str], base: Config, seeds: int) -> list[Run]:
     for seed in range(seeds):
         for name in names:
             runs |= {run.name: run for run in STUDIES[name](base, seed)}
-    for run in runs.values():  # Ahead of the days that those before it take.
+    chosen = _of_heads(list(runs.values()), heads)
+    for run in chosen:  # Ahead of the days that those before it take.
         check_norms(run.config)
-    return list(runs.values())
+    if base.train.init_from:
+        _check_weights(base.train.init_from, chosen)
+    return chosen
 
 
 def public_data(prepared_dir: pathlib.Path, kind: str) -> pathlib.Path:
@@ -323,6 +334,37 @@ def complete(
     # The programs of many runs are more than one process can hold.
     jax.clear_caches()
     return True
+
+
+def _of_heads(runs: Sequence[Run], heads: Sequence[str]) -> list[Run]:
+    """The runs of some heads; of none: all."""
+    known = dict.fromkeys(run.config.model.head for run in runs)
+    for head in heads:
+        if head not in known:
+            raise ValueError(
+                f'--only_head={head}: the chosen studies have no run of it; they have '
+                f'runs of {", ".join(known)}.'
+            )
+    return [run for run in runs if not heads or run.config.model.head in heads]
+
+
+def _check_weights(directory: str, runs: Sequence[Run]) -> None:
+    """That all networks can start from the same weights: those of their encoder."""
+    models = {run.config.model.head: run.config.model for run in runs}
+    # An encoder is the same for any classes.
+    faults = encoder_faults(
+        directory, [build_model(model, num_classes=2) for model in models.values()]
+    )
+    if not faults:
+        return
+    listed = '; '.join(f'--head={head} ({fault})' for head, fault in faults.items())
+    fitting = ' '.join(f'--only_head={head}' for head in models if head not in faults)
+    raise ValueError(
+        f'--init_from={directory}: not the encoder of {listed}. '
+        + (f'Run {fitting} with these weights. ' if fitting else '')
+        + 'Run each other encoder in a call of its own, by --only_head, from its own '
+        'weights or from random ones: --init_from='
+    )
 
 
 def _other_heads() -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cadnet_jax.reports.grouping import mean
-from cadnet_jax.reports.rows import Column, Row, Table
+from cadnet_jax.reports.rows import Column, Row, Table, is_transfer
 from cadnet_jax.reports.scale import PAPER_SCALE, scale_note
 from cadnet_jax.reports.score_tables import (
     MIXED,
@@ -20,8 +20,17 @@ from cadnet_jax.reports.score_tables import (
     comparison,
     public_comparison,
 )
-from cadnet_jax.reports.transfer_tables import cross_test, few_labels
+from cadnet_jax.reports.transfer_tables import (
+    cross_test,
+    few_labels,
+    transfer_cross_test,
+)
 from cadnet_jax.runs.finished_runs import Result, last_evaluations
+
+_TRANSFER_NOTE = (
+    'Transfer: the first weights learned from synthetic pairs, as the released weights '
+    'did, directly or in an earlier run.'
+)
 
 
 def make_tables(results: Sequence[Result]) -> list[Table]:
@@ -39,6 +48,7 @@ def make_tables(results: Sequence[Result]) -> list[Table]:
         ),
         public_comparison(last, 'table_5', 'Table 5: comparison on MVTec AD', MVTEC),
         cross_test(last),
+        transfer_cross_test(last),
         few_labels(last),
         ablation(last),
     ]
@@ -51,11 +61,16 @@ def make_tables(results: Sequence[Result]) -> list[Table]:
 
 
 def _with_scale(table: Table) -> Table:
-    """With the scale of its runs in its note; on `MIXED`, that of the paper as well."""
+    """With the scale of its runs in its note; on `MIXED`, that of the paper as well.
+
+    What transfer is stands there too, where there is some.
+    """
     results = [result for row in table.rows for result in row.results]
     note = f'{table.note} {scale_note(results)}'
     if all(result.data.name == MIXED for result in results):
         note = f'{note} {PAPER_SCALE}'
+    if any(map(is_transfer, results)):
+        note = f'{note} {_TRANSFER_NOTE}'
     return table._replace(note=note)
 
 
@@ -108,7 +123,7 @@ def _all_results(results: Sequence[Result], tables: Sequence[Table]) -> Table:
             'head': config.model.head,
             'trained on': result.data.name,
             'labels': f'{100 * config.data.label_fraction:g} %',
-            'from': 'weights' if config.train.init_from else 'random',
+            'from': _first_weights(result),
             'seed': str(config.train.seed),
             'steps': str(config.train.steps),
             'tested on': f'{result.tested_on}, {result.split}',
@@ -128,3 +143,9 @@ def _all_results(results: Sequence[Result], tables: Sequence[Table]) -> Table:
         tuple(Column(name, percent=name in scores) for name in rows[0].cells),
         tuple(rows),
     )
+
+
+def _first_weights(result: Result) -> str:
+    if is_transfer(result):
+        return 'weights (transfer)'
+    return 'weights' if result.config.train.init_from else 'random'

@@ -1,6 +1,7 @@
 """Figure 6 and table 6: trained on one kind of defects, tested on another.
 
-Figure 6 is without labels of the other kind, table 6 with a few of them.
+Figure 6 is without labels of the other kind, table 6 with a few of them. Networks that
+learned from synthetic pairs before know both kinds: of them figure 6 has another table.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from cadnet_jax.reports.rows import (
     Table,
     by_head,
     evaluated_with,
+    is_transfer,
     kind_of,
     label_groups,
 )
@@ -29,6 +31,26 @@ _PAIRINGS = ('LL', 'AA', 'LA', 'AL')
 
 def cross_test(results: Sequence[Result]) -> Table:
     """Figure 6: trained on lines (L) or points (A), tested on either."""
+    return _crossed(
+        [result for result in results if not is_transfer(result)],
+        'figure_6',
+        'Figure 6: trained on one kind of defects, tested on another',
+        '',
+    )
+
+
+def transfer_cross_test(results: Sequence[Result]) -> Table:
+    """As figure 6, of networks whose first weights learned from synthetic pairs."""
+    return _crossed(
+        [result for result in results if is_transfer(result)],
+        'figure_6_transfer',
+        'Transfer: as figure 6, from weights that learned from synthetic pairs',
+        ' Synthetic pairs show painted lines and dots, so neither kind of defects is '
+        "new to these networks: LA and AL are not the paper's, and stand apart.",
+    )
+
+
+def _crossed(results: Sequence[Result], key: str, title: str, remark: str) -> Table:
     chosen = [
         result
         for result in results
@@ -46,12 +68,12 @@ def cross_test(results: Sequence[Result]) -> Table:
             cells[f'Fscore {name}'] = mean(map(_fscore, ious))
         rows.append(Row(label, cells, tuple(group)))
     return Table(
-        'figure_6',
-        'Figure 6: trained on one kind of defects, tested on another',
+        key,
+        title,
         'Scores of any defect; Acc: the share of its pixels that are found; Fscore = '
         '2 IoU / (1 + IoU). The first letter is what '
         'was trained on, the second what was tested on: lines (L) or abnormal points '
-        '(A).',
+        f'(A).{remark}',
         tuple(
             Column(f'{score} {name}', percent=True)
             for score in ('IoU', 'Acc', 'Fscore')
@@ -125,6 +147,7 @@ def _join_starts(
             result
             for result in start
             if result.split == group[0].split
+            and is_transfer(result) == is_transfer(group[0])
             and _as_started(result) == _as_started(group[0])
             and _evaluated_with(result) == _evaluated_with(group[0])
             and result.config.train.seed in {r.config.train.seed for r in group}

@@ -175,7 +175,7 @@ def write_inputs(
         }
         write_json(workdir / _SAMPLES_FILE, chosen)
     if origin:
-        write_json(workdir / _ORIGIN_FILE, origin)
+        write_origin(workdir, origin)
     write_dataset_info(workdir, data)
     # A notebook elsewhere finds the data, too.
     data_dir = str(pathlib.Path(config.data.data_dir).absolute())
@@ -260,6 +260,11 @@ def read_learned_images(workdir: Path) -> frozenset[str]:
     if not are_names(values.get('digests')):
         raise ValueError(f'{path}: damaged: lacks digests. {remedy}')
     return frozenset(values['digests'])
+
+
+def write_origin(workdir: Path, origin: Mapping[str, Any]) -> None:
+    """Writes started_from.json; see `read_origin`."""
+    write_json(pathlib.Path(workdir) / _ORIGIN_FILE, origin)
 
 
 def read_origin(workdir: Path) -> dict[str, Any]:

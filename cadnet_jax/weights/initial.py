@@ -1,13 +1,15 @@
 """What weights a run starts from: `--init_from`, and what started_from.json keeps."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from flax import traverse_util
 
 from cadnet_jax.config import Config
+from cadnet_jax.models.cadnet import CADNet
+from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.runs.checkpoint import kept_steps
 from cadnet_jax.runs.state import TrainState
 from cadnet_jax.runs.workdir import (
@@ -16,6 +18,7 @@ from cadnet_jax.runs.workdir import (
     config_file,
     read_config,
     read_dataset_info,
+    read_origin,
 )
 from cadnet_jax.weights import released
 from cadnet_jax.weights.loading import load_weights
@@ -53,9 +56,7 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
         FileNotFoundError: there are no checkpoints, or not that one.
         ValueError: the network shares no array with them, or one is not finite.
     """
-    loaded = traverse_util.flatten_dict(
-        load_weights(*weights_at(directory))[0], sep='/'
-    )
+    loaded = _load(directory)
     fresh = traverse_util.flatten_dict(
         {'params': state.params, 'batch_stats': state.batch_stats},
         sep='/',
@@ -86,6 +87,47 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
         )
     state = state.replace(**traverse_util.unflatten_dict(fresh | taken, sep='/'))
     return Started(state, tuple(left_out), tuple(spread))
+
+
+def encoder_faults(
+    directory: str | pathlib.Path, models: Iterable[CADNet]
+) -> dict[str, str]:
+    """Of which networks some weights do not have the whole encoder.
+
+    `init_from` takes what fits: of ResNet-50, ResNet-18 would take most arrays.
+
+    Args:
+        directory: see `init_from`; it is read once.
+        models: each of another head.
+
+    Returns:
+        Head -> what is missing, in a clause.
+
+    Raises:
+        FileNotFoundError: there are no checkpoints, or not that one.
+        ValueError: the weights are damaged.
+    """
+    loaded, faults = _load(directory), {}
+    for model in models:
+        shapes = traverse_util.flatten_dict(parameter_shapes(model), sep='/')
+        encoder = [name for name in shapes if name.split('/')[1] == 'encoder']
+        missing = [
+            name
+            for name in encoder
+            if name not in loaded or loaded[name].shape != shapes[name].shape
+        ]
+        if missing:
+            faults[model.config.head] = (
+                f'{len(missing)} of {len(encoder)} arrays are missing or of other '
+                f'shapes, such as {missing[0]}'
+            )
+    return faults
+
+
+def _load(directory: str | pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays that `init_from` reads, by name."""
+    variables, _ = load_weights(*weights_at(directory))
+    return traverse_util.flatten_dict(variables, sep='/')
 
 
 def _can_spread(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
@@ -130,7 +172,8 @@ def describe_origin(directory: str | pathlib.Path) -> dict[str, Any]:
     Returns:
         `init_from`: the directory; `step`; and of the run that learned these weights
         `dataset`, `label_fraction`, `head` and `seed`, None where they are no run's.
-        Of the released weights `sha256` as well.
+        Of the released weights `sha256` as well. `started_from`: the same of the
+        weights that these started from, if there were any.
 
     Raises:
         FileNotFoundError: there are no checkpoints, or not that one.
@@ -144,6 +187,8 @@ def describe_origin(directory: str | pathlib.Path) -> dict[str, Any]:
     workdir, step = weights_at(directory)
     kept = kept_steps(pathlib.Path(workdir))
     origin['step'] = max(kept[step], default=None) if isinstance(step, str) else step
+    if earlier := read_origin(workdir):
+        origin['started_from'] = earlier
     if not config_file(workdir).exists():
         return origin | dict.fromkeys(('dataset', 'label_fraction', 'head', 'seed'))
     return origin | _of_run(read_dataset_info(workdir).name, read_config(workdir))

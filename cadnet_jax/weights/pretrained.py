@@ -14,8 +14,13 @@ from flax import traverse_util
 from cadnet_jax.models.cadnet import CADNet
 from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.runs.checkpoint import save_variables
-from cadnet_jax.runs.workdir import read_learned_images, write_learned_images
+from cadnet_jax.runs.workdir import (
+    read_learned_images,
+    write_learned_images,
+    write_origin,
+)
 from cadnet_jax.weights.foreign_names import LAYOUTS, Layout, Rows, origin
+from cadnet_jax.weights.initial import describe_origin
 from cadnet_jax.weights.loading import load_weights
 
 _HEAD_PREFIXES = (
@@ -44,12 +49,14 @@ class Imported(NamedTuple):
         layout: whose names they were.
         skipped: names in the file that were left out on purpose.
         learned: digests of the images that a run learned them from.
+        origin: of that run, see `weights.initial.describe_origin`.
     """
 
     variables: dict[str, Any]
     layout: str
     skipped: tuple[str, ...]
     learned: frozenset[str] = frozenset()
+    origin: Mapping[str, Any] = {}
 
 
 def encoder_of_run(workdir: str | pathlib.Path) -> Imported:
@@ -71,6 +78,7 @@ def encoder_of_run(workdir: str | pathlib.Path) -> Imported:
         layout=f'step {step} of a run',
         skipped=tuple(part for part in variables['params'] if part != 'encoder'),
         learned=read_learned_images(workdir),
+        origin=describe_origin(workdir),
     )
 
 
@@ -91,6 +99,8 @@ def save_imported(
     parts = tuple(imported.variables['params'])
     about = {'weights': source, 'names': imported.layout, 'parts': parts}
     save_variables(output_dir, imported.variables, about)
+    if imported.origin:
+        write_origin(output_dir, imported.origin)
     if imported.learned:  # Or a run that starts from them would not know of it.
         write_learned_images(output_dir, imported.learned)
 

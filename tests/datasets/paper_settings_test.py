@@ -91,5 +91,5 @@ def test_losses_and_recipe_are_the_papers(name: str) -> None:
 
 def test_what_still_differs_stands_in_the_deviations() -> None:
     text = (ROOT / 'docs/deviations.md').read_text()
-    for word in ('cat_max_ratio', '`--rotate`', 'up-down', 'hue', 'Drop path'):
+    for word in ('cat_max_ratio', '`--rotate`', 'up-down', 'hue', 'Drop path', 'SGD'):
         assert word in text

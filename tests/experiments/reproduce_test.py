@@ -62,6 +62,15 @@ def test_what_is_named_is_prepared_and_run(tmp_path: pathlib.Path) -> None:
     assert lines == [*expected, f'All runs are done. Their tables: {report}']
 
 
+def test_a_study_can_be_of_one_head(tmp_path: pathlib.Path) -> None:
+    lines = run_script(
+        *('reproduce.py', f'--root={tmp_path}', '--study=networks', '--batch_size=2'),
+        *('--only_head=fcn', '--only_head=danet'),
+    )
+    started = [line.split(': ')[1] for line in lines if ' of 2: ' in line]
+    assert started == ['mixed_fcn_seed0', 'mixed_danet_seed0']
+
+
 @pytest.mark.parametrize(
     ('script', 'total'), [('reproduce.py', 14), ('cross_test.py', 6)]
 )

@@ -195,6 +195,22 @@ def test_figure_12_shows_what_was_trained_and_tested_on(tmp_path: pathlib.Path) 
     assert np.sum(np.diff(red.astype(int)) == 1) == 2  # LL of seed 1, and AL
 
 
+def test_figure_12_shows_transfer_apart(tmp_path: pathlib.Path) -> None:
+    runs = []
+    for name, start in (('a', ''), ('b', 'released')):
+        settings = {'head': 'ooc', 'steps': 9, 'init_from': start}
+        runs.append(write_evaluated_run(tmp_path / name, 'line', 'abpt', **settings))
+        directory = tmp_path / name / 'evaluation' / 'synlcd-abpt-test-9'
+        add_pictures(directory, ['p0'], (255, 0, 0))
+    figures = make_figures(make_tables(read_results(runs)))
+    keys = [f'{x}_{k}' for x in ('figure_12', 'figure_12_transfer') for k in (1, 2, 3)]
+    assert [figure.key for figure in figures] == keys
+    for figure in figures:
+        red = (figure.picture == (255, 0, 0)).all(axis=-1).any(axis=0)
+        assert np.sum(np.diff(red.astype(int)) == 1) == 1
+        assert figure.title.startswith('Transfer: ') == ('transfer' in figure.key)
+
+
 def test_figures_10_and_11_are_of_the_public_sets(tmp_path: pathlib.Path) -> None:
     runs = []
     for name, dataset in (('p', 'pku_market_pcb/by_crop'), ('m', 'mvtec_ad/by_object')):

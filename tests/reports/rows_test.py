@@ -104,6 +104,6 @@ def test_first_weights_of_another_kind_are_a_row_of_their_own(
     rows = make_tables_of(*runs)['table_3'].rows
     assert [(row.label, len(row.results)) for row in rows] == [
         ('CADNet, init_from.dataset=synlcd/abpt', 2),
-        ('CADNet, init_from.dataset=x, init_from.sha256=012345678901', 1),
+        ('Transfer: CADNet, init_from.dataset=x, init_from.sha256=012345678901', 1),
         ('CADNet', 1),
     ]

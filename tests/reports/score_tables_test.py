@@ -96,6 +96,22 @@ def test_table_7_adds_losses_and_the_decoder(tmp_path: pathlib.Path) -> None:
     assert len(tables['table_3'].rows) == 2  # CADNet with either loss
 
 
+def test_tables_3_and_7_name_transfer(tmp_path: pathlib.Path) -> None:
+    run = write_evaluated_run(tmp_path / 'run', 'mixed', 'mixed', init_from='released')
+    tables = make_tables_of(run)
+    labels = [row.label for key in ('table_3', 'table_7') for row in tables[key].rows]
+    assert labels == ['Transfer: CADNet', 'Transfer: CE + BCL + CAD']
+
+
+@pytest.mark.parametrize('dataset', ['pku_market_pcb/by_crop', 'mvtec_ad/by_object'])
+def test_tables_4_and_5_name_transfer(dataset: str, tmp_path: pathlib.Path) -> None:
+    ious = {'short': 0.5}
+    run = write_public_run(tmp_path / 'run', dataset, ious, init_from='released')
+    table, *_ = make_tables_of(run).values()
+    assert [row.label for row in table.rows] == ['Transfer: CADNet']
+    assert 'learned from synthetic pairs' in table.note
+
+
 def test_the_published_runs_make_the_published_table() -> None:
     """Table 3 of docs/synlcd_results.md, of the runs in docs/results."""
     table = make_tables_of(str(ROOT / 'docs/results/synlcd_small.jsonl'))['table_3']

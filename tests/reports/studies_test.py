@@ -14,6 +14,7 @@ from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.data_config import DataConfig
 from cadnet_jax.datasets import preparation, synlcd
 from cadnet_jax.files.atomic import write_json
+from cadnet_jax.model_config import ModelConfig
 from cadnet_jax.models.cadnet import build_model
 from cadnet_jax.models.initialize import initialize
 from cadnet_jax.reports import studies
@@ -189,6 +190,57 @@ def test_settings_that_no_study_can_have_are_refused(
     base = configs.replace(BASE, **values)
     with pytest.raises(ValueError, match=message):
         studies.runs_of(['ablation'], base, seeds=1)
+
+
+def test_a_study_can_be_of_some_heads_alone() -> None:
+    every = studies.runs_of(['comparison', 'networks'], BASE, seeds=2)
+    some = studies.runs_of(
+        ['comparison', 'networks'], BASE, seeds=2, heads=['pspnet', 'cad']
+    )
+    assert some == [x for x in every if x.config.model.head in ('cad', 'pspnet')]
+    assert [run.name for run in some] == [
+        *('mixed_cad_seed0', 'mixed_pspnet_seed0'),
+        *('mixed_cad_seed1', 'mixed_pspnet_seed1'),
+    ]
+    # What the others cannot have is no fault then.
+    one = configs.replace(BASE, batch_size=1, crop_size=64)
+    assert studies.runs_of(['networks'], one, seeds=1, heads=['fcn'])
+    message = r'--only_head=ooc: the chosen studies .* runs of cad, segformer\.'
+    with pytest.raises(ValueError, match=message):
+        studies.runs_of(['comparison'], BASE, seeds=1, heads=['cad', 'ooc'])
+
+
+def test_weights_of_another_encoder_are_refused_ahead_of_all_training(
+    tmp_path: pathlib.Path,
+) -> None:
+    """ResNet-18 has arrays in common with ResNet-50, which are not enough."""
+    for head in ('cad', 'pspnet'):
+        variables = initialize(build_model(ModelConfig(head=head), 3), seed=1)
+        encoder = {
+            name: {part: array for part, array in arrays.items() if part == 'encoder'}
+            for name, arrays in variables.items()
+        }
+        save_variables(tmp_path / head, encoder, {})
+    names = ['comparison', 'networks']
+    base = configs.replace(BASE, init_from=str(tmp_path / 'cad'))
+    with pytest.raises(ValueError) as error:
+        studies.runs_of(names, base, seeds=1)
+    message = str(error.value)
+    assert message.startswith(f'--init_from={tmp_path / "cad"}: not the encoder of ')
+    assert '--head=unet (60 of 60 arrays are missing' in message
+    assert '--head=cad' not in message and '--head=segformer' not in message
+    assert 'Run --only_head=cad --only_head=segformer with these' in message
+    assert studies.runs_of(names, base, seeds=1, heads=['cad', 'segformer'])
+    assert studies.runs_of(['cross_test', 'few_labels', 'ablation'], base, seeds=1)
+
+    base = configs.replace(BASE, init_from=str(tmp_path / 'pspnet'))
+    assert studies.runs_of(names, base, seeds=1, heads=['pspnet'])
+    message = r'encoder of --head=fcn \(\d+ of 275 arrays .*\)\. Run each other.*=$'
+    with pytest.raises(ValueError, match=message):
+        studies.runs_of(names, base, seeds=1, heads=['fcn'])
+    base = configs.replace(BASE, init_from=str(tmp_path / 'nothing'))
+    with pytest.raises(FileNotFoundError, match='nothing'):
+        studies.runs_of(names, base, seeds=1)
 
 
 def test_a_run_is_trained_and_tested_once(

@@ -46,6 +46,92 @@ def test_figure_6_crosses_what_was_trained_and_tested_on(
     }
 
 
+RELEASED = {'init_from': 'released', 'dataset': 'synthetic_pairs', 'sha256': 64 * 'f'}
+OF_POINTS = {'dataset': 'synlcd/abpt', 'label_fraction': 1.0, 'head': 'ooc'}
+
+
+@pytest.mark.parametrize(
+    ('init_from', 'origin'),
+    [
+        ('released', None),
+        ('released', RELEASED),
+        ('runs/own', {'init_from': 'runs/own', 'dataset': 'synthetic_pairs'}),
+        ('runs/x', {**OF_POINTS, 'init_from': 'runs/x', 'started_from': RELEASED}),
+        (
+            'encoder',
+            {'init_from': 'encoder', 'dataset': None, 'started_from': RELEASED},
+        ),
+    ],
+    ids=['no record', 'released', 'own', 'through a run', 'through an import'],
+)
+def test_transfer_stands_apart_from_la_and_al(
+    init_from: str, origin: dict[str, Any] | None, tmp_path: pathlib.Path
+) -> None:
+    """The paper's own setting, an encoder that no run learned, is not transfer."""
+    starts = {
+        'paper': ('mit_b0', {'init_from': 'mit_b0', 'dataset': None}, 0.1),
+        'transfer': (init_from, origin, 0.7),
+    }
+    runs = [
+        write_evaluated_run(
+            tmp_path / name,
+            'line',
+            'abpt',
+            head='ooc',
+            iou=iou,
+            init_from=start,
+            origin=of_start,
+        )
+        for name, (start, of_start, iou) in starts.items()
+    ]
+    tables = make_tables_of(*runs)
+    (row,) = tables['figure_6'].rows
+    assert row.label == 'CADNet, out of class'
+    assert row.cells['IoU LA'] == Mean(0.1, None, 1)
+    assert 'ransfer' not in tables['figure_6'].note
+    (row,) = tables['figure_6_transfer'].rows
+    assert row.label == 'Transfer: CADNet, out of class'
+    assert row.cells['IoU LA'] == Mean(0.7, None, 1)
+    note = tables['figure_6_transfer'].note
+    assert "not the paper's" in note and 'Transfer: the first weights' in note
+    said = [row.cells['from'] for row in tables['all_runs'].rows]
+    assert said == ['weights', 'weights (transfer)']
+    assert 'figure_6_transfer' not in make_tables_of(runs[0])
+    assert 'figure_6' not in make_tables_of(runs[1])
+
+
+def test_table_6_names_transfer_and_joins_it_to_no_other_run(
+    tmp_path: pathlib.Path,
+) -> None:
+    """All tuned runs started from points; some of these from the released weights."""
+    released = {'init_from': 'released', 'origin': RELEASED}
+    before = {'started_from': RELEASED}
+    runs = [
+        write_evaluated_run(tmp_path / 'p', 'abpt', 'line', head='ooc', iou=0.1),
+        write_fine_tuned_run(tmp_path / 'p5', 0.05, 0.2),
+        write_evaluated_run(
+            tmp_path / 't', 'abpt', 'line', head='ooc', iou=0.3, **released
+        ),
+        write_fine_tuned_run(tmp_path / 't5', 0.05, 0.4, origin=before),
+        # No run of this seed started from random weights.
+        write_fine_tuned_run(tmp_path / 't6', 0.05, 0.6, seed=1, origin=before),
+    ]
+    table = make_tables_of(*runs)['table_6']
+    values = [
+        (row.label.partition(',')[0], row.cells['mIoU 0 %'], row.cells['mIoU 5 %'])
+        for row in table.rows
+    ]
+    assert values == [
+        ('CADNet', Mean(0.1, None, 1), Mean(0.2, None, 1)),
+        (
+            'Transfer: CADNet',
+            Mean(0.3, None, 1),
+            Mean(0.5, pytest.approx(0.2 / 2**0.5), 2),
+        ),
+    ]
+    assert 'Transfer: the first weights' in table.note
+
+
 def test_table_6_goes_from_no_labeled_line_to_some(tmp_path: pathlib.Path) -> None:
     """0 %: the run on points, tested on lines. F-score of IoU .4 is .8 / 1.4."""
     runs = [

@@ -21,9 +21,11 @@ from cadnet_jax.runs.checkpoint import (
     save_variables,
 )
 from cadnet_jax.runs.state import TrainState, initial_state
+from cadnet_jax.runs.workdir import Inputs, TrainingData, write_inputs
 from cadnet_jax.training_config import TrainConfig
 from cadnet_jax.weights import released
 from cadnet_jax.weights.initial import describe, describe_origin, init_from
+from cadnet_jax.weights.pretrained import encoder_of_run, save_imported
 
 
 def _params(value: float) -> dict[str, Any]:
@@ -69,6 +71,24 @@ def test_imported_weights_take_the_place_of_fresh_ones(tmp_path: pathlib.Path) -
     }
     with pytest.raises(FileExistsError, match='already has checkpoints'):
         save_variables(tmp_path, {'params': encoder}, {})
+
+
+def test_what_weights_started_from_is_kept_through_the_runs_between(
+    workdir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A run on points that itself started from the released weights."""
+    data = TrainingData('synlcd/abpt', ('background', 'line', 'abpt'), (9, 1, 1))
+    released_weights = {'init_from': 'released', 'dataset': 'synthetic_pairs'}
+    write_inputs(workdir, Inputs(Config(), data), origin=released_weights)
+    origin = describe_origin(workdir)
+    assert (origin['dataset'], origin['step']) == ('synlcd/abpt', 2)
+    assert origin['started_from'] == released_weights
+
+    encoder = tmp_path_factory.mktemp('encoder')
+    save_imported(encoder_of_run(workdir), encoder, source='run')
+    imported = describe_origin(encoder)
+    assert imported['dataset'] is None
+    assert imported['started_from'] == origin
 
 
 @pytest.mark.parametrize(('best', 'value'), [(True, 2), (False, 4)])
