@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 NO_PATHS = {
     *('choose', 'compare', 'data', 'group_by', 'nuisance', 'split', 'step'),
     *('calibrate', 'fit_split', 'method', 'not_good', 'set'),
-    *('test_split', 'tiling', 'view'),
+    *('only_head', 'test_split', 'tiling', 'view'),
     *('folders', 'splits'),  # names within the source
 }
 

@@ -357,10 +357,11 @@ def _check_weights(directory: str, runs: Sequence[Run]) -> None:
     )
     if not faults:
         return
-    listed = '; '.join(f'--head={head} ({fault})' for head, fault in faults.items())
+    listed = ', '.join(f'--head={head} ({fault})' for head, fault in faults.items())
     fitting = ' '.join(f'--only_head={head}' for head in models if head not in faults)
     raise ValueError(
-        f'--init_from={directory}: not the encoder of {listed}. '
+        f'--init_from={directory}: arrays of the encoder are missing or of other '
+        f'shapes for {listed}. '
         + (f'Run {fitting} with these weights. ' if fitting else '')
         + 'Run each other encoder in a call of its own, by --only_head, from its own '
         'weights or from random ones: --init_from='
