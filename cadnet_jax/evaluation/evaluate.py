@@ -148,7 +148,7 @@ def evaluate(
         run = describe_run(predictor, data_dir, split)
         if box_rule:
             run['boxes'] = dataclasses.asdict(box_rule)
-        has_distance = predictor.head.sees_reference
+        has_distance = predictor.head.has_distance
         pictured = [line.id for line in pair_list.lines[:num_pictures]]
         files = [PAGE_FILE, *list_files(pictured, has_distance=has_distance)]
         begin_results(directory, run, files, overwrite=True)

@@ -333,7 +333,7 @@ def _prepare(
         rules = dataclasses.replace(recipe.rules, deviations=deviations)
         recipe = dataclasses.replace(recipe, rules=rules)
     first = next(iter(loaded.values()))
-    if recipe.rules.deviations is not None and not first.predictor.head.sees_reference:
+    if recipe.rules.deviations is not None and not first.predictor.head.has_distance:
         raise ValueError(
             f'{folder}/recipe.json: rules.deviations, or --deviations, needs a learned '
             'distance, which this network lacks; set it to null.'

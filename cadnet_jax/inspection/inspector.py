@@ -338,16 +338,17 @@ def check_rules(recipe: Recipe, folder: _Path, predictor: Predictor) -> None:
                     f'any.threshold or classes.{name}.threshold is {threshold}; it '
                     'must be in [0, 1): no probability is higher.'
                 )
+        # First: calibrate.py finds no variation for a network without a distance.
+        if rules.deviations is not None and not predictor.head.has_distance:
+            raise ValueError(
+                'deviations needs a learned distance, which this network lacks; '
+                'set it to null.'
+            )
         missing = [n for n, v in recipe.all_views().items() if v.variation is None]
         if rules.deviations is not None and missing:
             raise ValueError(
                 'deviations needs the variation of good parts; '
                 'experiments/calibrate.py --deviations finds it.'
-            )
-        if rules.deviations is not None and not predictor.head.sees_reference:
-            raise ValueError(
-                'deviations needs a learned distance, which this network lacks; '
-                'set it to null.'
             )
     except ValueError as error:
         raise ValueError(f'{folder}/recipe.json: rules.{error}') from None

@@ -23,6 +23,7 @@ from cadnet_jax.inspection.calibrating import (
 )
 from cadnet_jax.inspection.inspector import (
     Inspector,
+    check_rules,
     make_inspector,
     make_inspectors,
 )
@@ -333,6 +334,37 @@ def test_the_variation_goes_with_the_distances_that_it_is_of(
     assert 'calibrate.py --deviations=4 finds it again.' in said[0]
     again = calibrate(small / 'r', small / 'good', deviations=4, **options)
     assert again.recipe.variation is not None
+
+
+@pytest.mark.parametrize('head', ['fc_siam_diff', 'pspnet'])
+def test_deviations_without_a_distance_are_refused_before_the_network_runs(
+    head: str, small: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FC-Siam-diff sees the reference, and has no DistMap all the same."""
+
+    def load(folder: Any, *, with_variation: bool) -> dict[str, Inspector]:
+        assert not with_variation
+        return make_inspectors(
+            recipes.read(folder), folder, differencing_predictor(head=head)
+        )
+
+    monkeypatch.setattr(calibrating, 'load_inspectors', load)
+    monkeypatch.setattr(calibrating, 'score_parts', lambda *_: pytest.fail('it runs'))
+    with pytest.raises(ValueError, match=r'deviations, needs a learned distance'):
+        calibrate(small / 'r', small / 'good', target=0.3, deviations=4, progress=False)
+    assert recipes.read(small / 'r').revision == 1
+
+
+@pytest.mark.parametrize('head', ['fc_siam_diff', 'pspnet'])
+def test_rules_that_want_a_distance_are_not_sent_to_the_calibration(
+    head: str, tmp_path: pathlib.Path
+) -> None:
+    """It finds no variation without one; other networks are sent there."""
+    recipe = Recipe(references=(File('reference.png', ''),), rules=Rules(deviations=4))
+    with pytest.raises(ValueError, match=r'learned distance.*set it to null\.$'):
+        check_rules(recipe, tmp_path, differencing_predictor(head=head))
+    with pytest.raises(ValueError, match=r'calibrate\.py --deviations finds it'):
+        check_rules(recipe, tmp_path, differencing_predictor())
 
 
 def test_too_few_good_parts_are_said_before_the_network_runs(

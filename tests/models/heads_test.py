@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import math
 import pathlib
 from typing import Any
@@ -22,6 +23,7 @@ from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.models.layers import BatchNorm
 from cadnet_jax.models.mix_transformer import VARIANTS
 from cadnet_jax.runs.state import TrainState, initial_state
+from cadnet_jax.runs.workdir import DISTANCE
 from cadnet_jax.training.step import train_step
 from cadnet_jax.training_config import LossConfig
 from tests.support import tiny_networks
@@ -48,7 +50,7 @@ def fifth_head(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('head', ['fifth', 'pspnet'])
+@pytest.mark.parametrize('head', ['fifth', 'pspnet', 'unet', 'fc_siam_diff'])
 def test_a_row_is_all_that_a_new_head_takes(
     fifth_head: str,
     head: str,
@@ -57,6 +59,8 @@ def test_a_row_is_all_that_a_new_head_takes(
 ) -> None:
     """It trains a step, predicts a pair in tiles and is evaluated."""
     tiny_networks.shrink(monkeypatch)
+    for name, shallow in tiny_networks.SHALLOW_UNETS.items():
+        monkeypatch.setitem(HEADS, name, shallow)
     row = HEADS[head]
     config = Config(model=ModelConfig(head=head))
     data_dir = prepare_tiny(tmp_path / 'data', sizes=((64, 64),))
@@ -92,9 +96,19 @@ def test_a_row_is_all_that_a_new_head_takes(
     assert (prediction.distance is not None) == row.has_distance
     assert predictor.rule.threshold is None
     whole = dataclasses.replace(predictor, tile_size=64)
+    output_dir = tmp_path / 'evaluation'
     metrics = evaluate(
-        whole, data_dir, 'val', batch_size=2, output_dir=tmp_path, progress=False
+        whole,
+        data_dir,
+        'val',
+        batch_size=2,
+        output_dir=output_dir,
+        num_pictures=1,
+        progress=False,
     )
+    listed = json.loads((output_dir / 'results.json').read_text())['files']
+    assert [file for file in listed if not (output_dir / file).is_file()] == []
+    assert any(file.startswith(f'{DISTANCE}/') for file in listed) == row.has_distance
     assert tuple(metrics['classes']) == CLASS_NAMES
     assert metrics['gmacs'] is not None and metrics['gmacs'] > 0
 
