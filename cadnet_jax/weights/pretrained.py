@@ -3,15 +3,17 @@
 Whose weights they are is seen from the names; `foreign_names` has the tables.
 """
 
+import dataclasses
 import pathlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors.numpy
 from flax import traverse_util
 
-from cadnet_jax.models.cadnet import CADNet
+from cadnet_jax.models.cadnet import CADNet, build_model
+from cadnet_jax.models.heads import HEADS
 from cadnet_jax.models.initialize import parameter_shapes
 from cadnet_jax.runs.checkpoint import save_variables
 from cadnet_jax.runs.workdir import (
@@ -22,6 +24,7 @@ from cadnet_jax.runs.workdir import (
 from cadnet_jax.weights.foreign_names import LAYOUTS, Layout, Rows, origin
 from cadnet_jax.weights.initial import describe_origin
 from cadnet_jax.weights.loading import load_weights
+from cadnet_jax.weights.rival_names import plain_stem
 
 _HEAD_PREFIXES = (
     'decode_head.',
@@ -33,6 +36,9 @@ _HEAD_PREFIXES = (
     'downsamp_modules.',
     'final_layer.',
 )
+_RESNETS = 'ResNet-50 needs --head=fcn, deeplabv3plus or danet, ResNet-18 --head=pspnet'
+_MOST_NAMES = 12  # that an error lists; of more, it gives the first ones
+_FIRST_NAMES = 3
 
 Path = tuple[str, ...]
 Shape = tuple[int, ...]
@@ -122,44 +128,96 @@ def convert(
 
     Raises:
         ValueError: whose names these are is not known; or names are unknown or missing,
-            or shapes are not the model's: all of them are listed.
+            or shapes are not the model's: the first are named, and all are counted.
     """
-    flat = traverse_util.flatten_dict(parameter_shapes(model))
-    shapes: dict[Path, Shape] = {path: leaf.shape for path, leaf in flat.items()}
-    encoder = [path for path in shapes if path[1] == 'encoder']
+    if stem := plain_stem(weights):
+        raise ValueError(
+            f'{source}: {stem} is a stem of one convolution of 7 x 7 pixels, as '
+            "torchvision's ResNets have it. Those here are of variant V1c, with a stem "
+            "of three convolutions: take mmsegmentation's resnet50_v1c or resnet18_v1c "
+            f'instead. {_RESNETS}.'
+        )
+    shapes = _shapes(model)
+    encoder = _of_encoder(shapes)
     layout = _recognize(weights, encoder, source, model.config.head)
     whole = (
         not encoder_only
         and layout.has_decoder
         and any(name.startswith('decode_head.') for name in weights)
     )
-    origins = {path: origin(path, layout) for path in (shapes if whole else encoder)}
-    expected = {
-        rows.name: _foreign_shape(shapes[path], rows, len(parts))
-        for path, parts in origins.items()
-        for rows in parts
-    }
-    skipped = tuple(
-        name
-        for name in weights
-        if name.endswith('.num_batches_tracked')
-        or (name.startswith(_HEAD_PREFIXES) and not whole)
-    )
-    if faults := _faults(weights, expected, skipped):
+    wanted = shapes if whole else encoder
+    skipped = _skipped(weights, whole=whole)
+    if faults := _faults(weights, _expected(wanted, layout), skipped):
         raise ValueError(
-            f'{source}: read with the names of {layout.title}, it is not what the '
-            f'model needs. {faults}. Is it of another variant, head or number of '
-            'classes?'
+            f'{source}: read with the names of {layout.title}, it is not what '
+            f'--head={model.config.head} needs. {faults}. '
+            f'{_remedy(weights, model)}'
         )
     arrays = {
-        path: _our_axes(np.concatenate([_take(weights, rows) for rows in parts]))
-        for path, parts in origins.items()
+        path: _our_axes(
+            np.concatenate([_take(weights, rows) for rows in origin(path, layout)])
+        )
+        for path in wanted
     }
     variables = {'batch_stats': {}, **traverse_util.unflatten_dict(arrays)}
     return Imported(variables, layout.title, skipped)
 
 
-def _recognize(weights: Weights, encoder: list[Path], source: str, head: str) -> Layout:
+def _shapes(model: CADNet) -> dict[Path, Shape]:
+    """The shapes of the model's arrays."""
+    flat = traverse_util.flatten_dict(parameter_shapes(model))
+    return {path: leaf.shape for path, leaf in flat.items()}
+
+
+def _of_encoder(shapes: Mapping[Path, Shape]) -> dict[Path, Shape]:
+    return {path: shape for path, shape in shapes.items() if path[1] == 'encoder'}
+
+
+def _expected(shapes: Mapping[Path, Shape], layout: Layout) -> dict[str, Shape]:
+    """The arrays that a file in a layout must have, by their names there."""
+    return {
+        rows.name: _foreign_shape(shape, rows, len(parts))
+        for path, shape in shapes.items()
+        for parts in (origin(path, layout),)
+        for rows in parts
+    }
+
+
+def _skipped(weights: Weights, *, whole: bool) -> tuple[str, ...]:
+    """Names in a file that are no weights, or of a head that is not read."""
+    return tuple(
+        name
+        for name in weights
+        if name.endswith('.num_batches_tracked')
+        or (name.startswith(_HEAD_PREFIXES) and not whole)
+    )
+
+
+def _remedy(weights: Weights, model: CADNet) -> str:
+    """What else the file may be of: the heads whose encoder it has, or a guess.
+
+    The shapes of all heads take seconds.
+    """
+
+    def has_encoder(head: str) -> bool:
+        config = dataclasses.replace(model.config, head=head)
+        encoder = _of_encoder(_shapes(build_model(config, num_classes=2)))
+        skipped = _skipped(weights, whole=False)
+        return any(
+            not _faults(weights, _expected(encoder, layout), skipped)
+            for layout in LAYOUTS
+        )
+
+    if not has_encoder(model.config.head):
+        fitting = [head for head in HEADS if has_encoder(head)]
+        if fitting:
+            return f'Its encoder is that of --head={", ".join(fitting)}.'
+    return 'Is it of another variant, head or number of classes?'
+
+
+def _recognize(
+    weights: Weights, encoder: Collection[Path], source: str, head: str
+) -> Layout:
     """The layout that has the most names in common with the file."""
 
     def names_in_common(layout: Layout) -> int:
@@ -171,10 +229,9 @@ def _recognize(weights: Weights, encoder: list[Path], source: str, head: str) ->
         known = dict.fromkeys(layout.title for layout in LAYOUTS)
         raise ValueError(
             f'{source}: it has no name that the encoder of --head={head} has; '
-            'ResNet-50 needs --head=fcn, deeplabv3plus or danet, ResNet-18 '
-            '--head=pspnet, HRNet-W18 --head=ocrnet. Known are the names of '
+            f'{_RESNETS}, HRNet-W18 --head=ocrnet. Known are the names of '
             f'{", ".join(known)}; these begin with: '
-            f'{", ".join(list(weights)[:3]) or "none at all"}.'
+            f'{", ".join(list(weights)[:_FIRST_NAMES]) or "none at all"}.'
         )
     return layout
 
@@ -204,10 +261,18 @@ def _faults(
         ],
     }
     return '; '.join(
-        f'{len(found)} {kind}: {", ".join(found)}'
+        f'{len(found)} {kind}: {_first(found)}'
         for kind, found in faults.items()
         if found
     )
+
+
+def _first(names: Sequence[str]) -> str:
+    """The names, of many the first ones."""
+    if len(names) <= _MOST_NAMES:
+        return ', '.join(names)
+    first = ', '.join(names[:_FIRST_NAMES])
+    return f'{first} and {len(names) - _FIRST_NAMES} more'
 
 
 def _take(weights: Weights, rows: Rows) -> np.ndarray:

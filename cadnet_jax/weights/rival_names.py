@@ -6,7 +6,9 @@ ours count from 1, and theirs mostly from 0. The rows are applied in turn.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+import numpy as np
 
 _Rows = tuple[tuple[str, str | Callable[..., str]], ...]
 
@@ -53,6 +55,7 @@ _DECODER: _Rows = (
     (r'/', '.'),
 )
 _PREFIXES = {'decoder': 'decode_head.', 'auxiliary': 'auxiliary_head.'}
+_PLAIN_STEM = (64, 3, 7, 7)
 
 
 def rival_module(part: str, module: str, *, encoder_prefix: str) -> str:
@@ -70,6 +73,19 @@ def rival_module(part: str, module: str, *, encoder_prefix: str) -> str:
     for pattern, replacement in _ENCODER if is_encoder else _DECODER:
         module = re.sub(pattern, _writer(replacement), module)
     return (encoder_prefix if is_encoder else _PREFIXES[part]) + module
+
+
+def plain_stem(weights: Mapping[str, np.ndarray]) -> str | None:
+    """The kernel of a ResNet's stem that is one convolution, not the three of V1c.
+
+    Args:
+        weights: arrays by the names of torchvision or mmsegmentation, with any prefix.
+
+    Returns:
+        Its name, such as 'conv1.weight'; None if there is none.
+    """
+    names = (n for n in weights if f'.{n}'.endswith('.conv1.weight'))
+    return next((n for n in names if weights[n].shape == _PLAIN_STEM), None)
 
 
 def _writer(

@@ -66,6 +66,22 @@ def shapes_of(head: str) -> dict[tuple[str, ...], Any]:
     return flat
 
 
+def as_pytorch(array: np.ndarray) -> np.ndarray:
+    """`[H, W, I, O]` -> `[O, I, H, W]`; it keeps a 1x1 kernel as four axes."""
+    if array.ndim == 2:
+        array = array[None, None]
+    return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array
+
+
+def backbone(head: str) -> dict[str, np.ndarray]:
+    """Zeros in place of a published backbone."""
+    return {
+        origin(path, WITHOUT_PREFIX)[0].name: as_pytorch(np.zeros(leaf.shape))
+        for path, leaf in shapes_of(head).items()
+        if path[1] == 'encoder'
+    }
+
+
 @pytest.mark.parametrize('head', BACKBONES)
 def test_a_published_backbone_is_mapped_one_to_one(head: str) -> None:
     """Its classifier is left out, as the counters of its batches are."""
@@ -77,12 +93,8 @@ def test_a_published_backbone_is_mapped_one_to_one(head: str) -> None:
         (rows,) = origin(path, WITHOUT_PREFIX)
         array = rng.standard_normal(leaf.shape, np.float32)
         expected[path] = array
-        if array.ndim == 2:  # PyTorch keeps a 1x1 kernel as four axes.
-            array = array[None, None]
-        if array.ndim == 4:
-            array = array.transpose(3, 2, 0, 1)
         assert rows.name not in weights
-        weights[rows.name] = array
+        weights[rows.name] = as_pytorch(array)
     for name, ours in BACKBONES[head].items():
         of_statistics = ours.endswith(('mean', 'var'))
         collection = 'batch_stats' if of_statistics else 'params'
@@ -146,3 +158,47 @@ def test_the_gammas_of_danet_are_numbers_there() -> None:
         'decode_head.pam.gamma.scale',
         'decode_head.cam.gamma.scale',
     }
+
+
+@pytest.mark.parametrize('head', ['fcn', 'pspnet', 'ocrnet', 'cad'])
+@pytest.mark.parametrize('prefix', ['', 'backbone.'])
+def test_a_resnet_with_a_plain_stem_is_recognized(head: str, prefix: str) -> None:
+    """torchvision's, whatever it is read for: the message names what to get."""
+    weights = {
+        f'{prefix}conv1.weight': np.zeros((64, 3, 7, 7)),
+        f'{prefix}bn1.weight': np.zeros(64),
+        f'{prefix}layer1.0.conv1.weight': np.zeros((64, 64, 1, 1)),
+        'fc.weight': np.zeros((1000, 2048)),
+    }
+    model = build_model(ModelConfig(head=head), 2)
+    with pytest.raises(ValueError, match=r'V1c.*resnet50_v1c or resnet18_v1c') as error:
+        convert(weights, model, source='resnet50.pth')
+    message = str(error.value)
+    assert message.startswith(f'resnet50.pth: {prefix}conv1.weight is a stem')
+    assert len(message) < 400
+
+
+def test_a_backbone_for_another_head_is_refused_in_a_few_words() -> None:
+    """ResNet-50 as PSPNet's ResNet-18, hundreds of names: three of each are given."""
+    weights = backbone('danet')
+    with pytest.raises(ValueError, match='danet') as error:
+        convert(weights, build_model(ModelConfig(head='pspnet'), 2), source='r50.pth')
+    message = str(error.value)
+    assert 'it is not what --head=pspnet needs' in message
+    assert message.endswith(
+        '. Its encoder is that of --head=fcn, deeplabv3plus, danet.'
+    )
+    unknown = re.search(r'(\d+) unknown: (.*?) and (\d+) more;', message)
+    assert unknown is not None and unknown[2].count(', ') == 2
+    assert int(unknown[1]) == int(unknown[3]) + 3 > 100
+    assert len(message) < 1000
+    # The encoder fits, and a head is not read: no fault, whatever the class count.
+    convert(weights, build_model(ModelConfig(head='fcn'), 7), source='r50.pth')
+
+
+def test_a_backbone_that_fits_no_head_is_asked_for_its_variant() -> None:
+    weights = backbone('pspnet') | {'layer5.weight': np.zeros(3)}
+    with pytest.raises(
+        ValueError, match=r'1 unknown: layer5.weight\. Is it of another'
+    ):
+        convert(weights, build_model(ModelConfig(head='pspnet'), 2), source='r.pth')
