@@ -45,6 +45,8 @@ class Head(NamedTuple):
             can, as a BatchNorm sees the mean of it.
         counted: how its multiply-adds are counted: by a 'formula', because the network
             is computed in another form than it is published in; or from its 'program'.
+        step_loads_on_cpu: whether a CPU can load its compiled training step. With one
+            of 2,000 kernels, jaxlib 0.10 crashes: see `training.compiled_programs`.
     """
 
     title: str
@@ -57,6 +59,7 @@ class Head(NamedTuple):
     auxiliary_weights: tuple[float, ...] = ()
     lone_crop_side: int | None = 32
     counted: Literal['formula', 'program'] = 'formula'
+    step_loads_on_cpu: bool = True
 
     def outputs(self, num_classes: int) -> int:
         """Channels of the network's logits; `num_classes` counts the background."""
@@ -148,7 +151,10 @@ HEADS = {
         title='DANet', auxiliary_weights=(1.0, 1.0, _AUXILIARY_WEIGHT)
     ),
     'ocrnet': _RIVAL._replace(
-        title='OCRNet', auxiliary_weights=(_AUXILIARY_WEIGHT,), lone_crop_side=33
+        title='OCRNet',
+        auxiliary_weights=(_AUXILIARY_WEIGHT,),
+        lone_crop_side=33,
+        step_loads_on_cpu=False,
     ),
     'unet': _RIVAL._replace(title='U-Net', build=_unet),
     'fc_siam_diff': _RIVAL._replace(

@@ -8,7 +8,7 @@ process dies of a segmentation fault. The training steps of DeepLabV3+ and DANet
 
 import jax
 
-_TOO_LARGE = ('ocrnet',)
+from cadnet_jax.models.heads import HEADS
 
 
 def keep_what_can_be_loaded(head: str) -> None:
@@ -16,5 +16,5 @@ def keep_what_can_be_loaded(head: str) -> None:
 
     The step is then compiled at each start. Call it before anything is compiled.
     """
-    if head in _TOO_LARGE and jax.default_backend() == 'cpu':
+    if not HEADS[head].step_loads_on_cpu and jax.default_backend() == 'cpu':
         jax.config.update('jax_enable_compilation_cache', False)

@@ -5,7 +5,11 @@ import pathlib
 import subprocess
 import sys
 
+import jax
 import pytest
+
+from cadnet_jax.models.heads import HEADS
+from cadnet_jax.training.compiled_programs import keep_what_can_be_loaded
 
 COMPILE = """
 import sys
@@ -36,3 +40,19 @@ def test_a_program_that_the_cpu_cannot_load_is_not_kept(
     )
     assert (done.returncode, done.stdout) == (0, '6\n'), done.stderr
     assert any(tmp_path.iterdir()) == keeps
+
+
+@pytest.mark.parametrize('loads', [True, False])
+def test_a_new_head_says_in_its_row_whether_its_step_can_be_loaded(
+    loads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = HEADS['cad']._replace(step_loads_on_cpu=loads)
+    monkeypatch.setitem(HEADS, 'fifth', row)
+    monkeypatch.setattr(jax, 'default_backend', lambda: 'cpu')
+    before = jax.config.jax_enable_compilation_cache
+    try:
+        jax.config.update('jax_enable_compilation_cache', True)
+        keep_what_can_be_loaded('fifth')
+        assert jax.config.jax_enable_compilation_cache == loads
+    finally:
+        jax.config.update('jax_enable_compilation_cache', before)
