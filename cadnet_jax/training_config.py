@@ -42,12 +42,15 @@ class LossConfig:
     )
     tau_ok: float = setting(
         0.3,
-        'Feature distance below which background costs nothing (paper: 0.3).',
+        "Feature distance, with the head 'ooc' also change score, below which "
+        'background costs nothing (paper: 0.3).',
         range=NOT_NEGATIVE,
     )
     tau_ng: float = setting(
         2.2,
-        'Feature distance above which a defect costs nothing (paper: 2.2).',
+        "Feature distance, with the head 'ooc' also change score, above which a defect "
+        'costs nothing (paper: 2.2). The middle of tau_ok and tau_ng is the default '
+        'threshold of change scores.',
         range=POSITIVE,
     )
     balance: str = setting(
