@@ -95,7 +95,8 @@ def check_norms(config: Config) -> None:
     """Refuses a BatchNorm that would see one value a channel.
 
     Its variance would be 0, and prediction would multiply by 1 / sqrt(epsilon). The
-    statistics are those of all devices, so that the whole batch counts.
+    statistics are those of all devices, so that the whole batch counts. Two values are
+    taken, though they become 1 and -1 and teach what is below the norm nothing.
 
     Raises:
         ValueError: names the flags and the remedy.
@@ -105,7 +106,8 @@ def check_norms(config: Config) -> None:
     if config.data.batch_size == 1 and (smallest is None or side < smallest):
         raise ValueError(
             f'--batch_size is 1: --head={head} reduces a crop of {side} pixels to one '
-            'value a channel, which has no variance for BatchNorm. Set --batch_size=2.'
+            'value a channel, which has no variance for BatchNorm. Set --batch_size=4 '
+            'or more: two values become 1 and -1, whatever they were.'
         )
 
 

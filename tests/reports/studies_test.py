@@ -181,7 +181,7 @@ def test_what_the_studies_set_is_not_overridden_in_silence(
     [
         ({'contrastive_weight': 0.0}, 'need that loss'),
         ({'warmup_steps': 8}, 'warm-up must end before the last step'),
-        ({'batch_size': 1}, 'Set --batch_size=2'),
+        ({'batch_size': 1}, 'Set --batch_size=4 or more'),
     ],
 )
 def test_settings_that_no_study_can_have_are_refused(

@@ -71,7 +71,9 @@ def test_one_crop_that_leaves_one_value_a_channel_is_refused(
     )
     check_norms(configs.replace(config, batch_size=2))
     if refused:
-        with pytest.raises(ValueError, match=f'=.* {side} pixels.*--batch_size=2'):
+        with pytest.raises(
+            ValueError, match=f'=.* {side} pixels.*--batch_size=4 or more'
+        ):
             check_norms(config)
     else:
         check_norms(config)
@@ -82,7 +84,7 @@ def test_a_batch_of_one_is_refused_before_the_run_begins(
 ) -> None:
     data_dir = prepare_tiny(tmp_path / 'data', sizes=[(32, 32)])
     config = short_run(data_dir, head='pspnet', batch_size=1)
-    with pytest.raises(ValueError, match='Set --batch_size=2'):
+    with pytest.raises(ValueError, match='Set --batch_size=4 or more'):
         check_inputs(config, None, tmp_path / 'run')
 
 
