@@ -174,12 +174,6 @@ def _check_defects(config: Config, data: TrainingData) -> None:
             f'{", ".join(defects)}, but no labeled pixel, and paint is of no class. '
             'Give all of them one name in classes.csv and prepare the data again.'
         )
-    semi_supervised = config.loss.semi_supervised != 'none'
-    if config.data.paint_defects and several and semi_supervised:
-        raise ValueError(
-            '--paint_defects: paint is of no class, which --semi_supervised cannot '
-            'learn from data with several classes. Leave one of them out.'
-        )
     if not config.data.paint_defects and not any(data.class_pixels[1:]):
         raise ValueError(
             f'{config.data.data_dir}: no pixel of {config.data.train_split!r} is '

@@ -556,10 +556,6 @@ def test_pairs_without_a_defect_are_refused_with_the_way_on(
     several = _changed(several, 'data', paint_defects=True)
     with pytest.raises(ValueError, match=r'of defects dent, scratch.*one name'):
         loop.train(several, tmp_path / 'run')
-    learned = _changed(config, 'data', paint_defects=True)
-    learned = _changed(learned, 'loss', semi_supervised='labeled')
-    with pytest.raises(ValueError, match='paint is of no class, which --semi_super'):
-        loop.train(learned, tmp_path / 'run')
     both = _changed(good, 'data', paint_defects=True, unchanged_fraction=0.5)
     with pytest.raises(ValueError, match='Leave out --unchanged_fraction'):
         loop.train(both, tmp_path / 'run')

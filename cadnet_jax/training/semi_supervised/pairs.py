@@ -43,8 +43,8 @@ def pairs(
 
     Args:
         teacher: averaged parameters, and statistics; it gets no gradient.
-        painted: integers `[B, H, W]`: the class of a painted change, 0 where none was
-            painted, 255 where a pixel is ignored.
+        painted: integers `[B, H, W]`: the class of a painted change, or 254 if it is
+            unknown; 0 where none was painted, 255 where a pixel is ignored.
     """
     del step
     *keys, weak_key, view_key, free_key = jax.random.split(key, 6)

@@ -1,8 +1,8 @@
 """What the semi-supervised losses are made of: Dice, divergence, entropy, weights.
 
-Logits and probabilities are `[B, H, W, K]`, masks integers `[B, H, W]` with 255 where a
-pixel is ignored. Source: the published code of UAPS (djene-mengistu/UAPS), which has
-all five methods.
+Logits and probabilities are `[B, H, W, K]`, masks integers `[B, H, W]` with 254 for a
+defect of unknown class, and 255 where a pixel is ignored. Source: the published code of
+UAPS (djene-mengistu/UAPS), which has all five methods.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from cadnet_jax.data.labels import IGNORED
+from cadnet_jax.data.labels import ANY_DEFECT, IGNORED
+from cadnet_jax.training import losses
 
 RAMP_STEPS = 30_000  # in which the weight of the consistency rises, of most methods
 
@@ -38,18 +38,19 @@ def supervised(logits: jax.Array, masks: jax.Array) -> jax.Array:
 
 
 def cross_entropy(logits: jax.Array, masks: jax.Array) -> jax.Array:
-    """Mean over the pixels that are not ignored."""
-    valid = masks != IGNORED
-    labels = jnp.where(valid, masks, 0)
-    terms = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    return jnp.sum(jnp.where(valid, terms, 0)) / jnp.maximum(valid.sum(), 1)
+    """Mean over the pixels that are not ignored; see `losses.cross_entropy`."""
+    count = jnp.sum(masks != IGNORED)
+    return jnp.sum(losses.cross_entropy(logits, masks)) / jnp.maximum(count, 1)
 
 
 def dice(logits: jax.Array, masks: jax.Array) -> jax.Array:
-    """1 - 2 sum(p t) / sum(p + t), sums over the batch, mean over all classes."""
-    valid = (masks != IGNORED)[..., None]
-    targets = jax.nn.one_hot(jnp.where(masks == IGNORED, 0, masks), logits.shape[-1])
-    p, t = jnp.where(valid, jax.nn.softmax(logits), 0), jnp.where(valid, targets, 0)
+    """1 - 2 sum(p t) / sum(p + t), sums over the batch, mean over all classes.
+
+    It knows classes alone, so a defect of unknown class is left out.
+    """
+    known = (masks != IGNORED) & (masks != ANY_DEFECT)
+    p = jnp.where(known[..., None], jax.nn.softmax(logits), 0)
+    t = jax.nn.one_hot(masks, logits.shape[-1])  # of no class where it is not known
     axes = (0, 1, 2)
     return 1 - jnp.mean(2 * jnp.sum(p * t, axes) / (jnp.sum(p + t, axes) + 1e-7))
 

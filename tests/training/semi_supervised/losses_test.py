@@ -27,6 +27,7 @@ NEW: Any = RNG.integers(-2, 3, (B, SIZE, SIZE, 3)).astype(np.float32)
 STRONG: Any = RNG.integers(-2, 3, (B, SIZE, SIZE, 3)).astype(np.float32)
 MASKS = RNG.integers(0, K, (B, SIZE, SIZE))
 MASKS[0, 0, :3] = 255
+MASKS[1, 0, :4] = 254  # defects of unknown class
 # Place matters, so that a turned image has another answer than a turned answer.
 PLACE = np.linspace(-1, 1, SIZE * SIZE).reshape(1, SIZE, SIZE, 1).astype(np.float32)
 UNKNOWN: Any = np.zeros((B, SIZE, SIZE), int)  # of the unlabeled images
@@ -59,13 +60,19 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def supervised(logits: np.ndarray, masks: np.ndarray) -> float:
-    """Half of cross entropy and Dice, by loops over pixels."""
+    """Half of cross entropy and Dice, by loops over pixels.
+
+    A defect of unknown class is anything but background, and is left out of Dice.
+    """
     p = softmax(logits)
     entropy = []
     overlap, cardinality = np.zeros(K), np.zeros(K)
     for place in np.ndindex(*masks.shape):
         label = masks[place]
         if label == 255:
+            continue
+        if label == 254:
+            entropy.append(-np.log(1 - p[place][0]))
             continue
         entropy.append(-np.log(p[place][label]))
         target = np.eye(K)[label]
@@ -86,6 +93,19 @@ def divergence(mean: np.ndarray, logits: np.ndarray) -> np.ndarray:
 def weight(period: int) -> float:
     t = min(STEP // period, 200) / 200
     return float(0.1 * np.exp(-5 * (1 - t) ** 2))
+
+
+def test_a_defect_of_unknown_class_is_any_of_them() -> None:
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(B, SIZE, SIZE, K)).astype(np.float32)
+    masks = np.full((B, SIZE, SIZE), 254)
+    masks[0, 0] = 255
+    background = softmax(logits)[masks == 254][:, 0]
+    entropy = terms.cross_entropy(jnp.asarray(logits), jnp.asarray(masks))
+    assert entropy == pytest.approx(-np.log(1 - background).mean(), rel=1e-5)
+    masks[1, 1:] = MASKS[1, 1:]
+    found = terms.supervised(jnp.asarray(logits), jnp.asarray(masks))
+    assert found == pytest.approx(supervised(logits, masks), rel=1e-5)
 
 
 def test_dct_is_the_difference_of_turned_answers_and_answers_to_turned_images() -> None:

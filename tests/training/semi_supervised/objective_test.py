@@ -66,22 +66,26 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ('method', 'terms'),
+    ('method', 'terms', 'painted'),
     [
-        ('pairs', {'supervised', 'pseudo_labels', 'unchanged'}),
-        ('uaps', {'supervised', 'pseudo_labels', 'agreement'}),
+        ('pairs', {'supervised', 'pseudo_labels', 'unchanged'}, True),
+        ('uaps', {'supervised', 'pseudo_labels', 'agreement'}, False),
     ],
 )
 def test_a_run_learns_from_pairs_without_labels_and_resumes(
-    config: Config, tmp_path: pathlib.Path, method: str, terms: set[str]
+    config: Config, tmp_path: pathlib.Path, method: str, terms: set[str], painted: bool
 ) -> None:
-    """Its terms are logged, and add up; all pairs that it saw are known as such."""
-    config = configs.replace(config, semi_supervised=method)
+    """Its terms are logged, and add up; all pairs that it saw are known as such.
+
+    Paint beside two classes of defects is of neither.
+    """
+    config = configs.replace(config, semi_supervised=method, paint_defects=painted)
     assert train(config, tmp_path)
     lines = [line for line in read_log(tmp_path) if 'loss' in line]
     assert len(lines) == 2
     for line in lines:
         assert terms <= set(line)
+        assert np.isfinite(line['loss'])
         assert line['loss'] == pytest.approx(sum(line[name] for name in terms))
     assert len(read_learned_images(tmp_path)) == SPLITS['train']
     variables, _ = load_variables(tmp_path, 'latest')
@@ -103,6 +107,7 @@ def batch() -> dict[str, np.ndarray]:
     masks = rng.integers(0, 3, (2, 32, 32), np.uint8)
     unknown = np.zeros_like(masks)
     unknown[:, :9] = 255
+    masks[:, 20:22] = unknown[:, 20:22] = 254  # painted
     return made | {'mask': masks, 'unlabeled_mask': unknown}
 
 
@@ -253,12 +258,21 @@ def test_unlabeled_crops_are_of_the_other_pairs_and_have_no_labels(
     assert not seen['image'] & seen['unlabeled_image']
 
 
+def test_unlabeled_crops_know_what_is_painted_into_them(config: Config) -> None:
+    """As defects of unknown class, since the data have two."""
+    painted = configs.replace(config, paint_defects=True).data
+    batches = training_batches(painted, seed=0, unlabeled=True)
+    masks = np.stack([next(batches)['unlabeled_mask'] for _ in range(10)])
+    assert set(np.unique(masks)) <= {0, 254, 255}
+    assert 0 < (masks == 254).mean() < 0.5
+
+
 def test_the_teacher_labels_what_it_is_sure_of_and_paint_comes_first() -> None:
-    logits = jnp.array([[[5.0, 0.0], [0.0, 1.0], [0.0, 6.0], [9.0, 0.0], [9.0, 0.0]]])
-    painted = jnp.array([[0, 0, 0, 1, 255]])
+    logits = jnp.array([[[5.0, 0.0], [0.0, 1.0], [0.0, 6.0], *3 * [[9.0, 0.0]]]])
+    painted = jnp.array([[0, 0, 0, 1, 254, 255]])
     # Of a difference of 5 the probability is 0.993; of 1 it is 0.73.
     np.testing.assert_array_equal(
-        teacher_labels(logits[None], painted[None])[0, 0], [0, 255, 1, 1, 255]
+        teacher_labels(logits[None], painted[None])[0, 0], [0, 255, 1, 1, 254, 255]
     )
 
 
