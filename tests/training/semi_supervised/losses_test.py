@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cadnet_jax.training.semi_supervised import pairs as own_method
 from cadnet_jax.training.semi_supervised import terms
 from cadnet_jax.training.semi_supervised.cps import cps
 from cadnet_jax.training.semi_supervised.dct import dct
@@ -21,7 +22,6 @@ pytestmark = pytest.mark.unoptimized
 B, SIZE, K, STEP = 2, 6, 3, 9000
 KEY = jax.random.key(3)
 RNG = np.random.default_rng(0)
-# Whole numbers: noise below one half does not get through `forward`, which rounds.
 IMAGES = RNG.integers(-2, 3, (B, SIZE, SIZE, 3)).astype(np.float32)
 NEW: Any = RNG.integers(-2, 3, (B, SIZE, SIZE, 3)).astype(np.float32)
 STRONG: Any = RNG.integers(-2, 3, (B, SIZE, SIZE, 3)).astype(np.float32)
@@ -35,14 +35,14 @@ UNKNOWN[1, 2:4] = 255
 LABELED = Labeled(jnp.asarray(IMAGES), jnp.asarray(MASKS))
 
 
-def weights(seed: int, decoders: int = 1) -> dict[str, Any]:
+def weights(seed: int, decoders: int = 1, channels: int = 3) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
-    kernels = rng.normal(size=(decoders, 3, K)).astype(np.float32)
+    kernels = rng.normal(size=(decoders, channels, K)).astype(np.float32)
     return {'params': jnp.asarray(kernels), 'batch_stats': jnp.zeros((), int)}
 
 
 def answers(kernels: Any, images: np.ndarray) -> list[np.ndarray]:
-    return [np.round(images) @ np.asarray(kernel) + PLACE for kernel in kernels]
+    return [images @ np.asarray(kernel) + PLACE for kernel in kernels]
 
 
 def forward(
@@ -50,7 +50,7 @@ def forward(
 ) -> tuple[list[jax.Array], Any]:
     """A linear network; its statistics count how often it was called."""
     del key
-    logits = [jnp.round(images) @ kernel + PLACE for kernel in variables['params']]
+    logits = [images @ kernel + PLACE for kernel in variables['params']]
     return logits, variables | {'batch_stats': variables['batch_stats'] + 1}
 
 
@@ -59,27 +59,29 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return np.asarray(powers / powers.sum(-1, keepdims=True))
 
 
-def supervised(logits: np.ndarray, masks: np.ndarray) -> float:
-    """Half of cross entropy and Dice, by loops over pixels.
-
-    A defect of unknown class is anything but background, and is left out of Dice.
-    """
-    p = softmax(logits)
-    entropy = []
-    overlap, cardinality = np.zeros(K), np.zeros(K)
+def cross_entropy(logits: np.ndarray, masks: np.ndarray) -> float:
+    """By a loop over pixels; a defect of unknown class is anything but background."""
+    p, values = softmax(logits), []
     for place in np.ndindex(*masks.shape):
         label = masks[place]
-        if label == 255:
-            continue
         if label == 254:
-            entropy.append(-np.log(1 - p[place][0]))
-            continue
-        entropy.append(-np.log(p[place][label]))
-        target = np.eye(K)[label]
-        overlap += p[place] * target
-        cardinality += p[place] + target
+            values.append(-np.log(1 - p[place][0]))
+        elif label != 255:
+            values.append(-np.log(p[place][label]))
+    return float(np.mean(values))
+
+
+def supervised(logits: np.ndarray, masks: np.ndarray) -> float:
+    """Half of cross entropy and Dice, without defects of unknown class in Dice."""
+    p = softmax(logits)
+    overlap, cardinality = np.zeros(K), np.zeros(K)
+    for place in np.ndindex(*masks.shape):
+        if masks[place] < 254:
+            target = np.eye(K)[masks[place]]
+            overlap += p[place] * target
+            cardinality += p[place] + target
     dice = 1 - np.mean(2 * overlap / cardinality)
-    return float((np.mean(entropy) + dice) / 2)
+    return float((cross_entropy(logits, masks) + dice) / 2)
 
 
 def labels_of(logits: np.ndarray, masks: np.ndarray = UNKNOWN) -> np.ndarray:
@@ -141,16 +143,40 @@ def test_dct_is_the_difference_of_turned_answers_and_answers_to_turned_images() 
 
 
 def test_uamt_counts_pixels_of_which_the_teacher_is_certain() -> None:
-    variables, teacher = weights(1), weights(2)
-    _, (parts, _) = uamt(forward, variables, LABELED, NEW, KEY, STEP, teacher=teacher)
+    """By the mean of eight noisy views; a ninth is what the student learns.
+
+    The deviation of the noise is 0.1, and none is beyond 0.2.
+    """
+    variables, teacher = weights(1), weights(6)
+    # So near to the teacher that the noise makes much of the difference.
+    variables['params'] = teacher['params'] + 0.02 * variables['params']
+    *_, first_key, views_key = jax.random.split(KEY, 4)
     w = weight(80)
-    target = softmax(answers(teacher['params'], NEW)[0])
-    entropy = -(target * np.log(target + 1e-6)).sum(-1)
-    certain = entropy < (0.75 + 2.5 * w) * np.log(2)
-    assert 0 < certain.sum() < certain.size
-    squares = (softmax(answers(variables['params'], NEW)[0]) - target) ** 2
-    expected = w * squares[certain].sum() / (2 * certain.sum())
-    assert parts['consistency'] == pytest.approx(expected, rel=1e-4)
+
+    def expected(limit: float) -> float:
+        def taught(key: jax.Array) -> np.ndarray:
+            noise = 0.1 * jax.random.normal(jax.random.split(key)[0], NEW.shape)
+            noisy = NEW + np.clip(noise, -limit, limit)
+            return softmax(answers(teacher['params'], noisy)[0])
+
+        target = taught(first_key)
+        mean = np.mean([taught(key) for key in jax.random.split(views_key, 8)], axis=0)
+        entropy = -(mean * np.log(mean + 1e-6)).sum(-1)
+        certain = entropy < (0.75 + 2.5 * w) * np.log(2)
+        assert 0 < certain.sum() < certain.size
+        squares = (softmax(answers(variables['params'], NEW)[0]) - target) ** 2
+        return float(w * squares[certain].sum() / (2 * certain.sum()))
+
+    loss, (parts, after) = uamt(
+        forward, variables, LABELED, NEW, KEY, STEP, teacher=teacher
+    )
+    assert parts['consistency'] == pytest.approx(expected(0.2), rel=1e-4)
+    for other in (0.0, 0.15, 1.0):
+        assert parts['consistency'] != pytest.approx(expected(other), rel=1e-2)
+    known = supervised(answers(variables['params'], IMAGES)[0], MASKS)
+    assert parts['supervised'] == pytest.approx(known, rel=1e-5)
+    assert loss == pytest.approx(known + expected(0.2), rel=1e-5)
+    assert after['batch_stats'] == 2
 
 
 def test_the_teacher_gets_no_gradient() -> None:
@@ -189,7 +215,7 @@ def test_labels_of_the_other_network_carry_no_gradient() -> None:
 
 def test_ucc_crosses_weak_labels_and_strong_answers() -> None:
     variables = weights(1, decoders=2)
-    _, (parts, after) = ucc(
+    loss, (parts, after) = ucc(
         forward,
         variables,
         LABELED,
@@ -211,6 +237,9 @@ def test_ucc_crosses_weak_labels_and_strong_answers() -> None:
     assert parts['pseudo_labels'] == pytest.approx(w * learned, rel=1e-4)
     agreement = w * (apart_1.mean() + apart_2.mean())
     assert parts['agreement'] == pytest.approx(agreement, rel=1e-4)
+    known = sum(supervised(x, MASKS) for x in answers(variables['params'], IMAGES))
+    assert parts['supervised'] == pytest.approx(known, rel=1e-5)
+    assert loss == pytest.approx(known + w * learned + agreement, rel=1e-4)
     assert after['batch_stats'] == 3
 
 
@@ -236,30 +265,71 @@ def test_ucc_ignores_what_is_ignored_in_a_part_that_is_mixed_in() -> None:
 
 
 def test_uaps_learns_what_all_decoders_say_together() -> None:
-    """Decoders of equal labels, so that the drawn shares do not matter."""
-    variables = weights(1)
-    scales = jnp.array([1, 1.5, 2, 0.7])[:, None, None]
-    variables['params'] = variables['params'] * scales
-    plain = answers(variables['params'], NEW)
-    logits = [x - PLACE for x in plain]
-    labels = labels_of(logits[0])
-
-    def placeless(
-        variables: Any, images: jax.Array, key: jax.Array
-    ) -> tuple[list[jax.Array], Any]:
-        outputs, variables = forward(variables, images, key)
-        return [x - PLACE for x in outputs], variables
-
-    _, (parts, _) = uaps(placeless, variables, LABELED, NEW, KEY, STEP, masks=UNKNOWN)
+    """The labels are those of a mean whose weights are drawn."""
+    variables = weights(1, decoders=4)
+    logits = answers(variables['params'], NEW)
+    shares = np.asarray(jax.random.dirichlet(jax.random.split(KEY, 3)[-1], jnp.ones(4)))
+    mixed = sum(share * softmax(x) for share, x in zip(shares, logits, strict=True))
     mean = np.mean([softmax(x) for x in logits], axis=0)
+    for plain in (*logits, mean):  # no other labels would do
+        assert (mixed.argmax(-1) != plain.argmax(-1)).any()
     apart = [divergence(mean, x) for x in logits]
-    learned = [
-        supervised(x, labels) * np.exp(-d).mean()
-        for x, d in zip(logits, apart, strict=True)
-    ]
+    learned = np.mean(
+        [
+            supervised(x, labels_of(mixed)) * np.exp(-d).mean()
+            for x, d in zip(logits, apart, strict=True)
+        ]
+    )
+    known = np.mean(
+        [supervised(x, MASKS) for x in answers(variables['params'], IMAGES)]
+    )
+    loss, (parts, after) = uaps(
+        forward, variables, LABELED, NEW, KEY, STEP, masks=UNKNOWN
+    )
     w = weight(80)
-    assert parts['pseudo_labels'] == pytest.approx(w * np.mean(learned), rel=1e-4)
-    assert parts['agreement'] == pytest.approx(w * np.mean(apart), rel=1e-3)
+    assert parts['supervised'] == pytest.approx(known, rel=1e-5)
+    assert parts['pseudo_labels'] == pytest.approx(w * learned, rel=1e-4)
+    assert parts['agreement'] == pytest.approx(w * np.mean(apart), rel=1e-4)
+    assert loss == pytest.approx(known + w * (learned + np.mean(apart)), rel=1e-5)
+    assert after['batch_stats'] == 2
+
+
+def test_pairs_learns_sure_labels_paint_and_that_equal_images_have_no_defect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All with weight 1 at every step. The strong view is brighter by 1 here."""
+    monkeypatch.setattr(own_method, 'strong_view', lambda images, key: images + 1)
+    variables, teacher = weights(1, channels=6), weights(2, channels=6)
+    kernels = variables['params']
+    images = np.concatenate([IMAGES, STRONG], axis=-1)
+    unlabeled = np.concatenate([NEW, STRONG], axis=-1)
+    painted = UNKNOWN.copy()
+    painted[0, 0], painted[0, 1] = 1, 254
+    taught = softmax(answers(teacher['params'], unlabeled)[0])
+    sure = taught.max(-1) > 0.95
+    assert 0.1 < sure.mean() < 0.9
+    labels = np.where(sure, taught.argmax(-1), 255)
+    labels[painted > 0] = painted[painted > 0]
+    equal = answers(kernels, np.concatenate([STRONG, STRONG], axis=-1) + 1)[0]
+    expected = {
+        'supervised': supervised(answers(kernels, images)[0], MASKS),
+        'pseudo_labels': cross_entropy(answers(kernels, unlabeled + 1)[0], labels),
+        'unchanged': cross_entropy(equal, np.zeros_like(labels)),
+    }
+    for step in (0, STEP):
+        loss, (parts, after) = own_method.pairs(
+            forward,
+            variables,
+            Labeled(jnp.asarray(images), LABELED.masks),
+            jnp.asarray(unlabeled),
+            KEY,
+            step,
+            teacher=teacher,
+            painted=jnp.asarray(painted),
+        )
+        assert parts == pytest.approx(expected, rel=1e-5)
+        assert loss == pytest.approx(sum(expected.values()), rel=1e-5)
+        assert after['batch_stats'] == 3
 
 
 def test_mixed_images_keep_their_labels_and_lose_half_of_their_area() -> None:
