@@ -31,6 +31,14 @@ class Selection(NamedTuple):
 ALL = Selection()
 
 
+def split_names(split: str) -> frozenset[str]:
+    """The splits that `split` takes pairs of: 'val[:10]+test' gives 'val' and 'test'.
+
+    'all' stands for every split.
+    """
+    return frozenset(part.partition('[')[0].strip() for part in split.split('+'))
+
+
 def learned_pairs(config: DataConfig, seed: int) -> Selection:
     """The pairs of `train_split` whose labels a run of `seed` learns from."""
     return Selection(config.label_fraction, seed, leave_out=config.left_out_groups)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cadnet_jax.data.prepared_set import read_info
+from cadnet_jax.data.selection import split_names
 from cadnet_jax.data.split_contents import image_digests
 from cadnet_jax.evaluation.box_scores import (
     PairBoxes,
@@ -33,6 +34,9 @@ from cadnet_jax.evaluation.predictions import check_classes, predicted_pairs
 from cadnet_jax.inference.predictor import Predictor, score_scale
 from cadnet_jax.runs.checkpoint_record import tree_digest
 from cadnet_jax.runs.scores import BoxScores
+
+TRAINING_PARTS = frozenset({'train', 'val'})
+"""Splits that may be fitted on and evaluated in parts: neither is a test."""
 
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 """Of a probability; a change score goes up to twice its default threshold."""
@@ -184,7 +188,8 @@ def load_rule(
     Raises:
         FileNotFoundError: there is no such rule or data set.
         ValueError: the rule is damaged or of scores that were made in another way, a
-            split is missing, or the two have a pair in common.
+            split is missing, or the two have a pair in common or are parts of one
+            split that is no training part.
     """
     rule = read_rule(path)
     if rule.weights_sha256 != tree_digest(predictor.variables):
@@ -216,7 +221,25 @@ def load_rule(
             f'{fitted[min(common)]}; fit it on a training part by '
             'experiments/fit_boxes.py.'
         )
+    if shared := shared_test(rule.fitted_on, split):
+        raise ValueError(
+            f'{path}: fitted on {rule.fitted_on!r}, a part of {shared!r}, of which '
+            f'{split!r} is a part too; fit it on a training part (train or val) by '
+            'experiments/fit_boxes.py.'
+        )
     return rule
+
+
+def shared_test(fitted_on: str, split: str) -> str:
+    """The split that two have parts of, if it is no training part; '' if there is none.
+
+    Labels of test pairs that are not evaluated are labels of the test all the same:
+    they show its products, as no training part does.
+    """
+    fitted, evaluated = split_names(fitted_on), split_names(split)
+    if 'all' in fitted | evaluated:
+        return 'all'
+    return min((fitted & evaluated) - TRAINING_PARTS, default='')
 
 
 def _margins(pair: PairBoxes) -> NDArray[np.float64]:

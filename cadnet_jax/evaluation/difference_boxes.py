@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from cadnet_jax.data.batches import evaluation_batches
 from cadnet_jax.data.split_contents import image_digests
-from cadnet_jax.evaluation.box_fit import choose_rule, widen_all
+from cadnet_jax.evaluation.box_fit import choose_rule, shared_test, widen_all
 from cadnet_jax.evaluation.box_scores import (
     PairBoxes,
     box_scores,
@@ -63,14 +63,20 @@ def measure_differencing(
 
     Raises:
         FileNotFoundError: there is no prepared data set.
-        ValueError: there is no such split, the two have a pair in common, the data
-            have no boxes, or nothing is found.
+        ValueError: there is no such split, the two have a pair in common or are parts
+            of one split that is no training part, the data have no boxes, or nothing
+            is found.
     """
     common = image_digests(data_dir, fit_split).keys() & image_digests(data_dir, split)
     if common:
         raise ValueError(
             f'--fit_split={fit_split}: has {len(common)} of the pairs of {split!r}; '
             'fit on a training part.'
+        )
+    if shared := shared_test(fit_split, split):
+        raise ValueError(
+            f'--fit_split={fit_split}: a part of {shared!r}, of which {split!r} is a '
+            'part too; fit on a training part (train or val).'
         )
     best: tuple[float, int, BoxRule] | None = None
     for opening in OPENINGS:

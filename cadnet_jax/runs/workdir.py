@@ -23,6 +23,7 @@ import numpy as np
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
+from cadnet_jax.data.selection import split_names
 from cadnet_jax.files.atomic import write_json
 from cadnet_jax.files.text import are_counts, are_names, read_object
 
@@ -65,9 +66,9 @@ def training_data(info: 'DatasetInfo', split: str) -> TrainingData:
 
     Pixels are counted for whole splits only: 'train[:10%]' has those of 'train'.
     """
-    names = {part.partition('[')[0].strip() for part in split.split('+')}
+    names = split_names(split)
     if 'all' in names:
-        names = set(info.class_pixels)
+        names = frozenset(info.class_pixels)
     pixels = np.sum([info.class_pixels[name] for name in sorted(names)], axis=0)
     return TrainingData(
         info.name, info.class_names, tuple(pixels.tolist()), info.fingerprint

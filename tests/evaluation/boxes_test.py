@@ -16,6 +16,7 @@ from cadnet_jax.evaluation.box_fit import (
     fit_margin,
     fit_min_score,
     load_rule,
+    shared_test,
 )
 from cadnet_jax.evaluation.box_scores import PairBoxes, script_fscore
 from cadnet_jax.evaluation.boxes import BoxRule, find_boxes, read_rule, write_rule
@@ -196,6 +197,11 @@ def test_a_rule_is_never_evaluated_on_what_it_was_fitted_on(
     assert load_rule(path, predictor, data_dir, 'test') == rule
     with pytest.raises(ValueError, match=f'{path}: fitted on 2 of the pairs of'):
         load_rule(path, predictor, data_dir, 'test+val[:2]')
+    write_rule(path, dataclasses.replace(rule, fitted_on='test[:50%]'))
+    with pytest.raises(ValueError, match=r"'test\[:50%\]', a part of 'test', of which"):
+        load_rule(path, predictor, data_dir, 'test[50%:]')
+    write_rule(path, dataclasses.replace(rule, fitted_on='val[:2]'))
+    assert load_rule(path, predictor, data_dir, 'val[2:]').fitted_on == 'val[:2]'
     write_rule(path, dataclasses.replace(rule, fitted_on='side_a'))
     with pytest.raises(ValueError, match=f"{path}: fitted on 'side_a', which the eval"):
         load_rule(path, predictor, data_dir, 'test')
@@ -233,6 +239,23 @@ def test_differencing_is_fitted_and_evaluated_alike(data_dir: pathlib.Path) -> N
     assert found.scores['ap33'] == found.scores['f33'] == found.scores['ap50_95'] == 1
     with pytest.raises(ValueError, match='--fit_split=test: has 7 of the pairs of'):
         measure_differencing(data_dir, 'test', 'test', progress=False)
+    with pytest.raises(ValueError, match=r"--fit_split=test\[:3\]: a part of 'test'"):
+        measure_differencing(data_dir, 'test[:3]', 'test[3:]', progress=False)
+
+
+@pytest.mark.parametrize(
+    ('fitted_on', 'split', 'shared'),
+    [
+        ('val', 'test', ''),
+        ('train[:50%]', 'train[50%:]', ''),
+        ('train+test[:1]', 'test[1:] + val', 'test'),
+        ('all[:10]', 'test', 'all'),
+    ],
+)
+def test_parts_of_one_test_split_are_known_by_its_name(
+    fitted_on: str, split: str, shared: str
+) -> None:
+    assert shared_test(fitted_on, split) == shared
 
 
 @pytest.mark.slow
