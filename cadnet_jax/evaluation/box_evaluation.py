@@ -128,11 +128,16 @@ def format_boxes(metrics: BoxMetrics) -> list[str]:
             'false windows'
         )
     for row in windows['review']:
+        escaped = row['held_out_escaped']
+        held_out = (
+            'nothing held out: one image has all bad windows'
+            if escaped is None
+            else f'limit of other images: {_percent(row["held_out_passed"])} % at '
+            f'{percent(escaped)}'
+        )
         lines.append(
             f'  {_percent(row["passed"])} % of the review removed at '
-            f'{percent(row["escapes"])} escapes (limit of other windows: '
-            f'{_percent(row["held_out_passed"])} % at '
-            f'{percent(row["held_out_escaped"])})'
+            f'{percent(row["escapes"])} escapes ({held_out})'
         )
     return [*lines, _groups_line(metrics)]
 

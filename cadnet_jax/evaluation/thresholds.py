@@ -121,12 +121,13 @@ def cross_validate(
     """
     share = threshold.false_rejects / threshold.good_parts
     total = np.zeros(4, int)
+    good_folds, bad_folds = (_in_turn(scores, folds) for scores in (good, bad))
     for fold in range(folds):
-        others, own = _split(good, fold, folds)
+        others, own = _split(good, good_folds, fold)
         if not len(others):
             continue
         limit = _rejecting(others, math.floor(share * len(others)))
-        total += count_errors(own, _split(bad, fold, folds)[1], limit)
+        total += count_errors(own, _split(bad, bad_folds, fold)[1], limit)
     return Errors(*total.tolist())
 
 
@@ -137,14 +138,34 @@ def review(good: Scores, bad: Scores, escapes: float) -> Review:
 
 
 def cross_validate_review(
-    good: Scores, bad: Scores, escapes: float, folds: int = 5
+    good: Scores,
+    bad: Scores,
+    escapes: float,
+    folds: int = 5,
+    *,
+    images: tuple[Sequence[int], Sequence[int]] | None = None,
 ) -> Review:
-    """The same on parts that did not choose the limit; `limit` is the folds' mean."""
+    """The same on parts that did not choose the limit; `limit` is the folds' mean.
+
+    Args:
+        good: score of each good part.
+        bad: score of each bad part.
+        escapes: share of bad parts that may pass.
+        folds: to which parts are dealt.
+        images: number of the image that each good and each bad part is cut from: those
+            of one image are in one fold. None: parts are dealt in turn.
+
+    Raises:
+        ValueError: all bad parts are of one image.
+    """
+    good_folds, bad_folds = (_in_turn(scores, folds) for scores in (good, bad))
+    if images:
+        good_folds, bad_folds = _deal_images(*images, folds)
     limits, passed, escaped = [], 0.0, 0.0
     for fold in range(folds):
-        others, own = _split(bad, fold, folds)
+        others, own = _split(bad, bad_folds, fold)
         limits.append(_passing(others, escapes))
-        own_good = _split(good, fold, folds)[1]
+        own_good = _split(good, good_folds, fold)[1]
         passed += _below(own_good, limits[-1]) * len(own_good) / len(good)
         escaped += _below(own, limits[-1]) * len(own) / len(bad)
     return Review(escapes, float(np.mean(limits)), passed, escaped)
@@ -169,8 +190,31 @@ def _below(scores: Scores, limit: float) -> float:
     return float(np.mean(np.asarray(scores) < limit)) if len(scores) else 0.0
 
 
-def _split(scores: Scores, fold: int, folds: int) -> tuple[np.ndarray, np.ndarray]:
+def _in_turn(scores: Scores, folds: int) -> np.ndarray:
+    """The fold of each score."""
+    return np.arange(len(scores)) % folds
+
+
+def _deal_images(
+    good: Sequence[int], bad: Sequence[int], folds: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The fold of each good and each bad part, by the numbers of their images.
+
+    Images with a bad part are dealt first, so that two folds or more have some.
+    """
+    with_bad = sorted(set(bad))
+    if len(with_bad) < 2:
+        raise ValueError('all bad parts are of one image, so none can be held out.')
+    ordered = [*with_bad, *sorted(set(good) - set(with_bad))]
+    fold_of = {image: rank % folds for rank, image in enumerate(ordered)}
+    of_good = np.array([fold_of[image] for image in good], int)
+    return of_good, np.array([fold_of[image] for image in bad], int)
+
+
+def _split(
+    scores: Scores, fold_of: np.ndarray, fold: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Scores of the other folds, and of this one."""
-    own = np.arange(len(scores)) % folds == fold
+    own = fold_of == fold
     values = np.asarray(scores)
     return values[~own], values[own]

@@ -30,23 +30,38 @@ class Windows:
         good: score of each good window.
         bad: score of each bad window.
         defects: score of each labeled defect (a connected region of any class).
+        good_images: number of the image of each good window; by default, as that of
+            bad ones, each window is of an image of its own.
+        bad_images: number of the image of each bad window.
     """
 
     good: list[float] = dataclasses.field(default_factory=list)
     bad: list[float] = dataclasses.field(default_factory=list)
     defects: list[float] = dataclasses.field(default_factory=list)
+    good_images: list[int] = dataclasses.field(default_factory=list)
+    bad_images: list[int] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Numbers the images of windows that are given."""
+        self.good_images = self.good_images or [*range(len(self.good))]
+        self.bad_images = self.bad_images or [*range(len(self.bad))]
+        self._images = max([-1, *self.good_images, *self.bad_images]) + 1
 
     def add(self, mask: NDArray[np.uint8], score: NDArray[np.float32]) -> None:
         """Adds an image: labels and score of any defect, [H, W]."""
         self.defects += _highest(is_defect(mask), score)
         height, width = mask.shape
+        image = self._images
+        self._images += 1
         for y in range(0, height - SIDE + 1, SIDE):
             for x in range(0, width - SIDE + 1, SIDE):
                 window = slice(y, y + SIDE), slice(x, x + SIDE)
                 if not mask[window].any():
                     self.good.append(float(score[window].max()))
+                    self.good_images.append(image)
                 elif shows_whole_region(mask[window]):
                     self.bad.append(float(score[window].max()))
+                    self.bad_images.append(image)
 
     def summarize(self) -> WindowScores:
         """What metrics.json holds of them."""
@@ -58,8 +73,30 @@ class Windows:
                 str(share): found_at(self.good, self.defects, share)
                 for share in FALSE_SHARES
             },
-            'review': _reviews(self.good, self.bad),
+            'review': self._reviews(),
         }
+
+    def _reviews(self) -> list[ReviewScores]:
+        """For each share of escapes; none where a kind of window is missing."""
+        if not self.good or len(self.bad) < 2:
+            return []
+        images = self.good_images, self.bad_images
+        rows: list[ReviewScores] = []
+        for escapes in ESCAPES:
+            held_out = None
+            if len(set(self.bad_images)) > 1:
+                held_out = cross_validate_review(
+                    self.good, self.bad, escapes, images=images
+                )
+            rows.append(
+                {
+                    'escapes': escapes,
+                    'passed': review(self.good, self.bad, escapes).passed,
+                    'held_out_passed': held_out.passed if held_out else None,
+                    'held_out_escaped': held_out.escaped if held_out else None,
+                }
+            )
+        return rows
 
 
 def shows_whole_region(mask: NDArray[np.uint8]) -> bool:
@@ -94,21 +131,3 @@ def _highest(defect: NDArray[np.bool_], score: NDArray[np.float32]) -> list[floa
     """The highest score in each connected region of `defect` [H, W]."""
     count, labels = cv2.connectedComponents(defect.astype(np.uint8), connectivity=8)
     return [float(x) for x in scipy.ndimage.maximum(score, labels, range(1, count))]
-
-
-def _reviews(good: Sequence[float], bad: Sequence[float]) -> list[ReviewScores]:
-    """For each share of escapes; none where a kind of window is missing."""
-    if not good or len(bad) < 2:
-        return []
-    rows: list[ReviewScores] = []
-    for escapes in ESCAPES:
-        held_out = cross_validate_review(good, bad, escapes)
-        rows.append(
-            {
-                'escapes': escapes,
-                'passed': review(good, bad, escapes).passed,
-                'held_out_passed': held_out.passed,
-                'held_out_escaped': held_out.escaped,
-            }
-        )
-    return rows

@@ -56,13 +56,14 @@ class ReviewScores(TypedDict):
 
     escapes: share of bad windows that may pass.
     passed: share of good windows that pass, at a limit chosen on all windows.
-    held_out_passed, held_out_escaped: at limits chosen on other windows.
+    held_out_passed, held_out_escaped: at limits chosen on windows of other images; None
+        where one image has all bad windows.
     """
 
     escapes: float
     passed: float
-    held_out_passed: float
-    held_out_escaped: float
+    held_out_passed: float | None
+    held_out_escaped: float | None
 
 
 class WindowScores(TypedDict):

@@ -125,3 +125,18 @@ def test_review_that_is_cross_validated_lets_more_escape() -> None:
     assert found.escaped == 0.25
     # Limits 0.7, 0.25, 0.25, 0.25 for the good parts 0.1, 0.2, 0.3, 0.6.
     assert found.passed == 0.5
+
+
+def test_parts_of_one_image_are_in_one_fold() -> None:
+    """By hand: images 2 and 9 have the bad parts, 5 a good one alone; two folds.
+
+    Bad ones of image 2 have the limit 0.8 of image 9, and those of 9 the limit 0.25.
+    """
+    good, bad = [0.1, 0.3, 0.7, 0.9], [0.25, 0.3, 0.8, 0.9]
+    images = [2, 9, 2, 5], [2, 2, 9, 9]
+    found = cross_validate_review(good, bad, 0.0, folds=2, images=images)
+    assert found.escaped == 0.5
+    # 0.1 and 0.7 of image 2 are below 0.8; 0.9 of image 5, in that fold too, is not.
+    assert found.passed == 0.5
+    with pytest.raises(ValueError, match='one image, so none can be held out'):
+        cross_validate_review(good, bad, 0.0, images=([1] * 4, [1] * 4))

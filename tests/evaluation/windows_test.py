@@ -22,6 +22,34 @@ def test_a_window_is_good_bad_or_neither() -> None:
     assert windows.defects == pytest.approx([0.7, 0.6])
 
 
+def test_windows_of_one_image_are_held_out_together() -> None:
+    """Two images of two bad windows: each one's limit is the lowest of the other.
+
+    The two good windows of the first image are at 0.2, above its own lowest bad one.
+    """
+    windows = Windows()
+    for bad, good in ((0.1, 0.2), (0.6, 0.3)):
+        mask = np.zeros((640, 640), np.uint8)
+        score = np.full(mask.shape, good, np.float32)
+        for x, value in ((0, bad), (320, bad + 0.1)):
+            mask[100:110, x + 100 : x + 110] = 1
+            score[:320, x : x + 320] = value
+        windows.add(mask, score)
+    assert windows.good_images == windows.bad_images == [0, 0, 1, 1]
+    row = windows.summarize()['review'][0]
+    # Good ones below 0.6 pass in the first image, and below 0.1 in the second.
+    assert row['passed'] == 0 and row['held_out_passed'] == 0.5
+    # Both bad ones of the first image are below 0.6. Folds of windows give 1/4.
+    assert row['held_out_escaped'] == 0.5
+
+
+def test_without_a_second_image_with_bad_windows_nothing_is_held_out() -> None:
+    windows = Windows(good=[0.1, 0.2], bad=[0.5, 0.6], bad_images=[3, 3])
+    row = windows.summarize()['review'][0]
+    assert row['passed'] == 1
+    assert row['held_out_passed'] is row['held_out_escaped'] is None
+
+
 def test_an_ignored_pixel_makes_a_window_neither() -> None:
     mask = np.zeros((320, 640), np.uint8)
     mask[5, 5] = 255
