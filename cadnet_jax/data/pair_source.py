@@ -100,14 +100,22 @@ class PairSource:
         digest = hashlib.blake2b(record['image'], digest_size=8).hexdigest()
         return digest, record['id'].decode()
 
+    def read_names(self, index: int) -> tuple[str, str]:
+        """The id and the group of a pair.
+
+        Raises:
+            ValueError: a file is cut short or damaged.
+        """
+        record = self._read(index)
+        return record['id'].decode(), record['group'].decode()
+
     def read_group(self, index: int) -> str:
         """The group of a pair.
 
         Raises:
             ValueError: a file is cut short or damaged.
         """
-        group: str = self._read(index)['group'].decode()
-        return group
+        return self.read_names(index)[1]
 
     def _keep(self, index: int, example: dict[str, Any]) -> None:
         size = sum(example[name].nbytes for name in IMAGES)

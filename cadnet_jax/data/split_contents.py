@@ -69,3 +69,21 @@ def read_groups(
     """
     source = PairSource(data_dir, split, selection)
     return frozenset(source.read_group(index) for index in range(len(source)))
+
+
+def read_named_groups(data_dir: str | pathlib.Path, split: str) -> frozenset[str]:
+    """The groups of a split but those of pairs that are a group of their own.
+
+    Own pairs without groups have their ids as groups, which say nothing of products.
+
+    Args:
+        data_dir: prepared data set.
+        split: of it.
+
+    Raises:
+        FileNotFoundError: `data_dir` is not there, not prepared, or incomplete.
+        ValueError: no such split, an empty split, or damaged data.
+    """
+    source = PairSource(data_dir, split)
+    names = [source.read_names(index) for index in range(len(source))]
+    return frozenset(group for id, group in names if group not in ('', id))

@@ -2,12 +2,10 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import jax
 
-from cadnet_jax.data.prepared_set import read_info
-from cadnet_jax.data.split_contents import read_groups
 from cadnet_jax.evaluation.box_scores import PairBoxes, box_scores
 from cadnet_jax.evaluation.boxes import BoxRule, find_boxes, require_boxes
 from cadnet_jax.evaluation.metrics import Counts, no_counts, scores
@@ -16,8 +14,6 @@ from cadnet_jax.evaluation.thresholds import percent
 from cadnet_jax.evaluation.windows import Windows
 from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.runs.scores import BoxMetrics, BoxScores, PairScores
-
-_TRAINING = 'train'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +72,6 @@ class BoxEvaluation:
             'pairs': {
                 pair.id: self._scores([pair]) for of in by_group.values() for pair in of
             },
-            'groups_in_train': self._groups_in_train(by_group),
         }
 
     def _scores(self, pairs: Sequence[_CountedPair]) -> PairScores:
@@ -90,12 +85,6 @@ class BoxEvaluation:
             'hits': counts.hits,
             'false_regions': counts.false_regions,
         }
-
-    def _groups_in_train(self, groups: Iterable[str]) -> int:
-        """How many of the groups training has as well; 0 without such a part."""
-        if not read_info(self._data_dir).num_examples.get(_TRAINING):
-            return 0
-        return len(read_groups(self._data_dir, _TRAINING) & frozenset(groups))
 
 
 def format_scores(values: BoxScores) -> str:
@@ -139,22 +128,7 @@ def format_boxes(metrics: BoxMetrics) -> list[str]:
             f'  {_percent(row["passed"])} % of the review removed at '
             f'{percent(row["escapes"])} escapes ({held_out})'
         )
-    return [*lines, _groups_line(metrics)]
-
-
-def _groups_line(metrics: BoxMetrics) -> str:
-    known, total = metrics['groups_in_train'], len(metrics['groups'])
-    if not known:
-        return f'None of the {total} groups is in the training part.'
-    which = (
-        f'Each of the {total} groups'
-        if known == total
-        else f'{known} of {total} groups'
-    )
-    return (
-        f'{which} is in the training part too: to a network that learned from it, '
-        'these products are not new.'
-    )
+    return lines
 
 
 def _percent(value: float | None) -> str:

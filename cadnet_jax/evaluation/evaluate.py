@@ -24,6 +24,7 @@ from cadnet_jax.evaluation.evaluation_files import (
     write_pictures,
 )
 from cadnet_jax.evaluation.evaluation_page import PAGE_FILE, PairList, write_page
+from cadnet_jax.evaluation.learned_groups import format_groups, group_metrics
 from cadnet_jax.evaluation.metrics import count, no_counts, summarize
 from cadnet_jax.evaluation.predictions import check_classes, predicted_pairs
 from cadnet_jax.files.atomic import write_json
@@ -53,6 +54,7 @@ def evaluate(
     progress: bool = True,
     painted: bool = False,
     box_rule: BoxRule | None = None,
+    by_group: bool = True,
     overwrite: bool = False,
 ) -> Metrics:
     """Scores a network on a split; each pair counts once, at the size of its mask.
@@ -74,6 +76,8 @@ def evaluate(
         progress: show a progress bar.
         painted: paint changes into each pair first, the same ones each time.
         box_rule: how boxes are made from scores; None: boxes are not evaluated.
+        by_group: say how many of the groups the network learned from; this reads the
+            split and what was trained on once more.
         overwrite: also replace an evaluation of other data, or by another `box_rule`.
 
     Returns:
@@ -138,6 +142,8 @@ def evaluate(
         'parameters': count_parameters(predictor.variables),
         'gmacs': _gmacs(predictor, size) if size else None,
     }
+    if by_group:
+        metrics['groups'] = group_metrics(predictor, data_dir, split)
     if boxes:
         metrics['boxes'] = boxes.summarize()
     if output_dir is None:
@@ -293,6 +299,8 @@ def format_table(metrics: Metrics) -> str:
     ]
     if 'boxes' in metrics:
         lines += format_boxes(metrics['boxes'])
+    if 'groups' in metrics and (text := format_groups(metrics['groups'])):
+        lines.append(text)
     return '\n'.join(lines)
 
 

@@ -9,6 +9,7 @@ import jax
 
 from cadnet_jax.evaluation.box_evaluation import format_boxes
 from cadnet_jax.evaluation.evaluation_files import CURVES_PICTURE, picture_links
+from cadnet_jax.evaluation.learned_groups import format_groups
 from cadnet_jax.evaluation.metrics import Counts, scores
 from cadnet_jax.evaluation.predictions import EvaluatedPair
 from cadnet_jax.files.atomic import write_text
@@ -112,6 +113,7 @@ def write_page(
         'cadnet_jax.evaluation',
         PAGE_FILE,
         metrics=metrics,
+        groups=format_groups(metrics['groups']) if 'groups' in metrics else '',
         boxes=format_boxes(metrics['boxes']) if 'boxes' in metrics else [],
         of_all=jax.process_count() == 1,
         curves=embed_jpeg(curves, width=curves.shape[1]),

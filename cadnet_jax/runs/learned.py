@@ -86,12 +86,19 @@ def _images_of(config: Config) -> frozenset[str]:
     """Digests of what a run learns from, and what its first weights learned from."""
     origin = origin_workdir(config)
     earlier = read_learned_images(origin) if origin else frozenset()
-    # What a semi-supervised run sees without its label is not new to it either.
+    digests = image_digests(
+        config.data.data_dir, config.data.train_split, learned_selection(config)
+    )
+    return earlier | digests.keys()
+
+
+def learned_selection(config: Config) -> Selection:
+    """The pairs of `train_split` that a run learns from, with or without labels."""
     selection = learned_pairs(config.data, config.train.seed)
+    # What a semi-supervised run sees without its label is not new to it either.
     if config.loss.learns_unlabeled:
         selection = selection._replace(fraction=1.0)
-    digests = image_digests(config.data.data_dir, config.data.train_split, selection)
-    return earlier | digests.keys()
+    return selection
 
 
 def origin_workdir(config: Config) -> _Path | None:

@@ -106,7 +106,6 @@ class BoxMetrics(TypedDict):
     one_class: whether all defects count as one class.
     scores, windows: of all pairs.
     groups, pairs: the same of each, by name.
-    groups_in_train: how many of the groups are in the split 'train' as well.
     """
 
     rule: dict[str, Any]
@@ -115,7 +114,17 @@ class BoxMetrics(TypedDict):
     windows: WindowScores
     groups: dict[str, PairScores]
     pairs: dict[str, PairScores]
-    groups_in_train: int
+
+
+class GroupMetrics(TypedDict):
+    """Groups (products) of the evaluated split; see `evaluation.learned_groups`.
+
+    tested: how many; pairs that are a group of their own have none.
+    learned: how many of them the network learned from; None where that is not known.
+    """
+
+    tested: int
+    learned: int | None
 
 
 class Metrics(Summary):
@@ -127,6 +136,8 @@ class Metrics(Summary):
         `inference`); files of earlier versions may lack them.
     parameters: trained ones of the network.
     gmacs: 1e9 multiply-adds of a pair or a tile.
+    groups: whose pairs they are; files of earlier versions, and evaluations during
+        training, lack it.
     boxes: where boxes were asked for.
     """
 
@@ -139,4 +150,5 @@ class Metrics(Summary):
     min_area: NotRequired[int]
     parameters: int
     gmacs: float | None
+    groups: NotRequired[GroupMetrics]
     boxes: NotRequired[BoxMetrics]

@@ -312,7 +312,9 @@ def evaluate_with_panels(
     batch_size = config.data.eval_batch_size
     source = config.data.data_dir, config.data.eval_split
     painted = _paints_the_class(config, data)
-    metrics = evaluate(predictor, *source, batch_size=batch_size, painted=painted)
+    metrics = evaluate(
+        predictor, *source, batch_size=batch_size, painted=painted, by_group=False
+    )
     batch = next(evaluation_batches(*source, batch_size=batch_size, painted=painted))
     maps = predictor.predict_batch(batch['image'], batch['reference'])
     panels = [

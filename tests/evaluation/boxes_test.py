@@ -10,7 +10,6 @@ import sys
 import numpy as np
 import pytest
 
-from cadnet_jax.evaluation.box_evaluation import format_boxes
 from cadnet_jax.evaluation.box_fit import (
     fit_boxes,
     fit_margin,
@@ -21,7 +20,7 @@ from cadnet_jax.evaluation.box_fit import (
 from cadnet_jax.evaluation.box_scores import PairBoxes, script_fscore
 from cadnet_jax.evaluation.boxes import BoxRule, find_boxes, read_rule, write_rule
 from cadnet_jax.evaluation.difference_boxes import measure_differencing
-from cadnet_jax.evaluation.evaluate import evaluate, format_table
+from cadnet_jax.evaluation.evaluate import evaluate
 from cadnet_jax.inference.decision import PixelScores
 from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.inference.restore import load_predictor
@@ -157,24 +156,6 @@ def test_scores_of_groups_and_pairs_are_kept(
     assert metrics['defect_hit_rate'] == pytest.approx(hits / defects)
     # The images are smaller than a window.
     assert of_boxes['windows']['good'] == of_boxes['windows']['bad'] == 0
-
-
-def test_a_line_says_whose_products_training_has(data_dir: pathlib.Path) -> None:
-    metrics = evaluate(
-        differencing_predictor(),
-        data_dir,
-        'test',
-        batch_size=3,
-        progress=False,
-        box_rule=RULE,
-    )
-    last = format_table(metrics).splitlines()[-1]
-    assert last.startswith('Each of the 2 groups is in the training part too')
-    metrics['boxes']['groups_in_train'] = 1
-    assert format_boxes(metrics['boxes'])[-1].startswith('1 of 2 groups is in the')
-    metrics['boxes']['groups_in_train'] = 0
-    last = format_boxes(metrics['boxes'])[-1]
-    assert last == 'None of the 2 groups is in the training part.'
 
 
 def test_data_without_boxes_are_refused_with_the_remedy(tmp_path: pathlib.Path) -> None:

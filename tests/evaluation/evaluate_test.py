@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from jax.experimental import multihost_utils
 
+from cadnet_jax.config import Config
 from cadnet_jax.data.batches import evaluation_batches
+from cadnet_jax.data_config import DataConfig
 from cadnet_jax.evaluation import evaluate as evaluation
 from cadnet_jax.evaluation import predictions
 from cadnet_jax.evaluation.boxes import BoxRule
@@ -23,6 +25,7 @@ from cadnet_jax.evaluation.evaluate import (
     output_directory,
 )
 from cadnet_jax.evaluation.evaluation_files import write_pictures
+from cadnet_jax.evaluation.evaluation_page import PAGE_FILE
 from cadnet_jax.evaluation.metrics import count, no_counts, summarize
 from cadnet_jax.files.images import read_image
 from cadnet_jax.inference.decision import PixelScores, Rule
@@ -55,6 +58,7 @@ KEYS = {
     'false_regions_per_image',
     'parameters',
     'gmacs',
+    'groups',
 }
 
 
@@ -362,6 +366,30 @@ def test_the_table_shows_every_score_in_percent(data_dir: pathlib.Path) -> None:
     assert rows['missing'] == ['missing', '12.35', '100.00', '100.00', '100.00', pixels]
     assert rows['excess'][4] == '-'
     assert len({len(line) for line in table.splitlines()[1:5]}) == 1  # aligned
+
+
+@pytest.mark.parametrize('with_boxes', [False, True])
+def test_a_line_says_whose_products_training_has(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path, with_boxes: bool
+) -> None:
+    """On the terminal, the page, and in metrics.json; with boxes and without them."""
+    source = prepare_tiny(tmp_path / 'data', boxes=True) if with_boxes else data_dir
+    rule = BoxRule(0.3, 2, 1, 0.5, 'val') if with_boxes else None
+    config = Config(data=DataConfig(str(source)))
+    predictor = differencing_predictor(config=config)
+    metrics = run(predictor, source, 'test', box_rule=rule, output_dir=tmp_path / 'out')
+    assert metrics['groups'] == {'tested': 2, 'learned': 2}
+    last = format_table(metrics).splitlines()[-1]
+    assert last.startswith('Each of the 2 groups is in the training part too')
+    assert f'<p>{last}</p>' in (tmp_path / 'out' / PAGE_FILE).read_text()
+    metrics['groups']['learned'] = 1
+    last = format_table(metrics).splitlines()[-1]
+    assert last.startswith('1 of 2 groups is in the')
+    metrics['groups']['learned'] = 0
+    last = format_table(metrics).splitlines()[-1]
+    assert last == 'None of the 2 groups is in the training part.'
+    del metrics['groups']
+    assert 'group' not in format_table(metrics)
 
 
 def test_an_evaluation_is_kept_in_the_work_directory(data_dir: pathlib.Path) -> None:

@@ -1,0 +1,159 @@
+"""How many of the tested groups (products) a network learned from.
+
+Groups are told apart by their names. These mean the same in all configurations of a
+public set, such as `synlcd/line` and `synlcd/abpt`, but of own pairs in the same
+records alone.
+"""
+
+import pathlib
+from typing import NamedTuple
+
+from cadnet_jax.config import Config
+from cadnet_jax.data.prepared_set import DatasetInfo, read_info
+from cadnet_jax.data.split_contents import read_groups, read_named_groups
+from cadnet_jax.inference.predictor import Predictor
+from cadnet_jax.runs.learned import learned_selection, origin_workdir
+from cadnet_jax.runs.scores import GroupMetrics
+from cadnet_jax.runs.workdir import (
+    config_file,
+    dataset_file,
+    learned_file,
+    read_config,
+    read_dataset_info,
+)
+from cadnet_jax.weights import released
+
+_OWN_PAIRS, _DRAWN = 'paired_folder', 'synthetic_pairs'
+
+
+class _Learned(NamedTuple):
+    """Groups that weights learned from, and whether these are known to be all."""
+
+    groups: frozenset[str]
+    complete: bool
+
+
+_NOTHING, _UNKNOWN = _Learned(frozenset(), True), _Learned(frozenset(), False)
+
+
+class _Tested(NamedTuple):
+    data_dir: str | pathlib.Path
+    info: DatasetInfo
+
+
+def group_metrics(
+    predictor: Predictor, data_dir: str | pathlib.Path, split: str
+) -> GroupMetrics:
+    """What metrics.json says of the groups of a split.
+
+    Args:
+        predictor: the network; its work directory tells what it learned from.
+        data_dir: prepared data set.
+        split: of it.
+
+    Raises:
+        FileNotFoundError: there is no prepared data set.
+        ValueError: no such split, an empty split, or a damaged file.
+    """
+    tested = read_named_groups(data_dir, split)
+    if not tested:
+        return {'tested': 0, 'learned': None}
+    data = _Tested(data_dir, read_info(data_dir))
+    found = (
+        _of_weights(predictor.workdir, data)
+        if released.is_released(predictor.workdir)
+        else _of_run(predictor.workdir, predictor.config, data)
+    )
+    common = tested & found.groups
+    known = found.complete or common == tested
+    return {'tested': len(tested), 'learned': len(common) if known else None}
+
+
+def format_groups(groups: GroupMetrics) -> str:
+    """A sentence for the reader; '' where no group has a name of its own."""
+    tested, learned = groups['tested'], groups['learned']
+    if not tested:
+        return ''
+    if learned is None:
+        which = f'the {tested} groups are' if tested > 1 else 'the one group is'
+        return f'It is not known whether {which} in the training part.'
+    if not learned:
+        if tested == 1:
+            return 'The one group is not in the training part.'
+        return f'None of the {tested} groups is in the training part.'
+    which = f'{learned} of {tested} groups {"is" if learned == 1 else "are"}'
+    if learned == tested:
+        which = f'Each of the {tested} groups is' if tested > 1 else 'The one group is'
+    products = 'this product is' if learned == 1 else 'these products are'
+    return f'{which} in the training part too: {products} not new to the network.'
+
+
+def _of_run(workdir: str | pathlib.Path, config: Config, tested: _Tested) -> _Learned:
+    """Of a run's own training, and of the weights that it started from."""
+    own, origin = _of_training(workdir, config, tested), origin_workdir(config)
+    earlier = _of_weights(origin, tested) if origin else _NOTHING
+    return _Learned(own.groups | earlier.groups, own.complete and earlier.complete)
+
+
+def _of_weights(workdir: str | pathlib.Path, tested: _Tested) -> _Learned:
+    if released.is_released(workdir):  # The data that they are of are not there.
+        apart = _are_apart(released.read().dataset, tested.info.name)
+        return _NOTHING if apart else _UNKNOWN
+    folder = pathlib.Path(workdir)
+    if config_file(folder).exists():
+        return _of_run(folder, read_config(folder), tested)
+    # Weights from elsewhere learned from no prepared pairs; a run's encoder has a list.
+    is_foreign = folder.is_dir() and not learned_file(folder).exists()
+    return _NOTHING if is_foreign else _UNKNOWN
+
+
+def _of_training(
+    workdir: str | pathlib.Path, config: Config, tested: _Tested
+) -> _Learned:
+    """Of the labels that a run was trained on."""
+    data = config.data
+    own = _read_info(data.data_dir)
+    if dataset_file(workdir).exists():
+        recorded = read_dataset_info(workdir)
+        name, fingerprint = recorded.name, recorded.fingerprint
+    elif own:
+        name, fingerprint = own.name, own.fingerprint
+    else:
+        return _UNKNOWN
+    if _are_apart(name, tested.info.name):
+        return _NOTHING
+    is_same = bool(fingerprint) and fingerprint == tested.info.fingerprint
+    if not is_same and _OWN_PAIRS in (_set_of(name), _set_of(tested.info.name)):
+        return _UNKNOWN
+    if is_same:
+        data_dir = tested.data_dir
+    elif own and fingerprint in ('', own.fingerprint):
+        data_dir = data.data_dir
+    else:
+        return _UNKNOWN
+    try:
+        groups = read_groups(data_dir, data.train_split, learned_selection(config))
+    except ValueError:  # such as a split that is not there any more
+        return _UNKNOWN
+    return _Learned(groups, complete=True)
+
+
+def _are_apart(name: str, other: str) -> bool:
+    """Whether two data sets surely have no product in common.
+
+    Own pairs may be of a public set, but drawn products are nobody's.
+    """
+    names = {_set_of(name), _set_of(other)}
+    return len(names) > 1 and (_OWN_PAIRS not in names or _DRAWN in names)
+
+
+def _set_of(name: str) -> str:
+    """'synlcd/line' is a configuration of 'synlcd'."""
+    return name.partition('/')[0]
+
+
+def _read_info(data_dir: str) -> DatasetInfo | None:
+    try:
+        return read_info(data_dir)
+    except (FileNotFoundError, ValueError):
+        return None
