@@ -1,9 +1,10 @@
-"""Compares two evaluations of the same pairs, made by evaluate.py --boxes.
+"""Compares two evaluations of the same pairs, made by evaluate.py.
 
     python experiments/compare_scores.py --first=A/metrics.json --second=B/metrics.json
 
 Each line has the mean difference over pairs, the second minus the first, with a 95 %
-interval from a paired bootstrap over groups.
+interval from a paired bootstrap over groups: IoU of any defect, share of the defects
+that are hit, false regions an image; and scores of boxes where both files have them.
 """
 
 import environment  # noqa: F401

@@ -2,26 +2,17 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 
 import jax
 
 from cadnet_jax.evaluation.box_scores import PairBoxes, box_scores
 from cadnet_jax.evaluation.boxes import BoxRule, find_boxes, require_boxes
-from cadnet_jax.evaluation.metrics import Counts, no_counts, scores
 from cadnet_jax.evaluation.predictions import EvaluatedPair
 from cadnet_jax.evaluation.thresholds import percent
 from cadnet_jax.evaluation.windows import Windows
 from cadnet_jax.inference.predictor import Predictor
 from cadnet_jax.runs.scores import BoxMetrics, BoxScores, PairScores
-
-
-@dataclasses.dataclass(frozen=True)
-class _CountedPair:
-    id: str
-    group: str
-    boxes: PairBoxes
-    counts: Counts
 
 
 class BoxEvaluation:
@@ -42,49 +33,47 @@ class BoxEvaluation:
             raise ValueError('--boxes works in one process: start only one.')
         self._predictor, self._rule = predictor, rule
         self._data_dir = data_dir
-        self._pairs: list[_CountedPair] = []
+        self._pairs: dict[str, PairBoxes] = {}
         self._windows = Windows()
 
-    def add(self, pair: EvaluatedPair, counts: Counts) -> None:
-        """Adds a pair; `counts` are those of its pixels.
+    def add(self, pair: EvaluatedPair) -> None:
+        """Adds a pair.
 
         Raises:
             ValueError: the data have no boxes.
         """
         found = find_boxes(pair.scores, self._predictor.class_names, self._rule)
-        boxes = PairBoxes(require_boxes(pair.boxes, self._data_dir), found)
-        self._pairs.append(_CountedPair(pair.id, pair.group, boxes, counts))
+        labels = require_boxes(pair.boxes, self._data_dir)
+        self._pairs[pair.id] = PairBoxes(labels, found)
         self._windows.add(pair.label, pair.scores.score)
 
     def summarize(self) -> BoxMetrics:
         """The scores of all pairs that were added."""
-        by_group: dict[str, list[_CountedPair]] = {}
-        for pair in sorted(self._pairs, key=lambda pair: pair.id):
-            by_group.setdefault(pair.group, []).append(pair)
         return {
             'rule': dataclasses.asdict(self._rule),
             'one_class': self._predictor.has_one_class,
-            'scores': box_scores(
-                [pair.boxes for pair in self._pairs], self._rule.min_score
-            ),
+            'scores': self._scores(self._pairs),
             'windows': self._windows.summarize(),
-            'groups': {name: self._scores(of) for name, of in sorted(by_group.items())},
-            'pairs': {
-                pair.id: self._scores([pair]) for of in by_group.values() for pair in of
-            },
         }
 
-    def _scores(self, pairs: Sequence[_CountedPair]) -> PairScores:
-        names = self._predictor.class_names
-        counts = sum((pair.counts for pair in pairs), no_counts(len(names)))
-        return {
-            'group': pairs[0].group,
-            'boxes': box_scores([pair.boxes for pair in pairs], self._rule.min_score),
-            'defect_iou': scores(counts.confusion, names)['defect_iou'],
-            'defects': counts.defects,
-            'hits': counts.hits,
-            'false_regions': counts.false_regions,
-        }
+    def add_scores(
+        self, pairs: Mapping[str, PairScores], groups: Mapping[str, PairScores]
+    ) -> None:
+        """Adds the scores of boxes to those of each pair and of each group.
+
+        Args:
+            pairs: the scores of all pairs that were added, by id.
+            groups: those of groups, by name.
+        """
+        ids: dict[str, list[str]] = {}
+        for id, pair in pairs.items():
+            pair['boxes'] = self._scores([id])
+            ids.setdefault(pair['group'], []).append(id)
+        for name, group in groups.items():
+            group['boxes'] = self._scores(ids[name])
+
+    def _scores(self, ids: Iterable[str]) -> BoxScores:
+        return box_scores([self._pairs[id] for id in ids], self._rule.min_score)
 
 
 def format_scores(values: BoxScores) -> str:

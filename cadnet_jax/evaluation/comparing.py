@@ -4,17 +4,18 @@ Both evaluations have the same groups (products) in each draw of the bootstrap.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cadnet_jax.evaluation.bootstrap import bootstrap
 from cadnet_jax.files.text import read_object
-from cadnet_jax.runs.scores import BoxMetrics, PairScores
+from cadnet_jax.runs.scores import PairScores
 
-_OF_BOXES = 'ap33', 'f33'
-SCORES = (*_OF_BOXES, 'defect_iou', 'hit_rate', 'false_regions')
+_OF_PIXELS = 'defect_iou', 'hit_rate', 'false_regions'
+SCORES = ('ap33', 'f33', *_OF_PIXELS)
+_FEW_GROUPS = 10
 
 
 class Difference(NamedTuple):
@@ -75,17 +76,17 @@ def compare(
 def compare_files(
     first: str | os.PathLike[str], second: str | os.PathLike[str]
 ) -> dict[str, Difference | None]:
-    """The differences of all scores of two metrics.json.
+    """The differences of all scores that two metrics.json have of each pair.
 
-    Scores of boxes are left out if only one of the two takes all defects as one class.
+    Scores of boxes are left out if only one of the two has any, or if only one takes
+    all defects as one class.
 
     Raises:
         FileNotFoundError: one is not there.
         ValueError: one has no scores of pairs, or they are of other pairs.
     """
-    our_boxes, their_boxes = _read_boxes(first), _read_boxes(second)
-    ours, theirs = our_boxes['pairs'], their_boxes['pairs']
-    alike = our_boxes.get('one_class') == their_boxes.get('one_class')
+    (ours, of_ours), (theirs, of_theirs) = map(_read_pairs, (first, second))
+    names = _OF_PIXELS if of_ours is None or of_ours != of_theirs else SCORES
     if ours.keys() != theirs.keys():
         raise ValueError(
             f'{second}: not of the same pairs as {first}; evaluate the same split.'
@@ -97,8 +98,7 @@ def compare_files(
             {id: pair_score(pair, name) for id, pair in theirs.items()},
             groups,
         )
-        for name in SCORES
-        if alike or name not in _OF_BOXES
+        for name in names
     }
 
 
@@ -106,13 +106,16 @@ def pair_score(pair: PairScores, name: str) -> float | None:
     """One of `SCORES` of a pair; None where it is undefined."""
     if name == 'hit_rate':
         return pair['hits'] / pair['defects'] if pair['defects'] else None
-    values: dict[str, Any] = {**pair['boxes'], **pair}
+    values: dict[str, Any] = {**pair.get('boxes', {}), **pair}
     value: float | None = values[name]
     return value
 
 
 def format_differences(differences: Mapping[str, Difference | None]) -> str:
-    """A line for each score; all but false regions (an image) in percent."""
+    """A line for each score; all but false regions (an image) in percent.
+
+    A last line warns of few groups.
+    """
     lines = []
     for name, found in differences.items():
         if found is None:
@@ -124,6 +127,12 @@ def format_differences(differences: Mapping[str, Difference | None]) -> str:
             f'{name}: {value:+.2f} (95 %: {low:+.2f} to {high:+.2f}; '
             f'{found.pairs} pairs of {found.groups} groups)'
         )
+    groups = max((found.groups for found in differences.values() if found), default=0)
+    if 0 < groups < _FEW_GROUPS:
+        lines.append(
+            f'warning: {groups} groups (products) are few: with fewer than '
+            f'{_FEW_GROUPS} an interval is too narrow.'
+        )
     return '\n'.join(lines)
 
 
@@ -131,22 +140,35 @@ def _mean_difference(sums: Any, counts: Any, axis: int = -1) -> Any:
     return np.sum(sums, axis=axis) / np.sum(counts, axis=axis)
 
 
-def _read_boxes(path: str | os.PathLike[str]) -> BoxMetrics:
-    remedy = 'Name the metrics.json of evaluate.py --boxes.'
+def _read_pairs(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, PairScores], bool | None]:
+    """Scores of each pair, and whether boxes have one class; None: no boxes."""
+    remedy = (
+        'Evaluate again with experiments/evaluate.py, in one process; scores of boxes '
+        'need its --boxes.'
+    )
     values = read_object(path, remedy=remedy)
-    if 'boxes' not in values:
+    if 'pair_scores' not in values and 'boxes' not in values:
         raise ValueError(f'{path}: has no scores of pairs. {remedy}')
+    has_boxes = 'boxes' in values
     try:
-        boxes: BoxMetrics = values['boxes']
-        intact = all(map(_is_intact, boxes['pairs'].values()))
+        pairs: dict[str, PairScores] = (
+            values['pair_scores']
+            if 'pair_scores' in values
+            else values['boxes']['pairs']  # of an earlier version
+        )
+        one_class = bool(values['boxes'].get('one_class')) if has_boxes else None
+        names = SCORES if has_boxes else _OF_PIXELS
+        intact = all(_is_intact(pair, names) for pair in pairs.values())
     except (KeyError, TypeError, AttributeError):
         intact = False
     if not intact:
         raise ValueError(f'{path}: its scores of pairs are damaged. {remedy}')
-    return boxes
+    return pairs, one_class
 
 
-def _is_intact(pair: PairScores) -> bool:
-    values = [pair_score(pair, name) for name in SCORES]
+def _is_intact(pair: PairScores, names: Sequence[str]) -> bool:
+    values = [pair_score(pair, name) for name in names]
     numbers = all(isinstance(value, int | float | None) for value in values)
     return numbers and isinstance(pair['group'], str)

@@ -76,8 +76,9 @@ def evaluate(
         progress: show a progress bar.
         painted: paint changes into each pair first, the same ones each time.
         box_rule: how boxes are made from scores; None: boxes are not evaluated.
-        by_group: say how many of the groups the network learned from; this reads the
-            split and what was trained on once more.
+        by_group: also score each group and each pair, and say how many of the groups
+            the network learned from; this reads the split and what was trained on once
+            more. Several processes score no pair on its own.
         overwrite: also replace an evaluation of other data, or by another `box_rule`.
 
     Returns:
@@ -122,7 +123,7 @@ def evaluate(
             counts += pair_counts
             pair_list.add(pair, pair_counts)
             if boxes:
-                boxes.add(pair, pair_counts)
+                boxes.add(pair)
             if pair.scores.probabilities is not None:
                 histograms += count_scores(
                     pair.label,
@@ -146,6 +147,11 @@ def evaluate(
         metrics['groups'] = group_metrics(predictor, data_dir, split)
     if boxes:
         metrics['boxes'] = boxes.summarize()
+    if by_group and jax.process_count() == 1:  # or each process has a part of them
+        groups, pairs = pair_list.group_scores(), pair_list.pair_scores()
+        if boxes:
+            boxes.add_scores(pairs, groups)
+        metrics |= {'group_scores': groups, 'pair_scores': pairs}
     if output_dir is None:
         return metrics
     histograms = sum_over_processes(histograms)
@@ -158,8 +164,8 @@ def evaluate(
         pictured = [line.id for line in pair_list.lines[:num_pictures]]
         files = [PAGE_FILE, *list_files(pictured, has_distance=has_distance)]
         begin_results(directory, run, files, overwrite=True)
-        pairs = predicted_pairs(predictor, data_dir, split, batch_size, painted=painted)
-        for _, pair in zip(range(num_pictures), pairs, strict=False):
+        shown = predicted_pairs(predictor, data_dir, split, batch_size, painted=painted)
+        for _, pair in zip(range(num_pictures), shown, strict=False):
             write_pictures(directory, pair, largest=score_scale(predictor.config))
         write_curves(directory, histograms, curves, largest=end_of_curves(predictor))
         write_page(directory, metrics, pair_list, pictured)

@@ -10,14 +10,14 @@ import jax
 from cadnet_jax.evaluation.box_evaluation import format_boxes
 from cadnet_jax.evaluation.evaluation_files import CURVES_PICTURE, picture_links
 from cadnet_jax.evaluation.learned_groups import format_groups
-from cadnet_jax.evaluation.metrics import Counts, scores
+from cadnet_jax.evaluation.metrics import Counts, no_counts, scores
 from cadnet_jax.evaluation.predictions import EvaluatedPair
 from cadnet_jax.files.atomic import write_text
 from cadnet_jax.files.images import read_image
 from cadnet_jax.files.pages import render_page
 from cadnet_jax.pictures.embedded import embed_jpeg
 from cadnet_jax.pictures.overlays import overlay, side_by_side
-from cadnet_jax.runs.scores import Metrics
+from cadnet_jax.runs.scores import Metrics, PairScores
 
 PAGE_FILE = 'evaluation.html'
 _WIDTH = 1200  # pixels of a picture
@@ -25,10 +25,10 @@ _NUM_WORST = 12
 
 
 class PairLine(NamedTuple):
-    """A pair's scores.
+    """Scores of a pair, or of all pairs of a group.
 
     Attributes:
-        id: of the pair.
+        id: of the pair, or the group's name.
         group: of the pair.
         defects: labeled ones.
         missed: of them.
@@ -45,17 +45,28 @@ class PairLine(NamedTuple):
 
     @classmethod
     def of(
-        cls, pair: EvaluatedPair, counts: Counts, class_names: Sequence[str]
+        cls, id: str, group: str, counts: Counts, class_names: Sequence[str]
     ) -> 'PairLine':
-        """The line of a pair of which `counts` were counted."""
+        """The line of a pair, or of a group, of which `counts` were counted."""
         return cls(
-            id=pair.id,
-            group=pair.group,
+            id=id,
+            group=group,
             defects=counts.defects,
             missed=counts.defects - counts.hits,
             false_regions=counts.false_regions,
             iou=scores(counts.confusion, class_names)['defect_iou'],
         )
+
+    @property
+    def scores(self) -> PairScores:
+        """What metrics.json holds of it."""
+        return {
+            'group': self.group,
+            'defect_iou': self.iou,
+            'defects': self.defects,
+            'hits': self.defects - self.missed,
+            'false_regions': self.false_regions,
+        }
 
     @property
     def badness(self) -> tuple[int, int, float, str]:
@@ -79,18 +90,33 @@ class PairList:
             pictured: draw the worst pairs.
         """
         self.lines: list[PairLine] = []
+        self._groups: dict[str, Counts] = {}
         self._class_names = class_names
         self._num_worst = _NUM_WORST if pictured else 0
         self._worst: list[tuple[tuple[int, int, float, str], str]] = []
 
     def add(self, pair: EvaluatedPair, counts: Counts) -> None:
         """Adds a pair; `counts` are those of its pixels."""
-        line = PairLine.of(pair, counts, self._class_names)
+        line = PairLine.of(pair.id, pair.group, counts, self._class_names)
         self.lines.append(line)
+        if pair.group != pair.id:  # or its scores are those of the pair
+            nothing = no_counts(len(self._class_names))
+            self._groups[pair.group] = self._groups.get(pair.group, nothing) + counts
         if len(self._worst) < self._num_worst:
             heapq.heappush(self._worst, (line.badness, _draw(pair)))
         elif self._worst and line.badness > self._worst[0][0]:
             heapq.heapreplace(self._worst, (line.badness, _draw(pair)))
+
+    def pair_scores(self) -> dict[str, PairScores]:
+        """Id -> scores of the pair."""
+        return {line.id: line.scores for line in sorted(self.lines, key=lambda x: x.id)}
+
+    def group_scores(self) -> dict[str, PairScores]:
+        """Name -> scores of all pairs of the group; not of pairs that are their own."""
+        return {
+            name: PairLine.of(name, name, counts, self._class_names).scores
+            for name, counts in sorted(self._groups.items())
+        }
 
     def pictures(self) -> dict[str, str]:
         """Id of each of the worst pairs -> its picture, as `src` of an image."""

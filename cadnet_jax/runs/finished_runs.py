@@ -6,7 +6,8 @@ checkpoints are not looked at.
 Many runs fit in one file of JSON lines, RUNS.jsonl, without curves and images. A line
 is a run: `run` (its name), `settings` (those that differ from the defaults), `data`,
 `origin` and `evaluations` (one metrics.json each). `RUNS.jsonl/NAME` stands for the
-work directory of a run in it.
+work directory of a run in it. Scores of each pair are in the metrics.json of work
+directories alone.
 """
 
 import dataclasses
@@ -39,6 +40,7 @@ from cadnet_jax.runs.workdir import (
 
 _SCORES = ('miou', 'macc', 'mfscore', 'defect_iou', 'defect_accuracy')
 _METRICS = ('dataset', 'split', 'step', 'classes', *_SCORES, 'parameters')
+_OF_PARTS = ('group_scores', 'pair_scores')
 _T = TypeVar('_T')
 
 
@@ -190,10 +192,22 @@ def write_records(results: Sequence[Result], path: pathlib.Path) -> None:
             'settings': {name: value for name, (_, value) in changed.items()},
             'data': first.data._asdict(),
             'origin': first.origin,
-            'evaluations': [result.metrics for result in group],
+            'evaluations': [_without_parts(result.metrics) for result in group],
         }
         lines.append(json.dumps(values, allow_nan=False) + '\n')
     write_text(path, ''.join(lines))
+
+
+def _without_parts(metrics: Metrics) -> dict[str, Any]:
+    """Without the scores of each group and pair, which would be most of a line.
+
+    Earlier versions kept them below `boxes`.
+    """
+    values = {name: x for name, x in metrics.items() if name not in _OF_PARTS}
+    if 'boxes' in metrics:
+        boxes = metrics['boxes'].items()
+        values['boxes'] = {k: x for k, x in boxes if k not in ('groups', 'pairs')}
+    return values
 
 
 def last_evaluations(results: Iterable[Result]) -> list[Result]:

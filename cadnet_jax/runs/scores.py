@@ -86,17 +86,17 @@ class PairScores(TypedDict):
     """Scores of one pair, or of a group of pairs.
 
     group: its group.
-    boxes: its boxes.
     defect_iou, defects, hits, false_regions: its pixels and regions, see
         `evaluation.metrics`.
+    boxes: its boxes, where they were asked for.
     """
 
     group: str
-    boxes: BoxScores
     defect_iou: float | None
     defects: int
     hits: int
     false_regions: int
+    boxes: NotRequired[BoxScores]
 
 
 class BoxMetrics(TypedDict):
@@ -105,15 +105,12 @@ class BoxMetrics(TypedDict):
     rule: how boxes are made, see `evaluation.boxes.BoxRule`.
     one_class: whether all defects count as one class.
     scores, windows: of all pairs.
-    groups, pairs: the same of each, by name.
     """
 
     rule: dict[str, Any]
     one_class: bool
     scores: BoxScores
     windows: WindowScores
-    groups: dict[str, PairScores]
-    pairs: dict[str, PairScores]
 
 
 class GroupMetrics(TypedDict):
@@ -139,6 +136,9 @@ class Metrics(Summary):
     groups: whose pairs they are; files of earlier versions, and evaluations during
         training, lack it.
     boxes: where boxes were asked for.
+    group_scores: of each group of several pairs, by its name; only beside `groups`,
+        where one process evaluates.
+    pair_scores: of each pair in the same way, by its id.
     """
 
     dataset: str
@@ -152,3 +152,5 @@ class Metrics(Summary):
     gmacs: float | None
     groups: NotRequired[GroupMetrics]
     boxes: NotRequired[BoxMetrics]
+    group_scores: NotRequired[dict[str, PairScores]]
+    pair_scores: NotRequired[dict[str, PairScores]]

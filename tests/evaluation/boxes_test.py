@@ -143,19 +143,20 @@ def test_scores_of_groups_and_pairs_are_kept(
     )
     assert json.loads((tmp_path / 'metrics.json').read_text()) == metrics
     assert '<p>  AP33 ' in (tmp_path / 'evaluation.html').read_text()
-    of_boxes = metrics['boxes']
-    assert list(of_boxes['groups']) == ['group_0', 'group_1']
-    assert sorted(of_boxes['pairs']) == [f'test_{index:03}' for index in range(7)]
-    for name, group in of_boxes['groups'].items():
-        of = [pair for pair in of_boxes['pairs'].values() if pair['group'] == name]
+    groups, pairs = metrics['group_scores'], metrics['pair_scores']
+    assert list(groups) == ['group_0', 'group_1']
+    assert list(pairs) == [f'test_{index:03}' for index in range(7)]
+    for name, group in groups.items():
+        of = [pair for pair in pairs.values() if pair['group'] == name]
         assert group['group'] == name
         assert group['defects'] == sum(pair['defects'] for pair in of)
         assert group['boxes']['found'] == sum(pair['boxes']['found'] for pair in of)
-    hits = sum(pair['hits'] for pair in of_boxes['pairs'].values())
-    defects = sum(pair['defects'] for pair in of_boxes['pairs'].values())
+    hits = sum(pair['hits'] for pair in pairs.values())
+    defects = sum(pair['defects'] for pair in pairs.values())
     assert metrics['defect_hit_rate'] == pytest.approx(hits / defects)
     # The images are smaller than a window.
-    assert of_boxes['windows']['good'] == of_boxes['windows']['bad'] == 0
+    windows = metrics['boxes']['windows']
+    assert windows['good'] == windows['bad'] == 0
 
 
 def test_data_without_boxes_are_refused_with_the_remedy(tmp_path: pathlib.Path) -> None:

@@ -102,6 +102,65 @@ def test_two_files_are_compared_score_by_score(tmp_path: pathlib.Path) -> None:
     assert lines[3].startswith('hit_rate: +0.00 ')
 
 
+def test_a_last_line_warns_of_few_groups(tmp_path: pathlib.Path) -> None:
+    """With fewer than ten; each of these pairs is a group."""
+    for ids, few in (('abcdefghi', True), ('abcdefghij', False)):
+        first, second = write(tmp_path / '1', ids, 0.5), write(tmp_path / '2', ids, 0.7)
+        last = format_differences(compare_files(first, second)).splitlines()[-1]
+        assert last.startswith('warning: 9 groups') == few
+        assert few or last.endswith('10 pairs of 10 groups)')
+
+
+def write_pixels(path: pathlib.Path, ious: list[float]) -> pathlib.Path:
+    """What an evaluation without boxes writes."""
+    pairs = {
+        f'pair {index}': {
+            'group': f'group {index % 3}',
+            'defect_iou': iou,
+            'defects': 4,
+            'hits': 4 if iou > 0.5 else 2,
+            'false_regions': index,
+        }
+        for index, iou in enumerate(ious)
+    }
+    path.write_text(json.dumps({'pair_scores': pairs}))
+    return path
+
+
+def test_evaluations_without_boxes_are_compared_by_their_pixels(
+    tmp_path: pathlib.Path,
+) -> None:
+    first = write_pixels(tmp_path / '1', [0.2, 0.3, 0.4, 0.5])
+    second = write_pixels(tmp_path / '2', [0.3, 0.4, 0.5, 0.6])
+    differences = compare_files(first, second)
+    assert tuple(differences) == ('defect_iou', 'hit_rate', 'false_regions')
+    lines = format_differences(differences).splitlines()
+    assert lines[0] == (
+        'defect_iou: +10.00 (95 %: +10.00 to +10.00; 4 pairs of 3 groups)'
+    )
+    assert lines[1].startswith('hit_rate: +12.50 ')
+    assert lines[3] == (
+        'warning: 3 groups (products) are few: with fewer than 10 an interval is too '
+        'narrow.'
+    )
+
+
+def test_one_evaluation_with_boxes_and_one_without_are_compared_by_pixels(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Of an earlier version, which kept the scores of pairs below `boxes`, too."""
+    first, second = write(tmp_path / '1', 'abc', 0.5), write(tmp_path / '2', 'abc', 0.5)
+    values = json.loads(second.read_text())
+    pairs = values['boxes'].pop('pairs')
+    second.write_text(json.dumps(values | {'pair_scores': pairs}))
+    assert tuple(compare_files(first, second)) == SCORES
+    for pair in pairs.values():
+        del pair['boxes']
+    second.write_text(json.dumps({'pair_scores': pairs}))
+    assert tuple(compare_files(first, second)) == SCORES[2:]
+    assert tuple(compare_files(second, second)) == SCORES[2:]
+
+
 def test_boxes_of_one_class_are_not_compared_with_those_of_several(
     tmp_path: pathlib.Path,
 ) -> None:

@@ -59,6 +59,8 @@ KEYS = {
     'parameters',
     'gmacs',
     'groups',
+    'group_scores',
+    'pair_scores',
 }
 
 
@@ -108,6 +110,42 @@ def test_each_pair_counts_once_at_any_batch_size(
     assert 0 < expected['miou'] < 1
     metrics = run(predictor, data_dir, 'test', batch_size=batch_size)
     assert {name: metrics[name] for name in expected} == expected
+
+
+def test_each_pair_and_each_group_has_scores_of_its_own(
+    data_dir: pathlib.Path,
+) -> None:
+    """Those of a pair are counted again; a group's IoU is of its pixels together."""
+    predictor = differencing_predictor(cell=8)
+    metrics = run(predictor, data_dir, 'test')
+    of_groups: dict[str, Any] = {}
+    for batch in evaluation_batches(data_dir, 'test', batch_size=1):
+        prediction = predictor(batch['image'][0], batch['reference'][0])
+        counts = count(batch['mask'][0], prediction.mask, len(CLASS_NAMES))
+        group = batch['group'][0]
+        assert metrics['pair_scores'][batch['id'][0]] == {
+            'group': group,
+            'defect_iou': summarize(counts, CLASS_NAMES)['defect_iou'],
+            'defects': counts.defects,
+            'hits': counts.hits,
+            'false_regions': counts.false_regions,
+        }
+        nothing = no_counts(len(CLASS_NAMES))
+        of_groups[group] = of_groups.get(group, nothing) + counts
+    assert len(metrics['pair_scores']) == 7
+    assert list(metrics['group_scores']) == sorted(of_groups)
+    for group, counts in of_groups.items():
+        found = metrics['group_scores'][group]
+        assert found['defect_iou'] == summarize(counts, CLASS_NAMES)['defect_iou']
+        assert (found['defects'], found['hits']) == (counts.defects, counts.hits)
+
+
+def test_during_training_neither_groups_nor_pairs_are_told_apart(
+    data_dir: pathlib.Path,
+) -> None:
+    """Its log would grow with the data, and the training part be read each time."""
+    metrics = run(differencing_predictor(), data_dir, 'val', by_group=False)
+    assert set(metrics) == KEYS - {'groups', 'group_scores', 'pair_scores'}
 
 
 def test_out_of_class_all_defects_are_one_class(data_dir: pathlib.Path) -> None:

@@ -46,6 +46,13 @@ def test_a_line_counts_what_was_missed_and_what_was_false() -> None:
     assert line == PairLine('a', 'group', 2, 1, 1, 16 / 48)
 
 
+def test_a_pair_that_is_a_group_of_its_own_has_no_scores_of_a_group() -> None:
+    pairs = listed(a=(squares(2), squares(2)), group=(squares(2), squares()))
+    assert list(pairs.pair_scores()) == ['a', 'group']
+    assert pairs.group_scores() == {'group': pairs.pair_scores()['a']}
+    assert pairs.pair_scores()['a']['hits'] == 1
+
+
 def test_missed_defects_come_before_false_regions_and_these_before_the_iou() -> None:
     pairs = listed(
         good=(squares(), squares()),

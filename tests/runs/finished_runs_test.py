@@ -93,6 +93,28 @@ def test_two_evaluations_of_the_same_weights_and_pairs_are_refused(
         last_evaluations(read_results([workdir]))
 
 
+def test_lines_of_runs_hold_no_scores_of_pairs(tmp_path: pathlib.Path) -> None:
+    """They would be most of a line; of groups neither, nor those of boxes."""
+    workdir = write_evaluated_run(tmp_path / 'a', 'line', 'line')
+    many = {f'pair {number}': {'hits': 1} for number in range(999)}
+    groups = {'tested': 2, 'learned': None}
+    boxes = {'scores': {'ap33': 0.5}, 'pairs': many, 'groups': many}
+    write_evaluation(
+        tmp_path / 'a',
+        'line',
+        pair_scores=many,
+        group_scores=many,
+        groups=groups,
+        boxes=boxes,
+    )
+    write_records(read_results([workdir]), tmp_path / 'runs.jsonl')
+    assert 'pair 7' not in (tmp_path / 'runs.jsonl').read_text()
+    results = read_results([str(tmp_path / 'runs.jsonl')])
+    (result,) = (x for x in results if 'groups' in x.metrics)
+    assert result.metrics['groups'] == groups
+    assert result.metrics['boxes'] == {'scores': {'ap33': 0.5}}
+
+
 @pytest.mark.parametrize('name', ['config.json', 'dataset.json'])
 def test_what_is_no_work_directory_is_named(tmp_path: pathlib.Path, name: str) -> None:
     workdir = write_evaluated_run(tmp_path / 'a', 'line', 'line')
