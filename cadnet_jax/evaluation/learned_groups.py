@@ -24,6 +24,8 @@ from cadnet_jax.runs.workdir import (
 from cadnet_jax.weights import released
 
 _OWN_PAIRS, _DRAWN = 'paired_folder', 'synthetic_pairs'
+# Drawn screens show the training patterns of SynLCD, under other names.
+_ALIKE = {_DRAWN, 'synlcd'}
 
 
 class _Learned(NamedTuple):
@@ -97,8 +99,8 @@ def _of_run(workdir: str | pathlib.Path, config: Config, tested: _Tested) -> _Le
 
 def _of_weights(workdir: str | pathlib.Path, tested: _Tested) -> _Learned:
     if released.is_released(workdir):  # The data that they are of are not there.
-        apart = _are_apart(released.read().dataset, tested.info.name)
-        return _NOTHING if apart else _UNKNOWN
+        names = {_set_of(released.read().dataset), _set_of(tested.info.name)}
+        return _NOTHING if _are_apart(names) else _UNKNOWN
     folder = pathlib.Path(workdir)
     if config_file(folder).exists():
         return _of_run(folder, read_config(folder), tested)
@@ -120,10 +122,11 @@ def _of_training(
         name, fingerprint = own.name, own.fingerprint
     else:
         return _UNKNOWN
-    if _are_apart(name, tested.info.name):
+    names = {_set_of(name), _set_of(tested.info.name)}
+    if _are_apart(names):
         return _NOTHING
     is_same = bool(fingerprint) and fingerprint == tested.info.fingerprint
-    if not is_same and _OWN_PAIRS in (_set_of(name), _set_of(tested.info.name)):
+    if not is_same and (_OWN_PAIRS in names or names == _ALIKE):
         return _UNKNOWN
     if is_same:
         data_dir = tested.data_dir
@@ -138,13 +141,14 @@ def _of_training(
     return _Learned(groups, complete=True)
 
 
-def _are_apart(name: str, other: str) -> bool:
-    """Whether two data sets surely have no product in common.
+def _are_apart(names: set[str]) -> bool:
+    """Whether two sets surely have no product in common.
 
     Own pairs may be of a public set, but drawn products are nobody's.
     """
-    names = {_set_of(name), _set_of(other)}
-    return len(names) > 1 and (_OWN_PAIRS not in names or _DRAWN in names)
+    if len(names) == 1 or names == _ALIKE:
+        return False
+    return _OWN_PAIRS not in names or _DRAWN in names
 
 
 def _set_of(name: str) -> str:

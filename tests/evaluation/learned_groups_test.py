@@ -160,6 +160,11 @@ def test_released_weights_learned_from_drawn_products_alone(
     assert learned('released', config, own) == 0
     drawn = copy(data_dir, tmp_path / 'drawn', 'synthetic_pairs')
     assert learned('released', config, drawn) is None
+    # Drawn screens show the training patterns of SynLCD.
+    screens = copy(data_dir, tmp_path / 'screens', 'synlcd')
+    assert learned('released', config, screens) is None
+    of_drawn = write_run(tmp_path / 'of_drawn', drawn)
+    assert learned(tmp_path / 'of_drawn', of_drawn, screens) is None
     left_out = write_run(tmp_path / 'x', own, leave_out='group_0', init_from='released')
     assert learned(tmp_path / 'x', left_out, own) == 1
 
