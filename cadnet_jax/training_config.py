@@ -73,8 +73,9 @@ class LossConfig:
     ramp_steps: int = setting(
         0,
         'Steps over which the weight of the loss without labels rises to 0.1, for dct, '
-        'cps and ucc; for uamt and uaps it takes 8/15 of them (published: 30,000, the '
-        'length of the run). 0: all steps of the run.',
+        'cps and ucc; for uamt and uaps it takes 8/15 of them (published: 30,000, and '
+        '16,000 for uamt and uaps, in runs of 17,000 to 47,000). 0: all steps of the '
+        'run.',
         range=NOT_NEGATIVE,
     )
 
