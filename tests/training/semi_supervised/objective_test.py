@@ -132,7 +132,8 @@ def whole(model: Any, variables: Any) -> list[Any]:
             pair = jnp.split(images, 2, axis=-1)
             outputs, _ = model.apply(given, *pair, train=True, mutable=['batch_stats'])
             shape = *images.shape[:3], outputs.logits.shape[-1]
-            return jax.image.resize(outputs.logits, shape, 'bilinear')
+            resized: jax.Array = jax.image.resize(outputs.logits, shape, 'bilinear')
+            return resized
 
         return logits
 
