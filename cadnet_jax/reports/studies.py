@@ -159,9 +159,16 @@ def semi_supervised(base: Config, seed: int) -> list[Run]:
 
 
 def _tuned(start: Run, fraction: float, method: str) -> Run:
-    """On a share of the labeled lines, from the last weights of `start`."""
+    """On a share of the labeled lines, from the last weights of `start`.
+
+    Our own method also paints changes into the pairs.
+    """
+    paints = start.config.data.paint_defects or method == 'pairs'
     config = configs.replace(
-        start.config, label_fraction=fraction, semi_supervised=method
+        start.config,
+        label_fraction=fraction,
+        semi_supervised=method,
+        paint_defects=paints,
     )
     percent, seed = round(100 * fraction), config.train.seed
     name = f'line_{config.model.head}_{method}_{percent:02}percent_seed{seed}'

@@ -102,7 +102,7 @@ def few_labels(results: Sequence[Result]) -> Table:
         result
         for result in results
         if (
-            result.config.model.head == 'ooc'
+            HEADS[result.config.model.head].answer == 'change'
             or result.config.loss.semi_supervised == 'labeled'
         )
         and result.config.data.label_fraction == 1
@@ -183,6 +183,7 @@ def _as_started(result: Result) -> Config:
         init_from='',
         label_fraction=1.0,
         semi_supervised='none',
+        paint_defects=False,
         steps=default.train.steps,
         warmup_steps=default.optim.warmup_steps,
     )

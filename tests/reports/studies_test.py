@@ -135,10 +135,11 @@ def test_table_6_has_every_method_and_both_heads_at_each_share() -> None:
     assert len(tuned) == 3 * len(kinds)
     for run in tuned:
         start = starts[run.starts_from]
-        assert set(configs.differences(start.config, run.config)) <= {
-            'label_fraction',
-            'semi_supervised',
-        }
+        changed = {'label_fraction', 'semi_supervised'}
+        if run.config.loss.semi_supervised == 'pairs':
+            changed |= {'paint_defects'}
+            assert run.config.data.paint_defects
+        assert set(configs.differences(start.config, run.config)) <= changed
         assert run.start_step == BASE.train.steps
         assert (run.trained_on, run.tested_on) == ('line', ('line',))
     five = [run for run in tuned if run.config.data.label_fraction == 0.05]

@@ -169,16 +169,21 @@ def test_table_6_has_a_row_for_each_method_of_one_start(
     )
     runs = [
         write_fine_tuned_run(
-            tmp_path / method, 0.05, iou, semi_supervised=method, **common
+            tmp_path / method, 0.05, iou, semi_supervised=method, **settings
         )
-        for method, iou in (('labeled', 0.3), ('dct', 0.4))
+        for method, iou, settings in (
+            ('labeled', 0.3, common),
+            ('dct', 0.4, common),
+            ('pairs', 0.5, {**common, 'paint_defects': True}),
+        )
     ]
     table = make_tables_of(start, *runs)['table_6']
     assert [row.label for row in table.rows] == [
-        'U-Net, semi_supervised=labeled',
-        'U-Net, semi_supervised=dct',
+        'U-Net, paint_defects=False, semi_supervised=labeled',
+        'U-Net, paint_defects=False, semi_supervised=dct',
+        'U-Net, paint_defects=True, semi_supervised=pairs',
     ]
-    for row, iou in zip(table.rows, (0.3, 0.4), strict=True):
+    for row, iou in zip(table.rows, (0.3, 0.4, 0.5), strict=True):
         assert row.cells['mIoU 0 %'] == Mean(0.1, None, 1)
         assert row.cells['mIoU 5 %'] == Mean(iou, None, 1)
 
