@@ -14,6 +14,7 @@ import numpy as np
 import scipy.stats
 
 DRAWS = 10_000
+FEWEST_GROUPS = 5  # of fewer, the interval is too narrow
 
 
 class Interval(NamedTuple):

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cadnet_jax.evaluation.bootstrap import bootstrap
+from cadnet_jax.evaluation.bootstrap import FEWEST_GROUPS, bootstrap
 from cadnet_jax.files.text import read_object
 from cadnet_jax.runs.scores import PairScores
 
 _OF_PIXELS = 'defect_iou', 'hit_rate', 'false_regions'
 SCORES = ('ap33', 'f33', *_OF_PIXELS)
-_FEW_GROUPS = 10
 
 
 class Difference(NamedTuple):
@@ -128,10 +127,10 @@ def format_differences(differences: Mapping[str, Difference | None]) -> str:
             f'{found.pairs} pairs of {found.groups} groups)'
         )
     groups = max((found.groups for found in differences.values() if found), default=0)
-    if 0 < groups < _FEW_GROUPS:
+    if 0 < groups < FEWEST_GROUPS:
         lines.append(
             f'warning: {groups} groups (products) are few: with fewer than '
-            f'{_FEW_GROUPS} an interval is too narrow.'
+            f'{FEWEST_GROUPS} an interval is too narrow.'
         )
     return '\n'.join(lines)
 

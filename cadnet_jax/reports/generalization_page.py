@@ -6,7 +6,7 @@ from typing import Any
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
-from cadnet_jax.evaluation.bootstrap import Interval
+from cadnet_jax.evaluation.bootstrap import FEWEST_GROUPS, Interval
 from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.pages import render_page
 from cadnet_jax.reports.generalization import OTHER, Line
@@ -19,7 +19,6 @@ _TITLES = {
     'false_regions': 'False regions an image',
     'iou': 'IoU of any defect, %',
 }
-FEWEST_GROUPS = 5  # of fewer, the interval is too narrow
 _PERCENT = {'hit_rate', 'iou'}
 
 

@@ -103,12 +103,12 @@ def test_two_files_are_compared_score_by_score(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_last_line_warns_of_few_groups(tmp_path: pathlib.Path) -> None:
-    """With fewer than ten; each of these pairs is a group."""
-    for ids, few in (('abcdefghi', True), ('abcdefghij', False)):
+    """With fewer than five; each of these pairs is a group."""
+    for ids, few in (('abcd', True), ('abcde', False)):
         first, second = write(tmp_path / '1', ids, 0.5), write(tmp_path / '2', ids, 0.7)
         last = format_differences(compare_files(first, second)).splitlines()[-1]
-        assert last.startswith('warning: 9 groups') == few
-        assert few or last.endswith('10 pairs of 10 groups)')
+        assert last.startswith('warning: 4 groups') == few
+        assert few or last.endswith('5 pairs of 5 groups)')
 
 
 def write_pixels(path: pathlib.Path, ious: list[float]) -> pathlib.Path:
@@ -140,7 +140,7 @@ def test_evaluations_without_boxes_are_compared_by_their_pixels(
     )
     assert lines[1].startswith('hit_rate: +12.50 ')
     assert lines[3] == (
-        'warning: 3 groups (products) are few: with fewer than 10 an interval is too '
+        'warning: 3 groups (products) are few: with fewer than 5 an interval is too '
         'narrow.'
     )
 
