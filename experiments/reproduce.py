@@ -24,9 +24,9 @@ STUDIES = flags.DEFINE_multi_enum(
     _NAMES,
     [*_NAMES, 'networks', 'semi_supervised', 'boards', 'products'],
     'Table 3 (two rows), figure 6, table 6 (last row), table 7 of the paper; networks: '
-    'the other rows of table 3; semi_supervised: all of table 6; boards, products: '
-    'tables 4 and 5, of public sets prepared in --prepared_dir. These two and networks '
-    'also run U-Net and FC-Siam-diff, which are not in those tables. Can be repeated.',
+    'the other rows of table 3, U-Net and FC-Siam-diff; semi_supervised: all of table '
+    '6; boards, products: tables 4 and 5 with the same two networks more, of public '
+    'sets in --prepared_dir. Can be repeated.',
 )
 _HEADS = flags.DEFINE_multi_string('only_head', [], 'Head to run; can be repeated.')
 _ROOT = define_path('root', None, 'Folder for the folders of the runs.', required=True)
