@@ -1,8 +1,7 @@
 """Runs the paper's experiments on SynLCD, and skips runs that are finished.
 
     python experiments/reproduce.py --flagfile=experiments/flagfiles/synlcd_small.cfg \\
-        --prepared_dir=prepared/small --count=40 --test_split='test[:25%]' \\
-        --root=workdirs/synlcd
+        --prepared_dir=prepared/small --count=40 --root=workdirs/synlcd
 
 It prepares SynLCD, then trains and evaluates run after run, all of seed 0 first. Ctrl-C
 saves, and the same command resumes. The studies set head, seed, balance and labels.
