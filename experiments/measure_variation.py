@@ -1,8 +1,8 @@
 """Measures a variation model of gray values, to compare with a network.
 
     python experiments/measure_variation.py --data_dir=prepared/synlcd/mixed/3.0.0 \\
-        --good='train[:98%]' --choose_split='train[98%:]' \\
-        --test_good='test[25%:]' --test_split='test[:25%]'
+        --good_split='train[:98%]' --choose_split='train[98%:]' \\
+        --test_good_split='test[25%:]' --test_split='test[:25%]'
 
 Good images of a product, of which it needs many, teach it the mean and the deviation at
 each pixel. The labels of other products choose its threshold and its opening.
@@ -16,13 +16,17 @@ from cadnet_jax.path_flags import define_path
 
 _DATA_DIR = define_path('data_dir', None, 'Prepared data set.', required=True)
 _GOOD = flags.DEFINE_string(
-    'good', 'train', 'Split whose good images teach the products of --choose_split.'
+    'good_split',
+    'train',
+    'Split whose good images teach the products of --choose_split.',
 )
 _CHOOSE_SPLIT = flags.DEFINE_string(
     'choose_split', 'val', 'Split that chooses threshold and opening.'
 )
 _TEST_GOOD = flags.DEFINE_string(
-    'test_good', 'train', 'Split whose good images teach the products of --test_split.'
+    'test_good_split',
+    'train',
+    'Split whose good images teach the products of --test_split.',
 )
 _TEST_SPLIT = flags.DEFINE_string('test_split', 'test', 'Split that is tested.')
 

@@ -14,8 +14,8 @@ from tests.conftest import ROOT
 # Strings that name no file. Any other flag of a script is a path.
 NO_PATHS = {
     *('choose', 'compare', 'data', 'group_by', 'nuisance', 'split', 'step'),
-    *('calibrate', 'fit_split', 'method', 'not_good', 'set'),
-    *('only_head', 'test_split', 'tiling', 'view'),
+    *('calibrate', 'fit_split', 'good_split', 'method', 'not_good', 'set'),
+    *('choose_split', 'only_head', 'test_good_split', 'test_split', 'tiling', 'view'),
     *('folders', 'splits'),  # names within the source
 }
 
