@@ -86,4 +86,9 @@ def read_named_groups(data_dir: str | pathlib.Path, split: str) -> frozenset[str
     """
     source = PairSource(data_dir, split)
     names = [source.read_names(index) for index in range(len(source))]
-    return frozenset(group for id, group in names if group not in ('', id))
+    return frozenset(group for id, group in names if is_named(group, id))
+
+
+def is_named(group: str, id: str) -> bool:
+    """Whether the group of a pair is more than the pair itself."""
+    return group not in ('', id)

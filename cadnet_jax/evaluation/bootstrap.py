@@ -18,11 +18,12 @@ FEWEST_GROUPS = 5  # of fewer, the interval is too narrow
 
 
 class Interval(NamedTuple):
-    """A value on the groups as they are, and the ends of its interval."""
+    """A value on the groups as they are, the ends of its interval, and how many."""
 
     value: float
     low: float
     high: float
+    groups: int
 
 
 def bootstrap(
@@ -54,4 +55,5 @@ def bootstrap(
         rng=np.random.default_rng(seed),
     )
     low, high = np.quantile(result.bootstrap_distribution, [tail, 1 - tail])
-    return Interval(float(statistic(*data, axis=0)), float(low), float(high))
+    value = float(statistic(*data, axis=0))
+    return Interval(value, float(low), float(high), groups)

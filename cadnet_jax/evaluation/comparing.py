@@ -68,8 +68,9 @@ def compare(
     if len(sums) < 2:
         return None
     data = np.array(list(sums.values())), np.array([counts[name] for name in sums])
-    interval = bootstrap(_mean_difference, data, confidence=confidence, seed=seed)
-    return Difference(*interval, pairs=sum(counts.values()), groups=len(sums))
+    found = bootstrap(_mean_difference, data, confidence=confidence, seed=seed)
+    pairs = sum(counts.values())
+    return Difference(found.value, found.low, found.high, pairs, found.groups)
 
 
 def compare_files(

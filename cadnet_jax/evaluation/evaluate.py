@@ -97,6 +97,7 @@ def evaluate(
     check_classes(predictor, info, data_dir)
     if output_dir is not None and not overwrite:
         check_replaced(output_dir, info, box_rule)
+    groups_tested = group_metrics(predictor, data_dir, split) if by_group else None
     counts = no_counts(len(predictor.class_names))
     has_classes = predictor.head.answer == 'classes'
     curves = curve_names(predictor.class_names, has_classes=has_classes)
@@ -143,8 +144,8 @@ def evaluate(
         'parameters': count_parameters(predictor.variables),
         'gmacs': _gmacs(predictor, size) if size else None,
     }
-    if by_group:
-        metrics['groups'] = group_metrics(predictor, data_dir, split)
+    if groups_tested:
+        metrics['groups'] = groups_tested
     if boxes:
         metrics['boxes'] = boxes.summarize()
     if by_group and jax.process_count() == 1:  # or each process has a part of them

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 
+from cadnet_jax.data.split_contents import is_named
 from cadnet_jax.evaluation.box_evaluation import format_boxes
 from cadnet_jax.evaluation.evaluation_files import CURVES_PICTURE, picture_links
 from cadnet_jax.evaluation.learned_groups import format_groups
@@ -99,7 +100,7 @@ class PairList:
         """Adds a pair; `counts` are those of its pixels."""
         line = PairLine.of(pair.id, pair.group, counts, self._class_names)
         self.lines.append(line)
-        if pair.group != pair.id:  # or its scores are those of the pair
+        if is_named(pair.group, pair.id):  # or its scores are those of the pair
             nothing = no_counts(len(self._class_names))
             self._groups[pair.group] = self._groups.get(pair.group, nothing) + counts
         if len(self._worst) < self._num_worst:

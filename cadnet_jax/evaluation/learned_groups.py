@@ -6,20 +6,25 @@ records alone.
 """
 
 import pathlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from cadnet_jax.config import Config
 from cadnet_jax.data.prepared_set import DatasetInfo, read_info
 from cadnet_jax.data.split_contents import read_groups, read_named_groups
 from cadnet_jax.inference.predictor import Predictor
+from cadnet_jax.runs.checkpoint import kept_steps
 from cadnet_jax.runs.learned import learned_selection, origin_workdir
 from cadnet_jax.runs.scores import GroupMetrics
 from cadnet_jax.runs.workdir import (
+    checkpoint_at,
     config_file,
     dataset_file,
     learned_file,
+    origins,
     read_config,
     read_dataset_info,
+    read_origin,
 )
 from cadnet_jax.weights import released
 
@@ -28,19 +33,41 @@ _OWN_PAIRS, _DRAWN = 'paired_folder', 'synthetic_pairs'
 _ALIKE = {_DRAWN, 'synlcd'}
 
 
-class _Learned(NamedTuple):
-    """Groups that weights learned from, and whether these are known to be all."""
+class Learned(NamedTuple):
+    """Groups that weights learned from.
+
+    Attributes:
+        groups: their names.
+        complete: whether these are known to be all.
+    """
 
     groups: frozenset[str]
     complete: bool
 
 
-_NOTHING, _UNKNOWN = _Learned(frozenset(), True), _Learned(frozenset(), False)
+_NOTHING, _UNKNOWN = Learned(frozenset(), True), Learned(frozenset(), False)
 
 
 class _Tested(NamedTuple):
     data_dir: str | pathlib.Path
     info: DatasetInfo
+
+
+def learned_by_weights(
+    init_from: str | pathlib.Path, data_dir: str | pathlib.Path
+) -> Learned:
+    """The groups of a data set that given first weights learned from.
+
+    Args:
+        init_from: as `--init_from` names them.
+        data_dir: prepared data set, whose groups are asked for.
+
+    Raises:
+        FileNotFoundError: there is no prepared data set.
+    """
+    checkpoint = checkpoint_at(init_from)
+    tested = _Tested(data_dir, read_info(data_dir))
+    return _of_weights(checkpoint[0] if checkpoint else init_from, tested)
 
 
 def group_metrics(
@@ -59,7 +86,7 @@ def group_metrics(
     """
     tested = read_named_groups(data_dir, split)
     if not tested:
-        return {'tested': 0, 'learned': None}
+        return {'tested': 0, 'learned': None, 'at_least': 0}
     data = _Tested(data_dir, read_info(data_dir))
     found = (
         _of_weights(predictor.workdir, data)
@@ -68,7 +95,11 @@ def group_metrics(
     )
     common = tested & found.groups
     known = found.complete or common == tested
-    return {'tested': len(tested), 'learned': len(common) if known else None}
+    return {
+        'tested': len(tested),
+        'learned': len(common) if known else None,
+        'at_least': len(common),
+    }
 
 
 def format_groups(groups: GroupMetrics) -> str:
@@ -76,6 +107,11 @@ def format_groups(groups: GroupMetrics) -> str:
     tested, learned = groups['tested'], groups['learned']
     if not tested:
         return ''
+    if learned is None and (some := groups['at_least']):
+        return (
+            f'At least {some} of {tested} groups {_are(some)} in the training part '
+            'too, and not new to the network. Of the others this is not known.'
+        )
     if learned is None:
         which = f'the {tested} groups are' if tested > 1 else 'the one group is'
         return f'It is not known whether {which} in the training part.'
@@ -83,35 +119,68 @@ def format_groups(groups: GroupMetrics) -> str:
         if tested == 1:
             return 'The one group is not in the training part.'
         return f'None of the {tested} groups is in the training part.'
-    which = f'{learned} of {tested} groups {"is" if learned == 1 else "are"}'
+    which = f'{learned} of {tested} groups {_are(learned)}'
     if learned == tested:
         which = f'Each of the {tested} groups is' if tested > 1 else 'The one group is'
     products = 'this product is' if learned == 1 else 'these products are'
     return f'{which} in the training part too: {products} not new to the network.'
 
 
-def _of_run(workdir: str | pathlib.Path, config: Config, tested: _Tested) -> _Learned:
-    """Of a run's own training, and of the weights that it started from."""
+def _are(number: int) -> str:
+    return 'is' if number == 1 else 'are'
+
+
+def _of_run(
+    workdir: str | pathlib.Path,
+    config: Config,
+    tested: _Tested,
+    after: frozenset[str] = frozenset(),
+) -> Learned:
+    """Of a run's own training, and of the weights that it started from.
+
+    `after` are the runs that started from it: one may be trained anew under its name.
+    """
     own, origin = _of_training(workdir, config, tested), origin_workdir(config)
-    earlier = _of_weights(origin, tested) if origin else _NOTHING
-    return _Learned(own.groups | earlier.groups, own.complete and earlier.complete)
+    if not origin:
+        return own
+    known = after | {str(workdir)}
+    earlier = _of_weights(origin, tested, known) if str(origin) not in known else None
+    if earlier is None:
+        return Learned(own.groups, complete=False)
+    return Learned(own.groups | earlier.groups, own.complete and earlier.complete)
 
 
-def _of_weights(workdir: str | pathlib.Path, tested: _Tested) -> _Learned:
+def _of_weights(
+    workdir: str | pathlib.Path,
+    tested: _Tested,
+    after: frozenset[str] = frozenset(),
+) -> Learned:
     if released.is_released(workdir):  # The data that they are of are not there.
-        names = {_set_of(released.read().dataset), _set_of(tested.info.name)}
-        return _NOTHING if _are_apart(names) else _UNKNOWN
+        return _of_absent_data([released.read().dataset], tested)
     folder = pathlib.Path(workdir)
-    if config_file(folder).exists():
-        return _of_run(folder, read_config(folder), tested)
+    try:
+        if config_file(folder).exists():
+            return _of_run(folder, read_config(folder), tested, after)
+        record = read_origin(folder)
+    except ValueError:  # such as settings of another version
+        return _UNKNOWN
+    if record:  # They were imported from a run.
+        names = [origin['dataset'] for origin in origins(record) if origin['dataset']]
+        return _of_absent_data(names, tested)
     # Weights from elsewhere learned from no prepared pairs; a run's encoder has a list.
-    is_foreign = folder.is_dir() and not learned_file(folder).exists()
+    is_foreign = any(kept_steps(folder).values()) and not learned_file(folder).exists()
     return _NOTHING if is_foreign else _UNKNOWN
+
+
+def _of_absent_data(names: Iterable[str], tested: _Tested) -> Learned:
+    """Of data sets of which only the names are known."""
+    apart = all(_are_apart({_set_of(x), _set_of(tested.info.name)}) for x in names)
+    return _NOTHING if apart else _UNKNOWN
 
 
 def _of_training(
     workdir: str | pathlib.Path, config: Config, tested: _Tested
-) -> _Learned:
+) -> Learned:
     """Of the labels that a run was trained on."""
     data = config.data
     own = _read_info(data.data_dir)
@@ -130,7 +199,7 @@ def _of_training(
         return _UNKNOWN
     if is_same:
         data_dir = tested.data_dir
-    elif own and fingerprint in ('', own.fingerprint):
+    elif own and own.name == name and fingerprint in ('', own.fingerprint):
         data_dir = data.data_dir
     else:
         return _UNKNOWN
@@ -138,7 +207,7 @@ def _of_training(
         groups = read_groups(data_dir, data.train_split, learned_selection(config))
     except ValueError:  # such as a split that is not there any more
         return _UNKNOWN
-    return _Learned(groups, complete=True)
+    return Learned(groups, complete=True)
 
 
 def _are_apart(names: set[str]) -> bool:

@@ -44,7 +44,8 @@ class Windows:
     def __post_init__(self) -> None:
         """Numbers the images of windows that are given."""
         self.good_images = self.good_images or [*range(len(self.good))]
-        self.bad_images = self.bad_images or [*range(len(self.bad))]
+        first = len(self.good)
+        self.bad_images = self.bad_images or [*range(first, first + len(self.bad))]
         self._images = max([-1, *self.good_images, *self.bad_images]) + 1
 
     def add(self, mask: NDArray[np.uint8], score: NDArray[np.float32]) -> None:

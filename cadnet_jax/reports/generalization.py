@@ -48,8 +48,8 @@ class Line(NamedTuple):
         seen: rate -> its mean over seeds, by the runs that learned from the groups;
             None where no run did, or not that of every seed.
         new: the same by the runs that did not.
-        intervals: rate -> `new`, with the ends of an interval over groups; None of a
-            single group.
+        intervals: rate -> `new`, with the ends of an interval over the groups that have
+            it; None of a single group.
         differences: rate -> new less seen, likewise; None where nothing was seen.
         groups: how many.
         counts: of the pairs, of one run.
@@ -232,24 +232,22 @@ def _intervals(
 ) -> dict[str, Interval]:
     """Of each rate, a statistic of numerator and denominator of each seed in turn.
 
-    A rate that is not defined, such as hits without a defect, has none.
+    A group in which a rate is not defined, such as hits without a defect, has no part
+    in it. A rate that fewer than two groups have is left out.
     """
-    return {
-        name: bootstrap(
-            statistic, [seed[key] for seed in seeds for key in (part, whole)]
-        )
-        for name, (part, whole) in RATES.items()
-        if all(seed[whole].any() for seed in seeds)
-    }
+    found = {}
+    for name, (part, whole) in RATES.items():
+        defined = np.all([seed[whole] > 0 for seed in seeds], axis=0)
+        if np.count_nonzero(defined) > 1:
+            data = [seed[key][defined] for seed in seeds for key in (part, whole)]
+            found[name] = bootstrap(statistic, data)
+    return found
 
 
 def _mean_rate(*counts: Any, axis: int = -1) -> Any:
     """The mean over seeds; `counts`: see `_intervals`."""
     sums = [np.sum(count, axis=axis) for count in counts]
-    of_seeds = [
-        part / np.maximum(whole, 1)
-        for part, whole in zip(sums[::2], sums[1::2], strict=True)
-    ]
+    of_seeds = [part / whole for part, whole in zip(sums[::2], sums[1::2], strict=True)]
     return np.mean(of_seeds, axis=0)
 
 

@@ -70,9 +70,9 @@ def answer(plan: Plan, lines: Sequence[Line]) -> list[str]:
             f'{show_mean("false_regions", line.seen)}.'
         )
     if line.differences:
-        found.append(f'New minus seen, over {line.groups} groups: {_verdict(line)}.')
+        found.append(f'New minus seen: {_verdict(line)}.')
     found += [
-        f'On {other.label.removeprefix(OTHER)}, which it was not trained on, it hits '
+        f'On other data, {other.label.removeprefix(OTHER)}, it hits '
         f'{_of("hit_rate", other)}, with {_of("false_regions", other)} false regions '
         'an image.'
         for other in chosen
@@ -83,17 +83,17 @@ def answer(plan: Plan, lines: Sequence[Line]) -> list[str]:
 
 def describe_weights(plan: Plan) -> str:
     """A sentence on the first weights, which says transfer where it is that."""
-    init_from = plan.base.train.init_from
+    init_from, unknown = plan.base.train.init_from, ''
+    if not plan.weights_are_new:
+        unknown = ' It is not known whether they learned from what is left out.'
     if plan.transfer:
         return (
             f'Transfer: all runs start from {init_from}, whose training may have shown '
             'similar products and defects. These figures are no cross-test of the '
-            'paper.'
+            f'paper.{unknown}'
         )
     if init_from:
-        return (
-            f'All runs start from the weights in {init_from}, which belong to no run.'
-        )
+        return f'All runs start from the weights in {init_from}.{unknown}'
     return 'All runs start from random weights.'
 
 
@@ -131,7 +131,7 @@ def show_interval(
         return ''
     scale = 100 if name in _PERCENT else 1
     value, low, high = (
-        f'{scale * number:{sign}.{_digits(name)}f}' for number in intervals[name]
+        f'{scale * number:{sign}.{_digits(name)}f}' for number in intervals[name][:3]
     )
     return f'{value} ({low} to {high})' if sign else f'{low} to {high}'
 
@@ -150,13 +150,14 @@ def _verdict(line: Line) -> str:
     for name, what in (('hit_rate', 'defects hit'), ('false_regions', 'false regions')):
         if not line.differences or name not in line.differences:
             continue
-        _, low, high = line.differences[name]
+        _, low, high, groups = line.differences[name]
         more = 'more' if low > 0 else 'fewer' if high < 0 else ''
         said = f'{more} {what}' if more else f'no difference is shown in {what}'
-        if line.groups < FEWEST_GROUPS:
+        if groups < FEWEST_GROUPS:
             said = f'too few groups to tell for {what}'
         shown = show_interval(name, line.differences, sign='+')
-        parts.append(f'{said}, {shown.replace("(", "(95 %: ", 1)}')
+        shown = shown.replace('(', '(95 %: ', 1).replace(')', f'; {groups} groups)')
+        parts.append(f'{said}, {shown}')
     return '; '.join(parts)
 
 

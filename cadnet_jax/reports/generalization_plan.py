@@ -3,7 +3,7 @@
 A plan is checked before its first run, since training takes hours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +13,12 @@ from cadnet_jax.config import Config
 from cadnet_jax.data.labels import IGNORED
 from cadnet_jax.data.pair_source import training_source
 from cadnet_jax.data.prepared_set import read_info
-from cadnet_jax.data.split_contents import read_groups
+from cadnet_jax.data.split_contents import read_groups, read_named_groups
+from cadnet_jax.evaluation.learned_groups import learned_by_weights
 from cadnet_jax.inference.predictor import OUT_OF_CLASS_NAMES
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.runs import learned
+from cadnet_jax.runs.workdir import origins
 from cadnet_jax.weights.initial import describe_origin
 
 
@@ -32,6 +34,7 @@ class Plan(NamedTuple):
         seeds: runs of each kind.
         other_data: prepared data sets that the run on all groups is also tested on.
         transfer: the runs start from weights that a run has learned.
+        weights_are_new: these are known not to have learned from what is left out.
     """
 
     base: Config
@@ -41,6 +44,7 @@ class Plan(NamedTuple):
     seeds: int
     other_data: tuple[str, ...] = ()
     transfer: bool = False
+    weights_are_new: bool = True
 
 
 class Run(NamedTuple):
@@ -84,7 +88,6 @@ def make_plan(
     dealt = _deal(base, test_split, folds)
     for other in other_data:
         _check_other_data(base, other)
-    init_from = base.train.init_from
     plan = Plan(
         base,
         test_split,
@@ -92,10 +95,14 @@ def make_plan(
         tuple(dict.fromkeys(fractions)),
         seeds,
         tuple(dict.fromkeys(other_data)),
-        bool(init_from) and describe_origin(init_from)['dataset'] is not None,
     )
+    if base.train.init_from:
+        left_out = {group for fold in dealt for group in fold}
+        plan = plan._replace(
+            transfer=_is_transfer(base.train.init_from),
+            weights_are_new=_check_weights(base, left_out),
+        )
     for run in runs_of(plan):
-        learned.check_left_out_is_new(run.config)
         _check_labels(run)
     return plan
 
@@ -120,6 +127,30 @@ def runs_of(plan: Plan) -> list[Run]:
     return runs
 
 
+def _is_transfer(init_from: str) -> bool:
+    """Whether a run learned the weights, or some that these started from."""
+    if any(origin['dataset'] for origin in origins(describe_origin(init_from))):
+        return True
+    return bool(learned.read_earlier(init_from))
+
+
+def _check_weights(base: Config, left_out: Collection[str]) -> bool:
+    """Refuses first weights that learned from what is left out.
+
+    Returns:
+        Whether it is known that they did not.
+    """
+    init_from, data_dir = base.train.init_from, base.data.data_dir
+    found = learned_by_weights(init_from, data_dir)
+    if known := sorted(found.groups & set(left_out)):
+        raise ValueError(
+            f'--init_from={init_from}: it learned from groups that are to be left out, '
+            f'such as {known[0]}. Start from other weights.'
+        )
+    learned.check_images_are_new(base, left_out)
+    return found.complete or not left_out
+
+
 def num_learned(run: Run) -> int:
     """How many pairs a run learns from."""
     return len(training_source(run.config.data, run.config.train.seed))
@@ -128,8 +159,14 @@ def num_learned(run: Run) -> int:
 def _deal(base: Config, test_split: str, folds: int) -> tuple[tuple[str, ...], ...]:
     """Folds of the groups that are in both splits; 0: one for each group."""
     data_dir, split = base.data.data_dir, base.data.train_split
-    trained = read_groups(data_dir, split)
-    common = sorted(trained & read_groups(data_dir, test_split))
+    trained, tested = read_groups(data_dir, split), read_groups(data_dir, test_split)
+    if not read_named_groups(data_dir, test_split):
+        raise ValueError(
+            f'{data_dir}: the pairs of {test_split!r} have no groups (products), so '
+            'nothing is known to be new. Prepare them with groups: --group_by, or a '
+            'column `group`.'
+        )
+    common = sorted(trained & tested)
     if not common:
         return ()
     for group in common:

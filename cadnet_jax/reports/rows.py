@@ -10,6 +10,7 @@ from cadnet_jax.inference.predictor import default_rule, default_tile_size
 from cadnet_jax.models.heads import HEADS
 from cadnet_jax.reports.grouping import Mean, group_by
 from cadnet_jax.runs.finished_runs import Result
+from cadnet_jax.runs.workdir import origins
 from cadnet_jax.weights.released import is_released
 
 # Of the run that the first weights are of: what is equal over the seeds of a study.
@@ -131,13 +132,12 @@ def is_transfer(result: Result) -> bool:
     The generator of these pairs paints lines and dots, so that no kind of SynLCD's
     defects is new to them, however many runs lie between.
     """
-    origin = {'init_from': result.config.train.init_from} | result.origin
-    while origin:
-        released = is_released(origin.get('init_from', ''))
-        if released or origin.get('dataset') == _SYNTHETIC:
-            return True
-        origin = origin.get('started_from', {})
-    return False
+    if is_released(result.config.train.init_from):
+        return True
+    return any(
+        is_released(origin.get('init_from', '')) or origin.get('dataset') == _SYNTHETIC
+        for origin in origins(result.origin)
+    )
 
 
 def evaluated_with(

@@ -171,6 +171,7 @@ def _tuned(start: Run, fraction: float, method: str) -> Run:
         paint_defects=paints,
     )
     percent, seed = round(100 * fraction), config.train.seed
+    method = f'painted_{method}' if paints else method
     name = f'line_{config.model.head}_{method}_{percent:02}percent_seed{seed}'
     return Run(name, 'line', ('line',), config, start.name, config.train.steps)
 
@@ -221,7 +222,6 @@ def runs_of(
         heads: whose runs are taken; none: all.
 
     Raises:
-        FileNotFoundError: the weights that `base` names are not there.
         ValueError: `base` sets what differs from run to run, or has no contrastive
             loss, or a warm-up longer than the run, or a batch too small for a network,
             or weights that are not of a network's encoder; or no run is of one of the
@@ -359,9 +359,12 @@ def _check_weights(directory: str, runs: Sequence[Run]) -> None:
     """That all networks can start from the same weights: those of their encoder."""
     models = {run.config.model.head: run.config.model for run in runs}
     # An encoder is the same for any classes.
-    faults = encoder_faults(
-        directory, [build_model(model, num_classes=2) for model in models.values()]
-    )
+    try:
+        faults = encoder_faults(
+            directory, [build_model(model, num_classes=2) for model in models.values()]
+        )
+    except FileNotFoundError:
+        return  # A finished run needs them no more; any other fails as it begins.
     if not faults:
         return
     listed = ', '.join(f'--head={head} ({fault})' for head, fault in faults.items())

@@ -5,6 +5,7 @@ in other data and under another name as well; one that was saved again by JPEG i
 """
 
 import pathlib
+from collections.abc import Collection
 
 from cadnet_jax.config import Config
 from cadnet_jax.data.prepared_set import read_info
@@ -54,26 +55,24 @@ def check_will_be_new(config: Config, data_dir: _Path, split: str) -> None:
         )
 
 
-def check_left_out_is_new(config: Config) -> None:
-    """Refuses first weights that know the groups which a run is to leave out.
+def check_images_are_new(config: Config, groups: Collection[str]) -> None:
+    """Refuses first weights that know images of groups, also under other names.
 
     Args:
-        config: of the run.
+        config: of a run that is to leave the groups out.
+        groups: of `train_split`.
 
     Raises:
         FileNotFoundError: the data are not there.
-        ValueError: the weights learned from a pair that is left out, or a file is
-            damaged.
+        ValueError: the weights learned from such an image, or a file is damaged.
     """
-    origin = origin_workdir(config)
-    earlier = read_learned_images(origin) if origin else frozenset()
-    if not earlier or not config.data.left_out_groups:
+    earlier = read_earlier(config.train.init_from)
+    if not earlier or not groups:
         return
-    data_dir, split = config.data.data_dir, config.data.train_split
-    digests = image_digests(data_dir, split)
-    selection = Selection(leave_out=config.data.left_out_groups)
-    left_out = digests.keys() - image_digests(data_dir, split, selection).keys()
-    known = sorted(digests[digest] for digest in left_out & earlier)
+    digests = image_digests(
+        config.data.data_dir, config.data.train_split, Selection(groups=tuple(groups))
+    )
+    known = sorted(digests[digest] for digest in digests.keys() & earlier)
     if known:
         raise ValueError(
             f'--init_from={config.train.init_from}: it learned from {len(known)} of '
@@ -84,12 +83,21 @@ def check_left_out_is_new(config: Config) -> None:
 
 def _images_of(config: Config) -> frozenset[str]:
     """Digests of what a run learns from, and what its first weights learned from."""
-    origin = origin_workdir(config)
-    earlier = read_learned_images(origin) if origin else frozenset()
     digests = image_digests(
         config.data.data_dir, config.data.train_split, learned_selection(config)
     )
-    return earlier | digests.keys()
+    return read_earlier(config.train.init_from) | digests.keys()
+
+
+def read_earlier(init_from: str) -> frozenset[str]:
+    """Digests of what given first weights learned from; empty where none is known.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    checkpoint = checkpoint_at(init_from)
+    workdir = checkpoint[0] if checkpoint else init_from
+    return read_learned_images(workdir) if workdir else frozenset()
 
 
 def learned_selection(config: Config) -> Selection:

@@ -118,10 +118,12 @@ class GroupMetrics(TypedDict):
 
     tested: how many; pairs that are a group of their own have none.
     learned: how many of them the network learned from; None where that is not known.
+    at_least: how many of these are known.
     """
 
     tested: int
     learned: int | None
+    at_least: int
 
 
 class Metrics(Summary):

@@ -271,13 +271,35 @@ def write_origin(workdir: Path, origin: Mapping[str, Any]) -> None:
 def read_origin(workdir: Path) -> dict[str, Any]:
     """Reads started_from.json; {} if there is none: random weights.
 
-    `weights.initial.describe_origin` says what it holds.
+    `weights.initial.describe_origin` says what it holds. A file of an earlier version
+    tells of one run alone; those before it are then read in their folders, if these are
+    still there.
 
     Raises:
         ValueError: it is damaged.
     """
-    path = pathlib.Path(workdir) / _ORIGIN_FILE
-    return read_json(path, ('dataset',)) if path.exists() else {}
+    return _read_origins(pathlib.Path(workdir), frozenset())
+
+
+def origins(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What `read_origin` read: of the first weights, of those before them, ..."""
+    while record:
+        yield record
+        record = record.get('started_from', {})
+
+
+def _read_origins(workdir: pathlib.Path, known: frozenset[str]) -> dict[str, Any]:
+    """`known` are folders that were read: a run may be trained anew under its name."""
+    path = workdir / _ORIGIN_FILE
+    if not path.exists() or str(workdir) in known:
+        return {}
+    record = read_json(path, ('dataset',))
+    if 'started_from' not in record and record.get('init_from'):
+        checkpoint = checkpoint_at(record['init_from'])
+        parent = checkpoint[0] if checkpoint else pathlib.Path(record['init_from'])
+        earlier = _read_origins(parent, known | {str(workdir)})
+        record |= {'started_from': earlier} if earlier else {}
+    return record
 
 
 def read_curves(evaluation: pathlib.Path) -> dict[str, Any]:

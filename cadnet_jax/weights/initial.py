@@ -23,6 +23,8 @@ from cadnet_jax.runs.workdir import (
 from cadnet_jax.weights import released
 from cadnet_jax.weights.loading import load_weights
 
+_OF_RUN = ('dataset', 'label_fraction', 'head', 'seed', 'paint_defects')
+
 
 class Started(NamedTuple):
     """A state that starts from given weights.
@@ -168,7 +170,8 @@ def describe_origin(directory: str | pathlib.Path) -> dict[str, Any]:
 
     Returns:
         `init_from`: the directory; `step`; and of the run that learned these weights
-        `dataset`, `label_fraction`, `head` and `seed`, None where they are no run's.
+        `dataset`, `label_fraction`, `head`, `seed` and `paint_defects`, None where they
+        are no run's.
         Of the released weights `sha256` as well. `started_from`: the same of the
         weights that these started from, if there were any.
 
@@ -184,10 +187,12 @@ def describe_origin(directory: str | pathlib.Path) -> dict[str, Any]:
     workdir, step = weights_at(directory)
     kept = kept_steps(pathlib.Path(workdir))
     origin['step'] = max(kept[step], default=None) if isinstance(step, str) else step
+    if not any(kept.values()):
+        raise FileNotFoundError(f'{directory}: no checkpoints to start from.')
     if earlier := read_origin(workdir):
         origin['started_from'] = earlier
     if not config_file(workdir).exists():
-        return origin | dict.fromkeys(('dataset', 'label_fraction', 'head', 'seed'))
+        return origin | dict.fromkeys(_OF_RUN)
     return origin | _of_run(read_dataset_info(workdir).name, read_config(workdir))
 
 
@@ -197,6 +202,7 @@ def _of_run(dataset: str, config: Config) -> dict[str, Any]:
         'label_fraction': config.data.label_fraction,
         'head': config.model.head,
         'seed': config.train.seed,
+        'paint_defects': config.data.paint_defects,
     }
 
 

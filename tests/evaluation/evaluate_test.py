@@ -416,7 +416,7 @@ def test_a_line_says_whose_products_training_has(
     config = Config(data=DataConfig(str(source)))
     predictor = differencing_predictor(config=config)
     metrics = run(predictor, source, 'test', box_rule=rule, output_dir=tmp_path / 'out')
-    assert metrics['groups'] == {'tested': 2, 'learned': 2}
+    assert metrics['groups'] == {'tested': 2, 'learned': 2, 'at_least': 2}
     last = format_table(metrics).splitlines()[-1]
     assert last.startswith('Each of the 2 groups is in the training part too')
     assert f'<p>{last}</p>' in (tmp_path / 'out' / PAGE_FILE).read_text()

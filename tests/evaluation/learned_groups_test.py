@@ -6,18 +6,21 @@ import pathlib
 import shutil
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cadnet_jax import config as configs
 from cadnet_jax.config import Config
 from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.evaluation.learned_groups import format_groups, group_metrics
+from cadnet_jax.runs.checkpoint import save_variables
 from cadnet_jax.runs.scores import GroupMetrics
 from cadnet_jax.runs.workdir import (
     training_data,
     write_config,
     write_dataset_info,
     write_learned_images,
+    write_origin,
 )
 from tests.support.tiny_data import prepare_tiny
 from tests.support.tiny_run import differencing_predictor
@@ -146,9 +149,30 @@ def test_what_the_first_weights_learned_counts(
     )
     assert learned(tmp_path / 'run', gone, data_dir) is None
     (tmp_path / 'gone').mkdir()
+    assert learned(tmp_path / 'run', gone, data_dir) is None
+    save_variables(tmp_path / 'gone', {'params': {'a': np.zeros(1)}}, {})
     assert learned(tmp_path / 'run', gone, data_dir) == 1
+    for dataset, number in (('tiny_pairs', None), ('synthetic_pairs', 1)):
+        record = {'init_from': 'a run', 'dataset': None}
+        earlier = {'init_from': 'released', 'dataset': dataset}
+        write_origin(tmp_path / 'gone', {**record, 'started_from': earlier})
+        assert learned(tmp_path / 'run', gone, data_dir) == number
+    (tmp_path / 'gone' / 'started_from.json').unlink()
     write_learned_images(tmp_path / 'gone', ['of an encoder'])
     assert learned(tmp_path / 'run', gone, data_dir) is None
+
+
+def test_what_cannot_be_read_of_earlier_runs_is_not_known(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Nor a run that was trained anew, from one that had started from it."""
+    settings: dict[str, Any] = {'leave_out': 'group_0'}
+    first = tmp_path / 'first'
+    config = write_run(tmp_path / 'run', data_dir, init_from=str(first), **settings)
+    write_run(first, data_dir, init_from=str(tmp_path / 'run'), **settings)
+    assert learned(tmp_path / 'run', config, data_dir) is None
+    (first / 'config.json').write_text('{"another": "version"}')
+    assert learned(tmp_path / 'run', config, data_dir) is None
 
 
 def test_released_weights_learned_from_drawn_products_alone(
@@ -177,17 +201,24 @@ def test_released_weights_learned_from_drawn_products_alone(
         (6, 1, '1 of 6 groups is in the training part too: this product is not new'),
         (6, 0, 'None of the 6 groups is in the training part.'),
         (6, None, 'It is not known whether the 6 groups are in the training part.'),
+        (6, (None, 5), 'At least 5 of 6 groups are in the training part too, and not'),
+        (6, (None, 1), 'At least 1 of 6 groups is in the training part too, and not'),
         (1, 1, 'The one group is in the training part too: this product is not new'),
         (1, 0, 'The one group is not in the training part.'),
         (1, None, 'It is not known whether the one group is in the training part.'),
     ],
 )
 def test_the_sentence_says_no_more_than_is_known(
-    tested: int, known: int | None, text: str
+    tested: int, known: int | tuple[None, int] | None, text: str
 ) -> None:
-    groups: GroupMetrics = {'tested': tested, 'learned': known}
+    learned, at_least = known if isinstance(known, tuple) else (known, known or 0)
+    groups: GroupMetrics = {
+        'tested': tested,
+        'learned': learned,
+        'at_least': at_least,
+    }
     assert format_groups(groups).startswith(text)
 
 
 def test_pairs_without_groups_get_no_sentence() -> None:
-    assert format_groups({'tested': 0, 'learned': None}) == ''
+    assert format_groups({'tested': 0, 'learned': None, 'at_least': 0}) == ''

@@ -175,8 +175,8 @@ def test_groups_of_the_test_split_alone_are_new_to_every_run(
         'With 100 % of the labels it hits 60.0 % (95 %: 40.0 to 80.0) of the defects '
         'on products that it never saw, with 1.00 (95 %: 0.50 to 1.50) false regions '
         'an image.',
-        'On tiny_pairs, which it was not trained on, it hits 20.0 % (95 %: 10.0 to '
-        '30.0), with 1.00 (95 %: 1.00 to 1.00) false regions an image.',
+        'On other data, tiny_pairs, it hits 20.0 % (95 %: 10.0 to 30.0), with 1.00 '
+        '(95 %: 1.00 to 1.00) false regions an image.',
     ]
     generalization_page.write_report(plan, lines, tmp_path)
     page = (tmp_path / 'generalization.html').read_text()
@@ -204,34 +204,81 @@ def test_a_run_without_a_labeled_defect_is_refused_before_the_first(
     generalization_plan.make_plan(config, 'test', folds=0, fractions=[1.0], seeds=1)
 
 
-def test_weights_that_know_what_is_left_out_are_refused(
-    data_dir: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
-    """Weights of a run are transfer; those of no run, such as an encoder's, are not."""
-    config = short_run(data_dir)
-    for name, left_out in (('all', ''), ('without', 'group_1')):
-        learned = configs.replace(config, leave_out=left_out)
-        save_variables(tmp_path / name, {'params': {'a': np.zeros(1)}}, {})
-        keep_learned_images(learned, tmp_path / name)
-    write_inputs(
-        tmp_path / 'without',
-        Inputs(config, training_data(read_info(str(data_dir)), 'train')),
+def started(data_dir: pathlib.Path, init_from: pathlib.Path) -> Plan:
+    config = short_run(data_dir, init_from=str(init_from))
+    return generalization_plan.make_plan(
+        config, 'test', folds=0, fractions=[1.0], seeds=1
     )
 
-    def plan(name: str) -> Plan:
-        started = configs.replace(config, init_from=str(tmp_path / name))
-        return generalization_plan.make_plan(
-            started, 'test', folds=0, fractions=[1.0], seeds=1
-        )
 
-    with pytest.raises(ValueError, match=r'--init_from=.*/all: it learned from 6 of'):
-        plan('all')
-    with pytest.raises(ValueError, match=r'--init_from=.*/without: it learned from 6'):
-        plan('without')
-    write_learned_images(tmp_path / 'all', frozenset({'another'}))
-    write_learned_images(tmp_path / 'without', frozenset({'another'}))
-    assert not plan('all').transfer
-    assert plan('without').transfer
+def write_run(workdir: pathlib.Path, data_dir: pathlib.Path, **settings: Any) -> None:
+    """A run with weights, of which no digests of images are kept."""
+    config = short_run(data_dir, **settings)
+    data = training_data(read_info(str(data_dir)), config.data.train_split)
+    save_variables(workdir, {'params': {'a': np.zeros(1)}}, {})
+    write_inputs(workdir, Inputs(config, data))
+
+
+def test_weights_of_a_run_on_what_is_left_out_are_refused(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Also if it learned from other pairs of these groups."""
+    write_run(tmp_path / 'half', data_dir, train_split='val', leave_out='group_0')
+    with pytest.raises(
+        ValueError, match=r'half: .* groups .* left out, such as group_1'
+    ):
+        started(data_dir, tmp_path / 'half')
+    write_run(tmp_path / 'gone', data_dir, init_from=str(tmp_path / 'no_more'))
+    shutil.rmtree(tmp_path / 'half')
+    with pytest.raises(FileNotFoundError, match='half: no checkpoints to start from'):
+        started(data_dir, tmp_path / 'half')
+
+
+def test_images_that_the_weights_know_are_refused_under_any_name(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Of an encoder the list of images alone says that a run learned it."""
+    encoder = tmp_path / 'encoder'
+    save_variables(encoder, {'params': {'a': np.zeros(1)}}, {})
+    assert started(data_dir, encoder)[-2:] == (False, True)  # from elsewhere
+    keep_learned_images(short_run(data_dir, leave_out='group_1'), encoder)
+    with pytest.raises(ValueError, match='encoder: it learned from 6 of the pairs'):
+        started(data_dir, encoder)
+    write_learned_images(encoder, frozenset({'another'}))
+    plan = started(data_dir, encoder)
+    assert plan.transfer and not plan.weights_are_new
+    said = generalization_page.describe_weights(plan)
+    assert said.startswith('Transfer: all runs start from ')
+    assert said.endswith('It is not known whether they learned from what is left out.')
+
+
+def test_pairs_without_groups_are_refused(
+    data_dir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pair that is a group of its own may be of a product that was learned from."""
+    monkeypatch.setattr(
+        PairSource, 'read_names', lambda source, index: (str(index), str(index))
+    )
+    with pytest.raises(
+        ValueError, match=r"pairs of 'test' have no groups .*--group_by"
+    ):
+        plan_of(data_dir)
+
+
+def test_a_group_without_a_defect_has_no_part_in_the_interval_of_hits(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Else its rate would count as 0: here the one with defects hits all."""
+    plan, data = plan_of(data_dir), str(data_dir)
+    found = {'group_0': counts(2, 10, 10, 1), 'group_1': counts(4, 0, 0, 5)}
+    found['group_1']['union'] = 7
+    for run in generalization_plan.runs_of(plan):
+        tested = {group: found[group] for group in run.left_out} or found
+        write_counts(tmp_path / run.name, data, tested)
+    line = generalization.summarize(plan, tmp_path)[0]
+    assert line.new['hit_rate'] and line.new['hit_rate'].mean == 1
+    assert line.intervals and 'hit_rate' not in line.intervals
+    assert line.intervals['iou'].groups == line.groups == 2
 
 
 def test_a_right_network_hits_all_of_each_group(data_dir: pathlib.Path) -> None:
@@ -290,12 +337,12 @@ def test_a_line_compares_seen_and_new(finished: tuple[Plan, pathlib.Path]) -> No
     assert first.new['hit_rate'] == pytest.approx((0.5, 0, 2))
     assert first.new['false_regions'] == pytest.approx((2, 0, 2))
     assert both.differences
-    value, low, high = both.differences['hit_rate']
+    value, low, high, groups = both.differences['hit_rate']
     assert value == pytest.approx((5 + 5 + 8 + 6) / 40 - 28 / 40)
     # A draw has either group twice, or each once: -0.2, 0 or their mean.
-    assert (low, high) == pytest.approx((-0.2, 0))
+    assert (low, high) == pytest.approx((-0.2, 0)) and groups == 2
     assert both.intervals and first.intervals is None
-    assert both.intervals['hit_rate'] == pytest.approx((0.6, 0.5, 0.7))
+    assert both.intervals['hit_rate'] == pytest.approx((0.6, 0.5, 0.7, 2))
 
 
 def test_the_difference_is_that_of_the_means_beside_it(
@@ -316,7 +363,9 @@ def test_the_difference_is_that_of_the_means_beside_it(
     assert line.seen and line.seen['iou'] and line.new and line.new['iou']
     assert line.seen['iou'].mean == pytest.approx((0.5 + 0.05) / 2)
     assert line.new['iou'].mean == pytest.approx((0.2 + 0.5) / 2)
-    assert line.differences and line.differences['iou'] == pytest.approx([0.075] * 3)
+    assert line.differences and line.differences['iou'] == pytest.approx(
+        [*[0.075] * 3, 2]
+    )
 
 
 def test_the_page_answers_in_its_first_sentence(
@@ -328,7 +377,9 @@ def test_the_page_answers_in_its_first_sentence(
     page = (root / 'generalization.html').read_text()
     assert 'it hits 60.0 ± 7.1 % (95 %: 50.0 to 70.0) of the defects' in page
     assert 'Networks that learned from these products hit 70.0 ± 14.1 %' in page
-    assert 'too few groups to tell for defects hit, -10.0 (95 %: -20.0 to +0.0)' in page
+    assert (
+        'too few groups to tell for defects hit, -10.0 (95 %: -20.0 to +0.0; 2' in page
+    )
     assert 'learned from 6 to 12 pairs' in page
     assert 'With 100 % of the labels' in page and 'not compared' not in page
     assert 'All runs start from random weights' in page and 'http' not in page
@@ -352,11 +403,16 @@ def test_the_answer_is_that_of_the_largest_share(
         found = {name: counts(2, 10, hits, 1) for name in ('group_0', 'group_1')}
         write_counts(tmp_path / run.name, data, found)
     lines = generalization.summarize(plan, tmp_path)
-    answer = generalization_page.answer(plan, [one._replace(groups=5) for one in lines])
+    differences = {
+        name: one._replace(groups=5)
+        for name, one in (lines[3].differences or {}).items()
+    }
+    lines[3] = lines[3]._replace(differences=differences)
+    answer = generalization_page.answer(plan, lines)
     assert answer[0].startswith('With 100 % of the labels it hits 20.0 %')
     assert answer[2] == (
-        'New minus seen, over 5 groups: fewer defects hit, -70.0 (95 %: -70.0 to '
-        '-70.0); no difference is shown in false regions, +0.00 (95 %: +0.00 to +0.00).'
+        'New minus seen: fewer defects hit, -70.0 (95 %: -70.0 to -70.0; 5 groups); no '
+        'difference is shown in false regions, +0.00 (95 %: +0.00 to +0.00; 5 groups).'
     )
 
 
@@ -400,10 +456,7 @@ def test_runs_from_other_weights_are_called_transfer(
     kept = json.loads((root / 'generalization.json').read_text())
     assert kept['transfer'] is True and kept['settings']['init_from'] == 'released'
     encoder = generalization_page.describe_weights(plan._replace(transfer=False))
-    assert (
-        encoder
-        == 'All runs start from the weights in released, which belong to no run.'
-    )
+    assert encoder == 'All runs start from the weights in released.'
 
 
 def test_an_incomplete_run_is_named(finished: tuple[Plan, pathlib.Path]) -> None:

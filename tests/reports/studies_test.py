@@ -239,9 +239,9 @@ def test_weights_of_another_encoder_are_refused_ahead_of_all_training(
     message = r'shapes for --head=fcn \(188 of 275\)\. Run each other.*=$'
     with pytest.raises(ValueError, match=message):
         studies.runs_of(names, base, seeds=1, heads=['fcn'])
+    # Weights that are gone: what is finished needs them no more.
     base = configs.replace(BASE, init_from=str(tmp_path / 'nothing'))
-    with pytest.raises(FileNotFoundError, match='nothing'):
-        studies.runs_of(names, base, seeds=1)
+    assert studies.runs_of(names, base, seeds=1)
 
 
 def test_a_run_is_trained_and_tested_once(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cadnet_jax.files.atomic import write_json
 from cadnet_jax.reports.grouping import Mean
 from tests.support.evaluated_run import (
     cells_of,
@@ -46,6 +47,7 @@ def test_figure_6_crosses_what_was_trained_and_tested_on(
     }
 
 
+OLD = {'dataset': 'synlcd/line'}  # without what was before that
 RELEASED = {'init_from': 'released', 'dataset': 'synthetic_pairs', 'sha256': 64 * 'f'}
 OF_POINTS = {'dataset': 'synlcd/abpt', 'label_fraction': 1.0, 'head': 'ooc'}
 
@@ -98,6 +100,47 @@ def test_transfer_stands_apart_from_la_and_al(
     assert said == ['weights', 'weights (transfer)']
     assert 'figure_6_transfer' not in make_tables_of(runs[0])
     assert 'figure_6' not in make_tables_of(runs[1])
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [
+        {'paint_defects': True},
+        {'origin': {'init_from': 'x', 'dataset': 'synlcd/line'}},
+        {'origin': {'init_from': 'x', 'dataset': 'own', 'paint_defects': True}},
+    ],
+    ids=['painted', 'other kind', 'painted before'],
+)
+def test_networks_that_saw_the_other_kind_stand_apart_as_well(
+    settings: dict[str, Any], tmp_path: pathlib.Path
+) -> None:
+    """Changes are painted as lines and dots; a run on points knows no line."""
+    own = {'init_from': 'y', 'dataset': 'synlcd/abpt', 'paint_defects': False}
+    runs = [
+        write_evaluated_run(
+            tmp_path / name, 'abpt', 'line', head='ooc', iou=iou, **of_run
+        )
+        for name, iou, of_run in (('a', 0.1, {'origin': own}), ('b', 0.7, settings))
+    ]
+    tables = make_tables_of(*runs)
+    for key, iou in (('figure_6', 0.1), ('figure_6_transfer', 0.7)):
+        (row,) = tables[key].rows
+        assert row.cells['IoU AL'] == Mean(iou, None, 1)
+
+
+def test_the_records_of_earlier_versions_are_followed_in_their_folders(
+    tmp_path: pathlib.Path,
+) -> None:
+    """They tell of one run alone; one that was trained anew under its name ends it."""
+    root = tmp_path / 'runs'
+    last = root / 'b'
+    run = write_evaluated_run(
+        last, 'line', 'abpt', head='ooc', origin={'init_from': str(root / 'a')} | OLD
+    )
+    write_json(root / 'a/started_from.json', {'init_from': str(last)} | OLD)
+    assert 'figure_6_transfer' not in make_tables_of(run)
+    write_json(root / 'a/started_from.json', RELEASED)
+    assert 'figure_6' not in make_tables_of(run)
 
 
 def test_table_6_names_transfer_and_joins_it_to_no_other_run(

@@ -67,7 +67,7 @@ def test_imported_weights_take_the_place_of_fresh_ones(tmp_path: pathlib.Path) -
     assert describe_origin(tmp_path) == {
         'init_from': str(tmp_path),
         'step': 0,
-        **dict.fromkeys(('dataset', 'label_fraction', 'head', 'seed')),
+        **dict.fromkeys(('dataset', 'label_fraction', 'head', 'seed', 'paint_defects')),
     }
     with pytest.raises(FileExistsError, match='already has checkpoints'):
         save_variables(tmp_path, {'params': encoder}, {})
@@ -248,4 +248,5 @@ def test_released_weights_start_any_head_and_any_classes(
         'label_fraction': 0.5,
         'head': 'cad',
         'seed': 3,
+        'paint_defects': False,
     }
