@@ -28,8 +28,8 @@ _FRACTIONS = flags.DEFINE_multi_float(
 _SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each kind.', lower_bound=1)
 _OTHER_DATA = define_paths(
     'other_data',
-    'Prepared data whose test split the network that learned from all groups is tested '
-    'on as well, such as SynLCD of the other kind of defects.',
+    'Prepared data whose --test_split the network that learned from all groups is '
+    'tested on as well, such as SynLCD of the other kind of defects.',
 )
 config_flags.define_flags()
 

@@ -65,6 +65,12 @@ def fit_boxes(
             nothing is found.
     """
     check_classes(predictor, read_info(data_dir), data_dir)
+    if not_training := sorted(split_names(split) - TRAINING_PARTS):
+        print(
+            f'warning: --split={split}: its rule is refused for the rest of '
+            f'{not_training[0]!r}, as labels of a test part show its products. Fit on '
+            'train or val.'
+        )
     scale = score_scale(predictor.config)
     thresholds = [scale * share for share in THRESHOLDS]
     regions: dict[float, list[PairBoxes]] = {x: [] for x in thresholds}

@@ -91,6 +91,14 @@ def compare_files(
         raise ValueError(
             f'{second}: not of the same pairs as {first}; evaluate the same split.'
         )
+    for id, pair in ours.items():
+        other = theirs[id]
+        if (pair['group'], pair['defects']) != (other['group'], other['defects']):
+            raise ValueError(
+                f'{second}: pair {id!r} is another one than in {first}, with '
+                f'{other["defects"]} defects instead of {pair["defects"]}; evaluate '
+                'the same data.'
+            )
     groups = {id: pair['group'] for id, pair in ours.items()}
     return {
         name: compare(
@@ -127,7 +135,7 @@ def format_differences(differences: Mapping[str, Difference | None]) -> str:
             f'{name}: {value:+.2f} (95 %: {low:+.2f} to {high:+.2f}; '
             f'{found.pairs} pairs of {found.groups} groups)'
         )
-    groups = max((found.groups for found in differences.values() if found), default=0)
+    groups = min((found.groups for found in differences.values() if found), default=0)
     if 0 < groups < FEWEST_GROUPS:
         lines.append(
             f'warning: {groups} groups (products) are few: with fewer than '

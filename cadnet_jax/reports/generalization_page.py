@@ -9,7 +9,7 @@ from cadnet_jax.config import Config
 from cadnet_jax.evaluation.bootstrap import FEWEST_GROUPS, Interval
 from cadnet_jax.files.atomic import write_json, write_text
 from cadnet_jax.files.pages import render_page
-from cadnet_jax.reports.generalization import OTHER, Line
+from cadnet_jax.reports.generalization import NEVER_TRAINED, OTHER, Line
 from cadnet_jax.reports.generalization_plan import Plan, num_learned, runs_of
 from cadnet_jax.reports.grouping import Mean, format_mean
 
@@ -24,7 +24,6 @@ _PERCENT = {'hit_rate', 'iou'}
 
 def write_report(plan: Plan, lines: Sequence[Line], folder: pathlib.Path) -> None:
     """Writes both files into the folder of the runs."""
-    learned = [num_learned(run) for run in runs_of(plan)]
     page = render_page(
         'cadnet_jax.reports',
         f'{_NAME}.html',
@@ -32,7 +31,7 @@ def write_report(plan: Plan, lines: Sequence[Line], folder: pathlib.Path) -> Non
         lines=lines,
         answer=answer(plan, lines),
         weights=describe_weights(plan),
-        learned=(min(learned), max(learned)),
+        learned=describe_learned(plan),
         titles=_TITLES,
         fewest=FEWEST_GROUPS,
         show=show_mean,
@@ -60,8 +59,9 @@ def answer(plan: Plan, lines: Sequence[Line]) -> list[str]:
     line = chosen[0]
     found = [
         f'With {100 * fraction:g} % of the labels it hits {_of("hit_rate", line)} of '
-        f'the defects on products that it never saw, with {_of("false_regions", line)} '
-        'false regions an image.'
+        f'the defects on {_products(line)} that it never saw, with '
+        f'{_of("false_regions", line)} false regions an image; the IoU of any defect '
+        f'is {_of("iou", line)}.'
     ]
     if line.seen:
         found.append(
@@ -72,6 +72,13 @@ def answer(plan: Plan, lines: Sequence[Line]) -> list[str]:
     if line.differences:
         found.append(f'New minus seen: {_verdict(line)}.')
     found += [
+        f'On {_products(other)} of the test part alone, it hits '
+        f'{_of("hit_rate", other)}, with {_of("false_regions", other)} false regions '
+        'an image.'
+        for other in chosen[1:]
+        if other.label == NEVER_TRAINED
+    ]
+    found += [
         f'On other data, {other.label.removeprefix(OTHER)}, it hits '
         f'{_of("hit_rate", other)}, with {_of("false_regions", other)} false regions '
         'an image.'
@@ -79,6 +86,23 @@ def answer(plan: Plan, lines: Sequence[Line]) -> list[str]:
         if other.label.startswith(OTHER)
     ]
     return found
+
+
+def describe_learned(plan: Plan) -> str:
+    """How many pairs the networks learned from, by the share of the labels."""
+    parts = []
+    for fraction in plan.fractions:
+        runs = [run for run in runs_of(plan) if run.fraction == fraction]
+        least, most = (of(num_learned(run) for run in runs) for of in (min, max))
+        range_of = f'{least} to {most}' if least < most else f'{most}'
+        parts.append(f'{100 * fraction:g} % of the labels: {range_of} pairs')
+    fewer = (
+        ' Those that leave groups out learn from fewer, which is part of each '
+        'difference.'
+        if plan.folds
+        else ''
+    )
+    return f'Learned from: {"; ".join(parts)}.{fewer}'
 
 
 def describe_weights(plan: Plan) -> str:
@@ -98,14 +122,14 @@ def describe_weights(plan: Plan) -> str:
 
 
 def format_lines(lines: Sequence[Line]) -> str:
-    """The lines for the terminal: hits and false regions, seen and new."""
+    """The lines for the terminal: hits, false regions and IoU, seen and new."""
     width = max(len(line.label) for line in lines)
     shown = [
-        f'{"":{width}}  {"labels":>7}  {"seen: hit %, false/image":>28}  '
-        f'{"new: hit %, false/image":>28}'
+        f'{"":{width}}  {"labels":>7}  {"seen: hit %, false/image, IoU %":>41}  '
+        f'{"new: hit %, false/image, IoU %":>41}'
     ]
     for line in lines:
-        pairs = '  '.join(f'{_short(of):>28}' for of in (line.seen, line.new))
+        pairs = '  '.join(f'{_short(of):>41}' for of in (line.seen, line.new))
         shown.append(f'{line.label:{width}}  {100 * line.fraction:>6g}%  {pairs}')
     return '\n'.join(shown)
 
@@ -137,11 +161,19 @@ def show_interval(
 
 
 def _of(name: str, line: Line) -> str:
-    """What is found of new products, with its interval."""
+    """What is found of new products; of enough groups, with its interval."""
     unit = ' %' if name in _PERCENT else ''
-    interval = show_interval(name, line.intervals)
+    interval = ''
+    if line.intervals and name in line.intervals:
+        enough = line.intervals[name].groups >= FEWEST_GROUPS
+        interval = show_interval(name, line.intervals) if enough else ''
     text = f'{show_mean(name, line.new)}{unit}'
     return f'{text} (95 %: {interval})' if interval else text
+
+
+def _products(line: Line) -> str:
+    """'6 products', by the groups of a line."""
+    return f'{line.groups} product{"" if line.groups == 1 else "s"}'
 
 
 def _verdict(line: Line) -> str:
@@ -179,5 +211,5 @@ def _as_dict(line: Line) -> dict[str, Any]:
 
 
 def _short(values: Mapping[str, Mean | None] | None) -> str:
-    parts = [show_mean(name, values) for name in ('hit_rate', 'false_regions')]
+    parts = [show_mean(name, values) for name in _TITLES]
     return ', '.join(part for part in parts if part)

@@ -167,6 +167,11 @@ def _deal(base: Config, test_split: str, folds: int) -> tuple[tuple[str, ...], .
             'column `group`.'
         )
     common = sorted(trained & tested)
+    if not common and folds:
+        raise ValueError(
+            f'--folds={folds}: no group is both in {split!r} and in {test_split!r}, so '
+            'that none can be left out. Leave it out: all are new anyway.'
+        )
     if not common:
         return ()
     for group in common:

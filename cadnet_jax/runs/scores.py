@@ -138,8 +138,8 @@ class Metrics(Summary):
     groups: whose pairs they are; files of earlier versions, and evaluations during
         training, lack it.
     boxes: where boxes were asked for.
-    group_scores: of each group of several pairs, by its name; only beside `groups`,
-        where one process evaluates.
+    group_scores: of each group that is more than a pair, by its name; only beside
+        `groups`, where one process evaluates.
     pair_scores: of each pair in the same way, by its id.
     """
 

@@ -111,6 +111,20 @@ def test_a_last_line_warns_of_few_groups(tmp_path: pathlib.Path) -> None:
         assert few or last.endswith('5 pairs of 5 groups)')
 
 
+@pytest.mark.parametrize('changed', [{'defects': 3}, {'group': 'another'}])
+def test_pairs_of_one_name_that_are_others_are_refused(
+    tmp_path: pathlib.Path, changed: dict[str, Any]
+) -> None:
+    """As of screens that were generated with another seed."""
+    first, second = write(tmp_path / '1', 'abc', 0.5), write(tmp_path / '2', 'abc', 0.7)
+    values = json.loads(second.read_text())
+    of_pairs = values['boxes']['pairs'] if 'boxes' in values else values['pair_scores']
+    of_pairs['b'] |= changed
+    second.write_text(json.dumps(values))
+    with pytest.raises(ValueError, match="pair 'b' is another one than in"):
+        compare_files(first, second)
+
+
 def write_pixels(path: pathlib.Path, ious: list[float]) -> pathlib.Path:
     """What an evaluation without boxes writes."""
     pairs = {

@@ -155,6 +155,8 @@ def test_groups_of_the_test_split_alone_are_new_to_every_run(
         generalization_plan, 'read_groups', lambda _, split: groups[split]
     )
     other = str(prepare_tiny(tmp_path / 'other'))
+    with pytest.raises(ValueError, match='--folds=2: no group is both in'):
+        plan_of(data_dir, folds=2)
     plan = plan_of(data_dir, other_data=[other])
     (run,) = generalization_plan.runs_of(plan)
     assert plan.folds == () and run.left_out == ()
@@ -172,16 +174,14 @@ def test_groups_of_the_test_split_alone_are_new_to_every_run(
     ]
     answer = generalization_page.answer(plan, lines)
     assert answer == [
-        'With 100 % of the labels it hits 60.0 % (95 %: 40.0 to 80.0) of the defects '
-        'on products that it never saw, with 1.00 (95 %: 0.50 to 1.50) false regions '
-        'an image.',
-        'On other data, tiny_pairs, it hits 20.0 % (95 %: 10.0 to 30.0), with 1.00 '
-        '(95 %: 1.00 to 1.00) false regions an image.',
+        'With 100 % of the labels it hits 60.0 % of the defects on 2 products that it '
+        'never saw, with 1.00 false regions an image; the IoU of any defect is 30.0 %.',
+        'On other data, tiny_pairs, it hits 20.0 %, with 1.00 false regions an image.',
     ]
     generalization_page.write_report(plan, lines, tmp_path)
     page = (tmp_path / 'generalization.html').read_text()
     assert 'No tested group is in the training part' in page
-    assert 'learned from 12 pairs' in page
+    assert 'Learned from: 100 % of the labels: 12 pairs.</li>' in page
 
 
 def test_a_run_without_a_labeled_defect_is_refused_before_the_first(
@@ -375,12 +375,13 @@ def test_the_page_answers_in_its_first_sentence(
     lines = generalization.summarize(plan, root)
     generalization_page.write_report(plan, lines, root)
     page = (root / 'generalization.html').read_text()
-    assert 'it hits 60.0 ± 7.1 % (95 %: 50.0 to 70.0) of the defects' in page
+    assert 'it hits 60.0 ± 7.1 % of the defects on 2 products' in page
+    assert '<td>50.0 to 70.0</td>' in page
     assert 'Networks that learned from these products hit 70.0 ± 14.1 %' in page
     assert (
         'too few groups to tell for defects hit, -10.0 (95 %: -20.0 to +0.0; 2' in page
     )
-    assert 'learned from 6 to 12 pairs' in page
+    assert '100 % of the labels: 6 to 12 pairs. Those that leave groups out' in page
     assert 'With 100 % of the labels' in page and 'not compared' not in page
     assert 'All runs start from random weights' in page and 'http' not in page
     table = generalization_page.format_lines(lines)
