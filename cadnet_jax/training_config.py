@@ -42,15 +42,15 @@ class LossConfig:
     )
     tau_ok: float = setting(
         0.3,
-        "Feature distance, with the head 'ooc' also change score, below which "
+        "Feature distance (and, with the head 'ooc', change score) below which "
         'background costs nothing (paper: 0.3).',
         range=NOT_NEGATIVE,
     )
     tau_ng: float = setting(
         2.2,
-        "Feature distance, with the head 'ooc' also change score, above which a defect "
-        'costs nothing (paper: 2.2). The middle of tau_ok and tau_ng is the default '
-        'threshold of change scores.',
+        "Feature distance (and, with the head 'ooc', change score) above which a "
+        'defect costs nothing (paper: 2.2). The default threshold of change scores is '
+        'halfway between tau_ok and tau_ng.',
         range=POSITIVE,
     )
     balance: str = setting(
@@ -74,8 +74,8 @@ class LossConfig:
         0,
         'Steps over which the weight of the loss without labels rises to 0.1, for dct, '
         'cps and ucc; for uamt and uaps it takes 8/15 of them (published: 30,000, and '
-        '16,000 for uamt and uaps, in runs of 17,000 to 47,000). 0: all steps of the '
-        'run.',
+        '16,000 for uamt and uaps, in runs of 17,000 to 47,000 steps). 0: all steps of '
+        'the run.',
         range=NOT_NEGATIVE,
     )
 

@@ -4,7 +4,7 @@
         --root=workdirs/generalize --seeds=3
 
 It trains one network on all groups (products) and others that leave some of them out,
-and tests each group both ways. Groups of the test split alone are new to all of them.
+and tests each group both ways. Groups that only the test split has are new to all.
 It writes generalization.html and generalization.json into --root, after each seed.
 Ctrl-C saves; the same command resumes.
 """
@@ -28,8 +28,8 @@ _FRACTIONS = flags.DEFINE_multi_float(
 _SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each kind.', lower_bound=1)
 _OTHER_DATA = define_paths(
     'other_data',
-    'Prepared data whose --test_split the network that learned from all groups is '
-    'tested on as well, such as SynLCD of the other kind of defects.',
+    'Prepared data on whose --test_split the network that learned from all groups is '
+    'also tested, such as SynLCD with the other kind of defects.',
 )
 config_flags.define_flags()
 

@@ -1,11 +1,11 @@
-"""Measures a variation model of gray values, to compare with a network.
+"""Measures a variation model of gray values, for comparison with a network.
 
     python experiments/measure_variation.py --data_dir=prepared/synlcd/mixed/3.0.0 \\
         --good_split='train[:98%]' --choose_split='train[98%:]' \\
         --test_good_split='test[25%:]' --test_split='test[:25%]'
 
-Good images of a product, of which it needs many, teach it the mean and the deviation at
-each pixel. The labels of other products choose its threshold and its opening.
+It learns the mean and the deviation at each pixel from good images of a product, and
+needs many of them. The labels of other products choose its threshold and its opening.
 """
 
 import environment  # noqa: F401

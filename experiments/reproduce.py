@@ -24,10 +24,10 @@ STUDIES = flags.DEFINE_multi_enum(
     [*_NAMES, 'networks', 'semi_supervised', 'boards', 'products'],
     'Table 3 (two rows), figure 6, table 6 (last row), table 7 of the paper; networks: '
     'the other rows of table 3, U-Net and FC-Siam-diff; semi_supervised: all of table '
-    '6; boards, products: tables 4 and 5 with the same two networks more, of public '
-    'sets in --prepared_dir. Can be repeated.',
+    '6; boards, products: tables 4 and 5, also with these two networks, on public sets '
+    'in --prepared_dir. Can be repeated.',
 )
-_HEADS = flags.DEFINE_multi_string('only_head', [], 'Head to run; can be repeated.')
+_HEADS = flags.DEFINE_multi_string('only_head', [], 'Only this head; can be repeated.')
 _ROOT = define_path('root', None, 'Folder for the folders of the runs.', required=True)
 _SEEDS = flags.DEFINE_integer('seeds', 1, 'Runs of each kind.', lower_bound=1)
 _PREPARED_DIR = define_path(

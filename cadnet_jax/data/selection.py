@@ -32,7 +32,7 @@ ALL = Selection()
 
 
 def split_names(split: str) -> frozenset[str]:
-    """The splits that `split` takes pairs of: 'val[:10]+test' gives 'val' and 'test'.
+    """The splits that `split` takes pairs from: 'val[:10]+test' gives 'val' and 'test'.
 
     'all' stands for every split.
     """

@@ -72,9 +72,9 @@ def read_groups(
 
 
 def read_named_groups(data_dir: str | pathlib.Path, split: str) -> frozenset[str]:
-    """The groups of a split but those of pairs that are a group of their own.
+    """The groups of a split, without pairs that are a group of their own.
 
-    Own pairs without groups have their ids as groups, which say nothing of products.
+    In own pairs without groups, ids serve as groups; they say nothing about products.
 
     Args:
         data_dir: prepared data set.

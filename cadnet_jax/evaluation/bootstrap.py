@@ -3,8 +3,8 @@
 Pairs of a group are alike, so groups are drawn, not pairs. A draw takes as many groups
 as there are, with repetition. The plain percentiles are too narrow for few groups;
 here they are wider, as a t-interval is wider than a normal one (Hesterberg, "What
-Teachers Should Know About the Bootstrap", 2015). Of normal numbers, intervals of 95 %
-then hold the mean in 94 % of cases with 6 groups or more, and in 88 % with 4.
+Teachers Should Know About the Bootstrap", 2015). For normally distributed values, 95 %
+intervals then cover the mean in 94 % of cases with 6 groups or more, in 88 % with 4.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,11 +14,11 @@ import numpy as np
 import scipy.stats
 
 DRAWS = 10_000
-FEWEST_GROUPS = 5  # of fewer, the interval is too narrow
+FEWEST_GROUPS = 5  # with fewer, the interval is too narrow
 
 
 class Interval(NamedTuple):
-    """A value on the groups as they are, the ends of its interval, and how many."""
+    """A value on the groups as they are, its interval, and the number of groups."""
 
     value: float
     low: float

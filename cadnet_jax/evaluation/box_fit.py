@@ -36,7 +36,7 @@ from cadnet_jax.runs.checkpoint_record import tree_digest
 from cadnet_jax.runs.scores import BoxScores
 
 TRAINING_PARTS = frozenset({'train', 'val'})
-"""Splits that may be fitted on and evaluated in parts: neither is a test."""
+"""Splits that may be fitted on and evaluated in parts: neither is a test split."""
 
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 """Of a probability; a change score goes up to twice its default threshold."""
@@ -67,9 +67,9 @@ def fit_boxes(
     check_classes(predictor, read_info(data_dir), data_dir)
     if not_training := sorted(split_names(split) - TRAINING_PARTS):
         print(
-            f'warning: --split={split}: its rule is refused for the rest of '
-            f'{not_training[0]!r}, as labels of a test part show its products. Fit on '
-            'train or val.'
+            f'warning: --split={split}: the rule will be refused for the rest of '
+            f'{not_training[0]!r}, because labels of a test part show its products. '
+            'Fit on train or val.'
         )
     scale = score_scale(predictor.config)
     thresholds = [scale * share for share in THRESHOLDS]
@@ -195,7 +195,7 @@ def load_rule(
         FileNotFoundError: there is no such rule or data set.
         ValueError: the rule is damaged or of scores that were made in another way, a
             split is missing, or the two have a pair in common or are parts of one
-            split that is no training part.
+            split that is not a training part.
     """
     rule = read_rule(path)
     if rule.weights_sha256 != tree_digest(predictor.variables):
@@ -229,18 +229,18 @@ def load_rule(
         )
     if shared := shared_test(rule.fitted_on, split):
         raise ValueError(
-            f'{path}: fitted on {rule.fitted_on!r}, a part of {shared!r}, of which '
-            f'{split!r} is a part too; fit it on a training part (train or val) by '
+            f'{path}: fitted on {rule.fitted_on!r}, a part of {shared!r}, as is '
+            f'{split!r}; fit the rule on a training part (train or val) with '
             'experiments/fit_boxes.py.'
         )
     return rule
 
 
 def shared_test(fitted_on: str, split: str) -> str:
-    """The split that two have parts of, if it is no training part; '' if there is none.
+    """The split of which both are parts, unless for training; '' if there is none.
 
-    Labels of test pairs that are not evaluated are labels of the test all the same:
-    they show its products, as no training part does.
+    Even if test pairs are not evaluated, their labels are test labels: they show the
+    products of the test, which no training part does.
     """
     fitted, evaluated = split_names(fitted_on), split_names(split)
     if 'all' in fitted | evaluated:

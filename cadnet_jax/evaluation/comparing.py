@@ -95,7 +95,7 @@ def compare_files(
         other = theirs[id]
         if (pair['group'], pair['defects']) != (other['group'], other['defects']):
             raise ValueError(
-                f'{second}: pair {id!r} is another one than in {first}, with '
+                f'{second}: pair {id!r} is not the same as in {first}, with '
                 f'{other["defects"]} defects instead of {pair["defects"]}; evaluate '
                 'the same data.'
             )
@@ -139,7 +139,7 @@ def format_differences(differences: Mapping[str, Difference | None]) -> str:
     if 0 < groups < FEWEST_GROUPS:
         lines.append(
             f'warning: {groups} groups (products) are few: with fewer than '
-            f'{FEWEST_GROUPS} an interval is too narrow.'
+            f'{FEWEST_GROUPS}, an interval is too narrow.'
         )
     return '\n'.join(lines)
 
@@ -154,7 +154,7 @@ def _read_pairs(
     """Scores of each pair, and whether boxes have one class; None: no boxes."""
     remedy = (
         'Evaluate again with experiments/evaluate.py, in one process; scores of boxes '
-        'need its --boxes.'
+        'need --boxes.'
     )
     values = read_object(path, remedy=remedy)
     if 'pair_scores' not in values and 'boxes' not in values:

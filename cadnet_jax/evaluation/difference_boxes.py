@@ -64,7 +64,7 @@ def measure_differencing(
     Raises:
         FileNotFoundError: there is no prepared data set.
         ValueError: there is no such split, the two have a pair in common or are parts
-            of one split that is no training part, the data have no boxes, or nothing
+            of one split that is not a training part, the data have no boxes, or nothing
             is found.
     """
     common = image_digests(data_dir, fit_split).keys() & image_digests(data_dir, split)
@@ -75,8 +75,8 @@ def measure_differencing(
         )
     if shared := shared_test(fit_split, split):
         raise ValueError(
-            f'--fit_split={fit_split}: a part of {shared!r}, of which {split!r} is a '
-            'part too; fit on a training part (train or val).'
+            f'--fit_split={fit_split}: a part of {shared!r}, as is {split!r}; fit on '
+            'a training part (train or val).'
         )
     best: tuple[float, int, BoxRule] | None = None
     for opening in OPENINGS:

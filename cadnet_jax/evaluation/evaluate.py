@@ -77,8 +77,8 @@ def evaluate(
         painted: paint changes into each pair first, the same ones each time.
         box_rule: how boxes are made from scores; None: boxes are not evaluated.
         by_group: also score each group and each pair, and say how many of the groups
-            the network learned from; this reads the split and what was trained on once
-            more. Several processes score no pair on its own.
+            the network learned from; this reads the split and the training data once
+            more. If there are several processes, no pair or group has its own scores.
         overwrite: also replace an evaluation of other data, or by another `box_rule`.
 
     Returns:

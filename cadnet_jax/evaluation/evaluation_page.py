@@ -100,7 +100,7 @@ class PairList:
         """Adds a pair; `counts` are those of its pixels."""
         line = PairLine.of(pair.id, pair.group, counts, self._class_names)
         self.lines.append(line)
-        if is_named(pair.group, pair.id):  # or its scores are those of the pair
+        if is_named(pair.group, pair.id):  # else its scores are those of the pair
             nothing = no_counts(len(self._class_names))
             self._groups[pair.group] = self._groups.get(pair.group, nothing) + counts
         if len(self._worst) < self._num_worst:
@@ -113,7 +113,7 @@ class PairList:
         return {line.id: line.scores for line in sorted(self.lines, key=lambda x: x.id)}
 
     def group_scores(self) -> dict[str, PairScores]:
-        """Name -> scores of all pairs of the group; not of pairs that are their own."""
+        """Name -> scores of all pairs of a group, where it is more than one pair."""
         return {
             name: PairLine.of(name, name, counts, self._class_names).scores
             for name, counts in sorted(self._groups.items())

@@ -1,8 +1,8 @@
 """The variation model of machine vision: mean and deviation of gray values at a pixel.
 
-It is learned from good images of the product, without a reference. What is further from
-the mean than so many deviations is a defect (as `prepare_variation_model` of MVTec
-HALCON has it). It is here for comparison with networks.
+It is learned from good images of the product, without a reference. A pixel that is more
+than a given number of deviations from the mean is a defect (as in MVTec HALCON's
+`prepare_variation_model`). The model serves for comparison with networks.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ from cadnet_jax.evaluation.detection import (
 )
 from cadnet_jax.evaluation.measuring import OPENINGS, best_threshold
 
-LEAST_DEVIATION = 2.0  # gray levels; nothing varies less than it is measured
+LEAST_DEVIATION = 2.0  # gray levels; smaller ones are raised to it
 THRESHOLDS = tuple(np.geomspace(0.5, 60, 43).tolist())  # deviations
 
 
 class GrayVariation(NamedTuple):
-    """Of the good images of one product.
+    """Mean and deviation over the good images of one product.
 
     Attributes:
         mean: float32 [H, W, 3], gray levels.
@@ -39,7 +39,7 @@ class GrayVariation(NamedTuple):
     deviation: NDArray[np.float32]
 
     def score(self, image: NDArray[np.uint8], opening: int = 1) -> NDArray[np.float32]:
-        """Deviations from the mean, the most of any channel, float32 [H, W].
+        """Number of deviations from the mean, largest of any channel, float32 [H, W].
 
         Args:
             image: RGB uint8 [H, W, 3].
@@ -125,7 +125,7 @@ def measure_variation(
     Args:
         data_dir: prepared data set.
         choosing: whose labels choose them, by the IoU of any defect.
-        tested: what is measured; of its labels nothing is chosen.
+        tested: what is measured; nothing is chosen by its labels.
         progress: show bars.
 
     Returns:

@@ -1,8 +1,8 @@
 """How many of the tested groups (products) a network learned from.
 
-Groups are told apart by their names. These mean the same in all configurations of a
-public set, such as `synlcd/line` and `synlcd/abpt`, but of own pairs in the same
-records alone.
+Groups are told apart by their names. A name means the same group in all configurations
+of a public set, such as `synlcd/line` and `synlcd/abpt`, but for own pairs only in the
+same records.
 """
 
 import pathlib
@@ -60,7 +60,7 @@ def learned_by_weights(
 
     Args:
         init_from: as `--init_from` names them.
-        data_dir: prepared data set, whose groups are asked for.
+        data_dir: prepared data set; only its groups are looked for.
 
     Raises:
         FileNotFoundError: there is no prepared data set.
@@ -110,7 +110,7 @@ def format_groups(groups: GroupMetrics) -> str:
     if learned is None and (some := groups['at_least']):
         return (
             f'At least {some} of {tested} groups {_are(some)} in the training part '
-            'too, and not new to the network. Of the others this is not known.'
+            'too, and not new to the network. For the others, this is not known.'
         )
     if learned is None:
         which = f'the {tested} groups are' if tested > 1 else 'the one group is'
@@ -138,7 +138,7 @@ def _of_run(
 ) -> Learned:
     """Of a run's own training, and of the weights that it started from.
 
-    `after` are the runs that started from it: one may be trained anew under its name.
+    `after` are the runs that started from it: one may be retrained under its name.
     """
     own, origin = _of_training(workdir, config, tested), origin_workdir(config)
     if not origin:
@@ -155,7 +155,7 @@ def _of_weights(
     tested: _Tested,
     after: frozenset[str] = frozenset(),
 ) -> Learned:
-    if released.is_released(workdir):  # The data that they are of are not there.
+    if released.is_released(workdir):  # Their training data are absent.
         return _of_absent_data([released.read().dataset], tested)
     folder = pathlib.Path(workdir)
     try:
@@ -213,7 +213,7 @@ def _of_training(
 def _are_apart(names: set[str]) -> bool:
     """Whether two sets surely have no product in common.
 
-    Own pairs may be of a public set, but drawn products are nobody's.
+    Own pairs may come from a public set, but drawn products exist nowhere else.
     """
     if len(names) == 1 or names == _ALIKE:
         return False

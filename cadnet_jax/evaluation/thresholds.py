@@ -151,8 +151,8 @@ def cross_validate_review(
         good: score of each good part.
         bad: score of each bad part.
         escapes: share of bad parts that may pass.
-        folds: to which parts are dealt.
-        images: number of the image that each good and each bad part is cut from: those
+        folds: number of folds that the parts are dealt to.
+        images: number of the image that each good and each bad part is cut from; parts
             of one image are in one fold. None: parts are dealt in turn.
 
     Raises:

@@ -30,8 +30,8 @@ class Windows:
         good: score of each good window.
         bad: score of each bad window.
         defects: score of each labeled defect (a connected region of any class).
-        good_images: number of the image of each good window; by default, as that of
-            bad ones, each window is of an image of its own.
+        good_images: number of the image of each good window; by default, each window,
+            good or bad, has an image of its own.
         bad_images: number of the image of each bad window.
     """
 

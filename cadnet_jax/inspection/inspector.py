@@ -338,7 +338,7 @@ def check_rules(recipe: Recipe, folder: _Path, predictor: Predictor) -> None:
                     f'any.threshold or classes.{name}.threshold is {threshold}; it '
                     'must be in [0, 1): no probability is higher.'
                 )
-        # First: calibrate.py finds no variation for a network without a distance.
+        # Checked first: without a distance, calibrate.py finds no variation.
         if rules.deviations is not None and not predictor.head.has_distance:
             raise ValueError(
                 'deviations needs a learned distance, which this network lacks; '

@@ -49,8 +49,8 @@ class Line(NamedTuple):
             None where no run did, or not that of every seed.
         new: the same by the runs that did not.
         intervals: rate -> `new`, with the ends of an interval over the groups that have
-            it; None of a single group.
-        differences: rate -> new less seen, likewise; None where nothing was seen.
+            it; None for a single group.
+        differences: rate -> new minus seen, likewise; None where nothing was seen.
         groups: how many.
         counts: of the pairs, of one run.
     """
@@ -232,7 +232,7 @@ def _intervals(
 ) -> dict[str, Interval]:
     """Of each rate, a statistic of numerator and denominator of each seed in turn.
 
-    A group in which a rate is not defined, such as hits without a defect, has no part
+    A group in which a rate is not defined, such as hits without a defect, takes no part
     in it. A rate that fewer than two groups have is left out.
     """
     found = {}
@@ -252,7 +252,7 @@ def _mean_rate(*counts: Any, axis: int = -1) -> Any:
 
 
 def _difference(*counts: Any, axis: int = -1) -> Any:
-    """New less seen; the first half of `counts` is of the seeds as new."""
+    """New minus seen; the first half of `counts` is of the seeds as new."""
     half = len(counts) // 2
     new, seen = counts[:half], counts[half:]
     return _mean_rate(*new, axis=axis) - _mean_rate(*seen, axis=axis)

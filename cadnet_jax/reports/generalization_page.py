@@ -50,29 +50,29 @@ def write_report(plan: Plan, lines: Sequence[Line], folder: pathlib.Path) -> Non
 
 
 def answer(plan: Plan, lines: Sequence[Line]) -> list[str]:
-    """Sentences that say what is found of products that were never seen.
+    """Sentences that say what is found on products that were never seen.
 
-    Of the largest share of the labels.
+    They are about the largest share of the labels.
     """
     fraction = max(plan.fractions)
     chosen = [line for line in lines if line.fraction == fraction]
     line = chosen[0]
     found = [
-        f'With {100 * fraction:g} % of the labels it hits {_of("hit_rate", line)} of '
-        f'the defects on {_products(line)} that it never saw, with '
-        f'{_of("false_regions", line)} false regions an image; the IoU of any defect '
-        f'is {_of("iou", line)}.'
+        f'With {100 * fraction:g} % of the labels, the network hits '
+        f'{_of("hit_rate", line)} of the defects on {_products(line)} that it never '
+        f'saw, with {_of("false_regions", line)} false regions an image; the IoU of '
+        f'any defect is {_of("iou", line)}.'
     ]
     if line.seen:
         found.append(
             'Networks that learned from these products hit '
             f'{show_mean("hit_rate", line.seen)} %, with '
-            f'{show_mean("false_regions", line.seen)}.'
+            f'{show_mean("false_regions", line.seen)} false regions an image.'
         )
     if line.differences:
         found.append(f'New minus seen: {_verdict(line)}.')
     found += [
-        f'On {_products(other)} of the test part alone, it hits '
+        f'On {_products(other)} that only the test part has, it hits '
         f'{_of("hit_rate", other)}, with {_of("false_regions", other)} false regions '
         'an image.'
         for other in chosen[1:]
@@ -95,26 +95,26 @@ def describe_learned(plan: Plan) -> str:
         runs = [run for run in runs_of(plan) if run.fraction == fraction]
         least, most = (of(num_learned(run) for run in runs) for of in (min, max))
         range_of = f'{least} to {most}' if least < most else f'{most}'
-        parts.append(f'{100 * fraction:g} % of the labels: {range_of} pairs')
+        parts.append(f'{range_of} with {100 * fraction:g} % of the labels')
     fewer = (
-        ' Those that leave groups out learn from fewer, which is part of each '
+        ' Networks that leave groups out learn from fewer pairs, which is part of each '
         'difference.'
         if plan.folds
         else ''
     )
-    return f'Learned from: {"; ".join(parts)}.{fewer}'
+    return f'Pairs learned from: {"; ".join(parts)}.{fewer}'
 
 
 def describe_weights(plan: Plan) -> str:
-    """A sentence on the first weights, which says transfer where it is that."""
+    """A sentence on the first weights, which says whether this is transfer."""
     init_from, unknown = plan.base.train.init_from, ''
     if not plan.weights_are_new:
         unknown = ' It is not known whether they learned from what is left out.'
     if plan.transfer:
         return (
             f'Transfer: all runs start from {init_from}, whose training may have shown '
-            'similar products and defects. These figures are no cross-test of the '
-            f'paper.{unknown}'
+            "similar products and defects. These figures are not the paper's "
+            f'cross-test.{unknown}'
         )
     if init_from:
         return f'All runs start from the weights in {init_from}.{unknown}'
@@ -149,7 +149,7 @@ def show_interval(
     Args:
         name: of the rate.
         intervals: of each rate.
-        sign: '+' for differences, which then have their value as well.
+        sign: '+' for differences, which are shown with their value.
     """
     if not intervals or name not in intervals:
         return ''
@@ -161,7 +161,7 @@ def show_interval(
 
 
 def _of(name: str, line: Line) -> str:
-    """What is found of new products; of enough groups, with its interval."""
+    """What is found on new products, with its interval if there are enough groups."""
     unit = ' %' if name in _PERCENT else ''
     interval = ''
     if line.intervals and name in line.intervals:
@@ -184,9 +184,9 @@ def _verdict(line: Line) -> str:
             continue
         _, low, high, groups = line.differences[name]
         more = 'more' if low > 0 else 'fewer' if high < 0 else ''
-        said = f'{more} {what}' if more else f'no difference is shown in {what}'
+        said = f'{more} {what}' if more else f'no significant difference in {what}'
         if groups < FEWEST_GROUPS:
-            said = f'too few groups to tell for {what}'
+            said = f'too few groups to compare {what}'
         shown = show_interval(name, line.differences, sign='+')
         shown = shown.replace('(', '(95 %: ', 1).replace(')', f'; {groups} groups)')
         parts.append(f'{said}, {shown}')

@@ -77,8 +77,8 @@ def make_plan(
     given = configs.differences(Config(), base)
     if base.loss.semi_supervised != 'none':
         raise ValueError(
-            '--semi_supervised: the run on all labels has no pair without one; leave '
-            'it out.'
+            '--semi_supervised: the run on all labels has no unlabeled pair; leave '
+            'this flag out.'
         )
     for name in ('seed', 'label_fraction', 'leave_out'):
         if name in given:
@@ -144,8 +144,8 @@ def _check_weights(base: Config, left_out: Collection[str]) -> bool:
     found = learned_by_weights(init_from, data_dir)
     if known := sorted(found.groups & set(left_out)):
         raise ValueError(
-            f'--init_from={init_from}: it learned from groups that are to be left out, '
-            f'such as {known[0]}. Start from other weights.'
+            f'--init_from={init_from}: these weights learned from groups that are to '
+            f'be left out, such as {known[0]}. Start from other weights.'
         )
     learned.check_images_are_new(base, left_out)
     return found.complete or not left_out
@@ -163,14 +163,14 @@ def _deal(base: Config, test_split: str, folds: int) -> tuple[tuple[str, ...], .
     if not read_named_groups(data_dir, test_split):
         raise ValueError(
             f'{data_dir}: the pairs of {test_split!r} have no groups (products), so '
-            'nothing is known to be new. Prepare them with groups: --group_by, or a '
-            'column `group`.'
+            'no product is known to be new. Prepare them with groups, by --group_by or '
+            'by a column `group`.'
         )
     common = sorted(trained & tested)
     if not common and folds:
         raise ValueError(
-            f'--folds={folds}: no group is both in {split!r} and in {test_split!r}, so '
-            'that none can be left out. Leave it out: all are new anyway.'
+            f'--folds={folds}: no group is in both {split!r} and {test_split!r}, so '
+            'none can be left out. Leave this flag out: all groups are new anyway.'
         )
     if not common:
         return ()
@@ -188,7 +188,7 @@ def _deal(base: Config, test_split: str, folds: int) -> tuple[tuple[str, ...], .
             f'{data_dir}: without {_list(dealt[0])}, no group of {split!r} would be '
             'left to learn from. '
             + (
-                f'Leave out fewer than with --folds={folds}; 0 takes one at a time.'
+                f'Leave out fewer than with --folds={folds}; --folds=0: one at a time.'
                 if len(common) > 1
                 else 'At least two groups are needed.'
             )

@@ -72,7 +72,7 @@ def label_groups(
     """Groups of one kind and split, by method, with a label each.
 
     Where a method has several groups, what differs in their kinds stands in the label,
-    and the step where it is not the last one. That of transfer begins with the word.
+    and the step where it is not the last one. Labels of transfer begin with it.
     """
     labeled = []
     for method in methods:
@@ -111,8 +111,8 @@ def kind_of(result: Result, settings: Config) -> dict[str, Any]:
         settings: that count.
 
     Returns:
-        The settings; how the run was evaluated; of the run that its first weights are
-        of what `_ORIGIN` names, None where nothing is known; and whether it is
+        The settings; how the run was evaluated; what `_ORIGIN` names of the run that
+        its first weights come from, None where nothing is known; and whether it is
         `transfer`.
     """
     sections = dataclasses.asdict(settings).values()
@@ -127,10 +127,10 @@ def kind_of(result: Result, settings: Config) -> dict[str, Any]:
 
 
 def is_transfer(result: Result) -> bool:
-    """Whether its first weights once learned from synthetic pairs, as the released did.
+    """Whether its first weights learned from synthetic pairs, as the released ones did.
 
-    The generator of these pairs paints lines and dots, so that no kind of SynLCD's
-    defects is new to them, however many runs lie between.
+    The generator of these pairs paints lines and dots, so no kind of SynLCD's defects
+    is new to them, however many runs lie between.
     """
     if is_released(result.config.train.init_from):
         return True

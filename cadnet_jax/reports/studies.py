@@ -224,7 +224,7 @@ def runs_of(
     Raises:
         ValueError: `base` sets what differs from run to run, or has no contrastive
             loss, or a warm-up longer than the run, or a batch too small for a network,
-            or weights that are not of a network's encoder; or no run is of one of the
+            or weights that do not fit a network's encoder; or no run has one of the
             heads.
     """
     given = configs.differences(Config(), base)
@@ -349,14 +349,14 @@ def _of_heads(runs: Sequence[Run], heads: Sequence[str]) -> list[Run]:
     for head in heads:
         if head not in known:
             raise ValueError(
-                f'--only_head={head}: the chosen studies have no run of it; they have '
-                f'runs of {", ".join(known)}.'
+                f'--only_head={head}: the chosen studies have no run of this head; '
+                f'they have runs of {", ".join(known)}.'
             )
     return [run for run in runs if not heads or run.config.model.head in heads]
 
 
 def _check_weights(directory: str, runs: Sequence[Run]) -> None:
-    """That all networks can start from the same weights: those of their encoder."""
+    """Checks that the weights fit the encoder of every network."""
     models = {run.config.model.head: run.config.model for run in runs}
     # An encoder is the same for any classes.
     try:
@@ -364,7 +364,7 @@ def _check_weights(directory: str, runs: Sequence[Run]) -> None:
             directory, [build_model(model, num_classes=2) for model in models.values()]
         )
     except FileNotFoundError:
-        return  # A finished run needs them no more; any other fails as it begins.
+        return  # A finished run no longer needs them; any other fails as it begins.
     if not faults:
         return
     listed = ', '.join(f'--head={head} ({fault})' for head, fault in faults.items())
@@ -373,8 +373,8 @@ def _check_weights(directory: str, runs: Sequence[Run]) -> None:
         f'--init_from={directory}: arrays of the encoder are missing or of other '
         f'shapes for {listed}. '
         + (f'Run {fitting} with these weights. ' if fitting else '')
-        + 'Run each other encoder in a call of its own, by --only_head, from its own '
-        'weights or from random ones: --init_from='
+        + 'Run the networks of each other encoder in a call of their own, with '
+        '--only_head, from their own weights or from random ones: --init_from='
     )
 
 

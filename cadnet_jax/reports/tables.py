@@ -28,8 +28,8 @@ from cadnet_jax.reports.transfer_tables import (
 from cadnet_jax.runs.finished_runs import Result, last_evaluations
 
 _TRANSFER_NOTE = (
-    'Transfer: the first weights learned from synthetic pairs, as the released weights '
-    'did, directly or in an earlier run.'
+    'Transfer: the initial weights learned from synthetic pairs, as the released '
+    'weights did, directly or in an earlier run.'
 )
 
 
@@ -63,7 +63,7 @@ def make_tables(results: Sequence[Result]) -> list[Table]:
 def _with_scale(table: Table) -> Table:
     """With the scale of its runs in its note; on `MIXED`, that of the paper as well.
 
-    What transfer is stands there too, where there is some.
+    If there is a row of transfer, the note also says what transfer is.
     """
     results = [result for row in table.rows for result in row.results]
     note = f'{table.note} {scale_note(results)}'

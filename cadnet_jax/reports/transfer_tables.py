@@ -1,7 +1,7 @@
 """Figure 6 and table 6: trained on one kind of defects, tested on another.
 
 Figure 6 is without labels of the other kind, table 6 with a few of them. Networks that
-learned from synthetic pairs before know both kinds: of them figure 6 has another table.
+learned from synthetic pairs before know both kinds: they have a table beside figure 6.
 """
 
 from collections.abc import Sequence
@@ -46,10 +46,10 @@ def transfer_cross_test(results: Sequence[Result]) -> Table:
     return _crossed(
         [result for result in results if _saw_both_kinds(result)],
         'figure_6_transfer',
-        'Transfer: as figure 6, of networks that saw both kinds of defects',
+        'Transfer: as figure 6, for networks that saw both kinds of defects',
         ' These networks saw lines and dots in synthetic pairs or painted changes, or '
-        'their first weights learned from the other kind of defects. So LA and AL are '
-        "not the paper's, and stand apart.",
+        'their initial weights learned from the other kind of defects. So their LA and '
+        "AL are not the paper's, and are shown apart.",
     )
 
 

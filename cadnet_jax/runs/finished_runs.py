@@ -6,8 +6,8 @@ checkpoints are not looked at.
 Many runs fit in one file of JSON lines, RUNS.jsonl, without curves and images. A line
 is a run: `run` (its name), `settings` (those that differ from the defaults), `data`,
 `origin` and `evaluations` (one metrics.json each). `RUNS.jsonl/NAME` stands for the
-work directory of a run in it. Scores of each pair are in the metrics.json of work
-directories alone.
+work directory of a run in it. Scores of each pair are only in the
+metrics.json of work directories.
 """
 
 import dataclasses

@@ -56,7 +56,7 @@ def check_will_be_new(config: Config, data_dir: _Path, split: str) -> None:
 
 
 def check_images_are_new(config: Config, groups: Collection[str]) -> None:
-    """Refuses first weights that know images of groups, also under other names.
+    """Refuses first weights that learned from images of groups, under any name.
 
     Args:
         config: of a run that is to leave the groups out.
@@ -75,9 +75,9 @@ def check_images_are_new(config: Config, groups: Collection[str]) -> None:
     known = sorted(digests[digest] for digest in digests.keys() & earlier)
     if known:
         raise ValueError(
-            f'--init_from={config.train.init_from}: it learned from {len(known)} of '
-            f'the pairs that are to be left out, such as {known[0]}. Start from other '
-            'weights.'
+            f'--init_from={config.train.init_from}: these weights learned from '
+            f'{len(known)} of the pairs that are to be left out, such as {known[0]}. '
+            'Start from other weights.'
         )
 
 

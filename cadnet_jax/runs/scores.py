@@ -116,9 +116,9 @@ class BoxMetrics(TypedDict):
 class GroupMetrics(TypedDict):
     """Groups (products) of the evaluated split; see `evaluation.learned_groups`.
 
-    tested: how many; pairs that are a group of their own have none.
+    tested: how many; pairs that are a group of their own are not counted.
     learned: how many of them the network learned from; None where that is not known.
-    at_least: how many of these are known.
+    at_least: how many it is known to have learned from.
     """
 
     tested: int

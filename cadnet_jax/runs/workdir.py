@@ -272,8 +272,8 @@ def read_origin(workdir: Path) -> dict[str, Any]:
     """Reads started_from.json; {} if there is none: random weights.
 
     `weights.initial.describe_origin` says what it holds. A file of an earlier version
-    tells of one run alone; those before it are then read in their folders, if these are
-    still there.
+    describes one run only; those before it are then read from their folders, if these
+    are still there.
 
     Raises:
         ValueError: it is damaged.
@@ -289,7 +289,7 @@ def origins(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _read_origins(workdir: pathlib.Path, known: frozenset[str]) -> dict[str, Any]:
-    """`known` are folders that were read: a run may be trained anew under its name."""
+    """`known` are folders already read: a run may be retrained under its name."""
     path = workdir / _ORIGIN_FILE
     if not path.exists() or str(workdir) in known:
         return {}

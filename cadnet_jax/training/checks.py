@@ -96,7 +96,7 @@ def check_norms(config: Config) -> None:
 
     Its variance would be 0, and prediction would multiply by 1 / sqrt(epsilon). The
     statistics are those of all devices, so that the whole batch counts. Two values are
-    taken, though they become 1 and -1 and teach what is below the norm nothing.
+    allowed, though they become 1 and -1, and what is below the norm learns nothing.
 
     Raises:
         ValueError: names the flags and the remedy.

@@ -94,7 +94,7 @@ def init_from(state: TrainState, directory: str | pathlib.Path) -> Started:
 def encoder_faults(
     directory: str | pathlib.Path, models: Iterable[CADNet]
 ) -> dict[str, str]:
-    """Of which networks some weights do not have the whole encoder.
+    """The networks whose encoder some weights do not have as a whole.
 
     `init_from` takes what fits: of ResNet-50, ResNet-18 would take most arrays.
 
@@ -171,9 +171,8 @@ def describe_origin(directory: str | pathlib.Path) -> dict[str, Any]:
     Returns:
         `init_from`: the directory; `step`; and of the run that learned these weights
         `dataset`, `label_fraction`, `head`, `seed` and `paint_defects`, None where they
-        are no run's.
-        Of the released weights `sha256` as well. `started_from`: the same of the
-        weights that these started from, if there were any.
+        are no run's. For the released weights, also `sha256`. `started_from`: the same
+        for the weights that these started from, if there were any.
 
     Raises:
         FileNotFoundError: there are no checkpoints, or not that one.

@@ -132,9 +132,9 @@ def convert(
     """
     if stem := plain_stem(weights):
         raise ValueError(
-            f'{source}: {stem} is a stem of one convolution of 7 x 7 pixels, as '
-            "torchvision's ResNets have it. Those here are of variant V1c, with a stem "
-            "of three convolutions: take mmsegmentation's resnet50_v1c or resnet18_v1c "
+            f'{source}: {stem} is a stem of one 7 x 7 convolution, as in '
+            "torchvision's ResNets. Those here are of variant V1c, whose stem has "
+            "three convolutions: use mmsegmentation's resnet50_v1c or resnet18_v1c "
             f'instead. {_RESNETS}.'
         )
     shapes = _shapes(model)
@@ -196,7 +196,7 @@ def _skipped(weights: Weights, *, whole: bool) -> tuple[str, ...]:
 def _remedy(weights: Weights, model: CADNet) -> str:
     """What else the file may be of: the heads whose encoder it has, or a guess.
 
-    The shapes of all heads take seconds.
+    Finding the shapes of all heads takes seconds.
     """
 
     def has_encoder(head: str) -> bool:
@@ -211,7 +211,7 @@ def _remedy(weights: Weights, model: CADNet) -> str:
     if not has_encoder(model.config.head):
         fitting = [head for head in HEADS if has_encoder(head)]
         if fitting:
-            return f'Its encoder is that of --head={", ".join(fitting)}.'
+            return f'Its encoder fits --head={", ".join(fitting)}.'
     return 'Is it of another variant, head or number of classes?'
 
 
@@ -268,7 +268,7 @@ def _faults(
 
 
 def _first(names: Sequence[str]) -> str:
-    """The names, of many the first ones."""
+    """The names; if there are many, only the first ones."""
     if len(names) <= _MOST_NAMES:
         return ', '.join(names)
     first = ', '.join(names[:_FIRST_NAMES])

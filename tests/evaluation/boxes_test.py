@@ -180,7 +180,7 @@ def test_a_rule_is_never_evaluated_on_what_it_was_fitted_on(
     with pytest.raises(ValueError, match=f'{path}: fitted on 2 of the pairs of'):
         load_rule(path, predictor, data_dir, 'test+val[:2]')
     write_rule(path, dataclasses.replace(rule, fitted_on='test[:50%]'))
-    with pytest.raises(ValueError, match=r"'test\[:50%\]', a part of 'test', of which"):
+    with pytest.raises(ValueError, match=r"'test\[:50%\]', a part of 'test', as is"):
         load_rule(path, predictor, data_dir, 'test[50%:]')
     write_rule(path, dataclasses.replace(rule, fitted_on='val[:2]'))
     assert load_rule(path, predictor, data_dir, 'val[2:]').fitted_on == 'val[:2]'

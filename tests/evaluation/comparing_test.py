@@ -121,7 +121,7 @@ def test_pairs_of_one_name_that_are_others_are_refused(
     of_pairs = values['boxes']['pairs'] if 'boxes' in values else values['pair_scores']
     of_pairs['b'] |= changed
     second.write_text(json.dumps(values))
-    with pytest.raises(ValueError, match="pair 'b' is another one than in"):
+    with pytest.raises(ValueError, match="pair 'b' is not the same as in"):
         compare_files(first, second)
 
 
@@ -154,7 +154,7 @@ def test_evaluations_without_boxes_are_compared_by_their_pixels(
     )
     assert lines[1].startswith('hit_rate: +12.50 ')
     assert lines[3] == (
-        'warning: 3 groups (products) are few: with fewer than 5 an interval is too '
+        'warning: 3 groups (products) are few: with fewer than 5, an interval is too '
         'narrow.'
     )
 

@@ -143,7 +143,7 @@ def test_each_pair_and_each_group_has_scores_of_its_own(
 def test_during_training_neither_groups_nor_pairs_are_told_apart(
     data_dir: pathlib.Path,
 ) -> None:
-    """Its log would grow with the data, and the training part be read each time."""
+    """Its log would grow with the data, and each time read the training part."""
     metrics = run(differencing_predictor(), data_dir, 'val', by_group=False)
     assert set(metrics) == KEYS - {'groups', 'group_scores', 'pair_scores'}
 

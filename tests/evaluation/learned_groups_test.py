@@ -138,7 +138,7 @@ def test_groups_of_other_sets_are_others_unless_pairs_are_ones_own(
 def test_what_the_first_weights_learned_counts(
     data_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    """Of a run that is gone nothing is known; foreign weights learned from no pairs."""
+    """Nothing is known of a run that is gone; foreign weights learned from no pairs."""
     write_run(tmp_path / 'first', data_dir, leave_out='group_1')
     settings: dict[str, Any] = {'leave_out': 'group_0'}
     first = f'{tmp_path}/first/checkpoints/latest/8'
@@ -165,7 +165,7 @@ def test_what_the_first_weights_learned_counts(
 def test_what_cannot_be_read_of_earlier_runs_is_not_known(
     data_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    """Nor a run that was trained anew, from one that had started from it."""
+    """Nor a run that was retrained, starting from one that had started from it."""
     settings: dict[str, Any] = {'leave_out': 'group_0'}
     first = tmp_path / 'first'
     config = write_run(tmp_path / 'run', data_dir, init_from=str(first), **settings)

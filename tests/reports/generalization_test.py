@@ -75,7 +75,8 @@ def test_a_plan_that_no_run_can_follow_is_refused(
     data_dir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(
-        ValueError, match=r'no group of .train. would be left.*than with --folds=1; 0'
+        ValueError,
+        match=r'no group of .train. would.*than with --folds=1; --folds=0',
     ):
         plan_of(data_dir, folds=1)
     with pytest.raises(ValueError, match='--fraction=0: set a share above 0'):
@@ -155,7 +156,7 @@ def test_groups_of_the_test_split_alone_are_new_to_every_run(
         generalization_plan, 'read_groups', lambda _, split: groups[split]
     )
     other = str(prepare_tiny(tmp_path / 'other'))
-    with pytest.raises(ValueError, match='--folds=2: no group is both in'):
+    with pytest.raises(ValueError, match='--folds=2: no group is in both'):
         plan_of(data_dir, folds=2)
     plan = plan_of(data_dir, other_data=[other])
     (run,) = generalization_plan.runs_of(plan)
@@ -174,14 +175,15 @@ def test_groups_of_the_test_split_alone_are_new_to_every_run(
     ]
     answer = generalization_page.answer(plan, lines)
     assert answer == [
-        'With 100 % of the labels it hits 60.0 % of the defects on 2 products that it '
-        'never saw, with 1.00 false regions an image; the IoU of any defect is 30.0 %.',
+        'With 100 % of the labels, the network hits 60.0 % of the defects on 2 '
+        'products that it never saw, with 1.00 false regions an image; the IoU of any '
+        'defect is 30.0 %.',
         'On other data, tiny_pairs, it hits 20.0 %, with 1.00 false regions an image.',
     ]
     generalization_page.write_report(plan, lines, tmp_path)
     page = (tmp_path / 'generalization.html').read_text()
     assert 'No tested group is in the training part' in page
-    assert 'Learned from: 100 % of the labels: 12 pairs.</li>' in page
+    assert 'Pairs learned from: 12 with 100 % of the labels.</li>' in page
 
 
 def test_a_run_without_a_labeled_defect_is_refused_before_the_first(
@@ -237,12 +239,12 @@ def test_weights_of_a_run_on_what_is_left_out_are_refused(
 def test_images_that_the_weights_know_are_refused_under_any_name(
     data_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    """Of an encoder the list of images alone says that a run learned it."""
+    """For an encoder, only the list of images says that a run trained it."""
     encoder = tmp_path / 'encoder'
     save_variables(encoder, {'params': {'a': np.zeros(1)}}, {})
     assert started(data_dir, encoder)[-2:] == (False, True)  # from elsewhere
     keep_learned_images(short_run(data_dir, leave_out='group_1'), encoder)
-    with pytest.raises(ValueError, match='encoder: it learned from 6 of the pairs'):
+    with pytest.raises(ValueError, match='encoder: these weights learned from 6 of'):
         started(data_dir, encoder)
     write_learned_images(encoder, frozenset({'another'}))
     plan = started(data_dir, encoder)
@@ -375,13 +377,13 @@ def test_the_page_answers_in_its_first_sentence(
     lines = generalization.summarize(plan, root)
     generalization_page.write_report(plan, lines, root)
     page = (root / 'generalization.html').read_text()
-    assert 'it hits 60.0 ± 7.1 % of the defects on 2 products' in page
+    assert 'the network hits 60.0 ± 7.1 % of the defects on 2 products' in page
     assert '<td>50.0 to 70.0</td>' in page
     assert 'Networks that learned from these products hit 70.0 ± 14.1 %' in page
     assert (
-        'too few groups to tell for defects hit, -10.0 (95 %: -20.0 to +0.0; 2' in page
+        'too few groups to compare defects hit, -10.0 (95 %: -20.0 to +0.0; 2' in page
     )
-    assert '100 % of the labels: 6 to 12 pairs. Those that leave groups out' in page
+    assert '6 to 12 with 100 % of the labels. Networks that leave groups out' in page
     assert 'With 100 % of the labels' in page and 'not compared' not in page
     assert 'All runs start from random weights' in page and 'http' not in page
     table = generalization_page.format_lines(lines)
@@ -410,10 +412,11 @@ def test_the_answer_is_that_of_the_largest_share(
     }
     lines[3] = lines[3]._replace(differences=differences)
     answer = generalization_page.answer(plan, lines)
-    assert answer[0].startswith('With 100 % of the labels it hits 20.0 %')
+    assert answer[0].startswith('With 100 % of the labels, the network hits 20.0 %')
     assert answer[2] == (
         'New minus seen: fewer defects hit, -70.0 (95 %: -70.0 to -70.0; 5 groups); no '
-        'difference is shown in false regions, +0.00 (95 %: +0.00 to +0.00; 5 groups).'
+        'significant difference in false regions, +0.00 (95 %: +0.00 to +0.00; '
+        '5 groups).'
     )
 
 
@@ -438,7 +441,7 @@ def test_groups_that_no_label_was_drawn_of_are_not_seen(
     assert [line.counts['pairs'] for line in lines] == [4, 2, 2, 2]
     generalization_page.write_report(plan, lines, tmp_path)
     page = (tmp_path / 'generalization.html').read_text()
-    assert 'With 9 % of the labels it hits' in page
+    assert 'With 9 % of the labels, the network hits' in page
     assert 'Networks that learned from these' not in page
     assert 'is not compared as seen' in page
 

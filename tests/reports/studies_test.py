@@ -236,7 +236,7 @@ def test_weights_of_another_encoder_are_refused_ahead_of_all_training(
 
     base = configs.replace(BASE, init_from=str(tmp_path / 'pspnet'))
     assert studies.runs_of(names, base, seeds=1, heads=['pspnet'])
-    message = r'shapes for --head=fcn \(188 of 275\)\. Run each other.*=$'
+    message = r'shapes for --head=fcn \(188 of 275\)\. Run the .*=$'
     with pytest.raises(ValueError, match=message):
         studies.runs_of(names, base, seeds=1, heads=['fcn'])
     # Weights that are gone: what is finished needs them no more.

@@ -95,7 +95,7 @@ def test_transfer_stands_apart_from_la_and_al(
     assert row.label == 'Transfer: CADNet, out of class'
     assert row.cells['IoU LA'] == Mean(0.7, None, 1)
     note = tables['figure_6_transfer'].note
-    assert "not the paper's" in note and 'Transfer: the first weights' in note
+    assert "not the paper's" in note and 'Transfer: the initial weights' in note
     said = [row.cells['from'] for row in tables['all_runs'].rows]
     assert said == ['weights', 'weights (transfer)']
     assert 'figure_6_transfer' not in make_tables_of(runs[0])
@@ -131,7 +131,7 @@ def test_networks_that_saw_the_other_kind_stand_apart_as_well(
 def test_the_records_of_earlier_versions_are_followed_in_their_folders(
     tmp_path: pathlib.Path,
 ) -> None:
-    """They tell of one run alone; one that was trained anew under its name ends it."""
+    """They describe one run only; one that was retrained under its name ends it."""
     root = tmp_path / 'runs'
     last = root / 'b'
     run = write_evaluated_run(
@@ -169,7 +169,7 @@ def test_table_6_names_transfer_and_joins_it_to_no_other_run(
         for row in table.rows
     ]
     assert values == [('CADNet', 0.1, 0.2, 2), ('Transfer: CADNet', 0.3, 0.5, 3)]
-    assert 'Transfer: the first weights' in table.note
+    assert 'Transfer: the initial weights' in table.note
 
 
 def test_table_6_goes_from_no_labeled_line_to_some(tmp_path: pathlib.Path) -> None:

@@ -94,7 +94,7 @@ def test_two_evaluations_of_the_same_weights_and_pairs_are_refused(
 
 
 def test_lines_of_runs_hold_no_scores_of_pairs(tmp_path: pathlib.Path) -> None:
-    """They would be most of a line; of groups neither, nor those of boxes."""
+    """They would be most of a line; nor scores of groups, nor of their boxes."""
     workdir = write_evaluated_run(tmp_path / 'a', 'line', 'line')
     many = {f'pair {number}': {'hits': 1} for number in range(999)}
     groups = {'tested': 2, 'learned': None}

@@ -185,9 +185,7 @@ def test_a_backbone_for_another_head_is_refused_in_a_few_words() -> None:
         convert(weights, build_model(ModelConfig(head='pspnet'), 2), source='r50.pth')
     message = str(error.value)
     assert 'it is not what --head=pspnet needs' in message
-    assert message.endswith(
-        '. Its encoder is that of --head=fcn, deeplabv3plus, danet.'
-    )
+    assert message.endswith('. Its encoder fits --head=fcn, deeplabv3plus, danet.')
     unknown = re.search(r'(\d+) unknown: (.*?) and (\d+) more;', message)
     assert unknown is not None and unknown[2].count(', ') == 2
     assert int(unknown[1]) == int(unknown[3]) + 3 > 100

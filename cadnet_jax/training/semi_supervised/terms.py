@@ -46,11 +46,11 @@ def cross_entropy(logits: jax.Array, masks: jax.Array) -> jax.Array:
 def dice(logits: jax.Array, masks: jax.Array) -> jax.Array:
     """1 - 2 sum(p t) / sum(p + t), sums over the batch, mean over all classes.
 
-    It knows classes alone, so a defect of unknown class is left out.
+    It needs classes, so a defect of unknown class is left out.
     """
     known = (masks != IGNORED) & (masks != ANY_DEFECT)
     p = jnp.where(known[..., None], jax.nn.softmax(logits), 0)
-    t = jax.nn.one_hot(masks, logits.shape[-1])  # of no class where it is not known
+    t = jax.nn.one_hot(masks, logits.shape[-1])  # all zeros where no class is known
     axes = (0, 1, 2)
     return 1 - jnp.mean(2 * jnp.sum(p * t, axes) / (jnp.sum(p + t, axes) + 1e-7))
 
