@@ -95,9 +95,9 @@ def compare_files(
         other = theirs[id]
         if (pair['group'], pair['defects']) != (other['group'], other['defects']):
             raise ValueError(
-                f'{second}: pair {id!r} is not the same as in {first}, with '
-                f'{other["defects"]} defects instead of {pair["defects"]}; evaluate '
-                'the same data.'
+                f'{second}: pair {id!r} is not the same as in {first}: '
+                f'{other["defects"]} defects of {other["group"]}, not '
+                f'{pair["defects"]} of {pair["group"]}. Evaluate the same data.'
             )
     groups = {id: pair['group'] for id, pair in ours.items()}
     return {

@@ -96,7 +96,7 @@ def encoder_faults(
 ) -> dict[str, str]:
     """The networks whose encoder some weights do not have as a whole.
 
-    `init_from` takes what fits: of ResNet-50, ResNet-18 would take most arrays.
+    `init_from` takes what fits: ResNet-18 would take most arrays of ResNet-50's weights.
 
     Args:
         directory: see `init_from`; it is read once.
