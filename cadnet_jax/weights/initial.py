@@ -96,7 +96,7 @@ def encoder_faults(
 ) -> dict[str, str]:
     """The networks whose encoder some weights do not have as a whole.
 
-    `init_from` takes what fits: ResNet-18 would take most arrays of ResNet-50's weights.
+    `init_from` takes what fits: ResNet-18 would take most arrays of a ResNet-50.
 
     Args:
         directory: see `init_from`; it is read once.
