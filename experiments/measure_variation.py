@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
         f'{_TEST_SPLIT.value}\n'
         f'  IoU of any defect {100 * found["iou"]:.1f} % (at its best threshold '
         f'{100 * found["best_iou"]:.1f} %), {100 * found["hit_rate"]:.1f} % of the '
-        f'defects hit, {found["false_regions"]:.1f} false regions an image'
+        f'defects hit, {found["false_per_megapixel"]:.1f} false regions a megapixel'
     )
 
 

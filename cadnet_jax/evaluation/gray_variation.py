@@ -130,7 +130,7 @@ def measure_variation(
 
     Returns:
         `opening` in pixels, `threshold` in deviations, `iou` of any defect, `hit_rate`,
-        `false_regions` an image, `best_iou` at the best threshold, `pairs`.
+        `false_per_megapixel`, `best_iou` at the best threshold, `pairs`.
 
     Raises:
         FileNotFoundError: there is no prepared data set.
@@ -148,7 +148,7 @@ def measure_variation(
         'threshold': threshold,
         'iou': float(counts.iou[at]),
         'hit_rate': float(counts.hit_rate[at]),
-        'false_regions': float(counts.false_regions[at] / counts.images),
+        'false_per_megapixel': float(counts.false_per_megapixel[at]),
         'best_iou': float(counts.iou.max()),
         'pairs': counts.images,
     }
