@@ -399,6 +399,7 @@ def test_fine_tuning_goes_on_from_the_weights_of_another_run(
         'label_fraction': 1.0,
         'head': 'segformer',
         'seed': 0,
+        'paint_defects': False,
         'step': 8,
         'left_out': [],
         'spread': [],
