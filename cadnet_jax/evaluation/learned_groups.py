@@ -17,7 +17,6 @@ from cadnet_jax.runs.checkpoint import kept_steps
 from cadnet_jax.runs.learned import learned_selection, origin_workdir
 from cadnet_jax.runs.scores import GroupMetrics
 from cadnet_jax.runs.workdir import (
-    checkpoint_at,
     config_file,
     dataset_file,
     learned_file,
@@ -25,6 +24,7 @@ from cadnet_jax.runs.workdir import (
     read_config,
     read_dataset_info,
     read_origin,
+    workdir_of,
 )
 from cadnet_jax.weights import released
 
@@ -65,9 +65,8 @@ def learned_by_weights(
     Raises:
         FileNotFoundError: there is no prepared data set.
     """
-    checkpoint = checkpoint_at(init_from)
     tested = _Tested(data_dir, read_info(data_dir))
-    return _of_weights(checkpoint[0] if checkpoint else init_from, tested)
+    return _of_weights(workdir_of(init_from), tested)
 
 
 def group_metrics(

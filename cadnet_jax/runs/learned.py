@@ -12,10 +12,10 @@ from cadnet_jax.data.prepared_set import read_info
 from cadnet_jax.data.selection import Selection, learned_pairs
 from cadnet_jax.data.split_contents import image_digests
 from cadnet_jax.runs.workdir import (
-    checkpoint_at,
     dataset_file,
     read_dataset_info,
     read_learned_images,
+    workdir_of,
     write_learned_images,
 )
 
@@ -95,9 +95,7 @@ def read_earlier(init_from: str) -> frozenset[str]:
     Raises:
         ValueError: the file is damaged.
     """
-    checkpoint = checkpoint_at(init_from)
-    workdir = checkpoint[0] if checkpoint else init_from
-    return read_learned_images(workdir) if workdir else frozenset()
+    return read_learned_images(workdir_of(init_from)) if init_from else frozenset()
 
 
 def learned_selection(config: Config) -> Selection:
@@ -111,8 +109,8 @@ def learned_selection(config: Config) -> Selection:
 
 def origin_workdir(config: Config) -> _Path | None:
     """Work directory of the weights that a run starts from; None: random weights."""
-    checkpoint = checkpoint_at(config.train.init_from)
-    return checkpoint[0] if checkpoint else config.train.init_from or None
+    init_from = config.train.init_from
+    return workdir_of(init_from) if init_from else None
 
 
 def describe_learned(workdir: _Path, data_dir: _Path, split: str) -> str:

@@ -121,6 +121,12 @@ def checkpoint_at(path: Path) -> tuple[pathlib.Path, int] | None:
     return None
 
 
+def workdir_of(init_from: Path) -> Path:
+    """Work directory of given first weights: that of a checkpoint, or `init_from`."""
+    checkpoint = checkpoint_at(init_from)
+    return checkpoint[0] if checkpoint else init_from
+
+
 def evaluation_folder(workdir: Path, name: str) -> pathlib.Path:
     """Folder of the evaluation `name`."""
     return pathlib.Path(workdir) / 'evaluation' / name
@@ -295,8 +301,7 @@ def _read_origins(workdir: pathlib.Path, known: frozenset[str]) -> dict[str, Any
         return {}
     record = read_json(path, ('dataset',))
     if 'started_from' not in record and record.get('init_from'):
-        checkpoint = checkpoint_at(record['init_from'])
-        parent = checkpoint[0] if checkpoint else pathlib.Path(record['init_from'])
+        parent = pathlib.Path(workdir_of(record['init_from']))
         earlier = _read_origins(parent, known | {str(workdir)})
         record |= {'started_from': earlier} if earlier else {}
     return record
